@@ -1,0 +1,93 @@
+// swift-tools-version: 6.2
+// Every target and every edge that is allowed between them; TidyTests compares the imports with this list.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .strictMemorySafety(), .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"), .enableExperimentalFeature("Lifetimes"),
+]
+let testSettings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: resources, swiftSettings: testSettings)
+}
+
+let package = Package(
+    name: "gateway",
+    products: [
+        .executable(name: "gateway", targets: ["gateway"]),
+        .executable(name: "backend", targets: ["backend"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    ],
+    targets: [
+        // 0: system headers and static inline shims
+        .target(name: "CScan", cSettings: [.unsafeFlags(["-O2"])]),
+        .target(name: "CLinux", cSettings: [.unsafeFlags(["-O2"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+        // 1–8: a strict order, see docs/architecture.md
+        library("Bytes", ["CScan"]),
+        library("JSON", ["Bytes"]),
+        library("HTTP", ["Bytes"]),
+        library("Reactor", ["Bytes", "CLinux"]),
+        library("Telemetry", ["Bytes", "JSON"]),
+        library("JOSE", ["Bytes", "JSON", "COpenSSL"]),
+        library("Configuration", ["Bytes", "HTTP", "JOSE"]),
+        library("Transport", ["Bytes", "Reactor", "COpenSSL"]),
+        library("Connections", ["Bytes", "HTTP", "Transport", "Reactor"]),
+        library("Policy", ["Bytes", "JSON", "HTTP", "JOSE", "Configuration", "CPCRE2"]),
+        library(
+            "Proxy",
+            [
+                "Bytes", "JSON", "HTTP", "JOSE", "Configuration", "Telemetry", "Reactor", "Transport", "Connections",
+                "Policy",
+            ]),
+        .executableTarget(
+            name: "gateway",
+            dependencies: [
+                "Proxy", "Policy", "Configuration", "JOSE", "HTTP", "JSON", "Telemetry", "Bytes",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: settings),
+        .executableTarget(
+            name: "backend",
+            dependencies: [
+                "CArgon2",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(
+                    name: "Configuration", package: "swift-configuration",
+                    moduleAliases: ["Configuration": "SwiftConfiguration"]),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
+        tests("BytesTests", ["Bytes"]),
+        tests("JSONTests", ["JSON", "Bytes"]),
+        tests("HTTPTests", ["HTTP", "Bytes"]),
+        tests("ReactorTests", ["Reactor", "Bytes"]),
+        tests("TelemetryTests", ["Telemetry", "Bytes", "JSON"]),
+        tests("JOSETests", ["JOSE", "JSON", "Bytes"]),
+        tests("ConfigurationTests", ["Configuration", "HTTP", "JOSE", "Bytes"], resources: ["Golden"]),
+        tests("PolicyTests", ["Policy", "Configuration", "JOSE", "HTTP", "JSON", "Bytes"]),
+        tests("TidyTests", []),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,44 @@
+// Vector scans and wide compares over spans. Every pointer comes from a span and is used within one call.
+public import CScan
+
+extension Span where Element == UInt8 {
+    /// First index from `i` whose byte is not a tchar; `count` if none. The others likewise.
+    @inlinable @inline(__always) public func endOfToken(from i: Int) -> Int {
+        precondition(i >= 0 && i <= count)
+        return unsafe withUnsafeBufferPointer { unsafe cs_scan_token($0.baseAddress, i, $0.count) }
+    }
+    @inlinable @inline(__always) public func endOfTarget(from i: Int) -> Int {
+        precondition(i >= 0 && i <= count)
+        return unsafe withUnsafeBufferPointer { unsafe cs_scan_target($0.baseAddress, i, $0.count) }
+    }
+    @inlinable @inline(__always) public func endOfValue(from i: Int) -> Int {
+        precondition(i >= 0 && i <= count)
+        return unsafe withUnsafeBufferPointer { unsafe cs_scan_value($0.baseAddress, i, $0.count) }
+    }
+    /// Eight bytes from `i`, lowest address lowest.
+    @inlinable @inline(__always) public func word(at i: Int) -> UInt64 {
+        precondition(i >= 0 && i <= count - 8)
+        return unsafe withUnsafeBufferPointer { unsafe UnsafeRawPointer($0.baseAddress! + i).loadUnaligned(as: UInt64.self) }
+    }
+    /// Compares the bytes from `i` with a lower-case literal, ASCII case folded; valid for tchar bytes.
+    @inlinable @inline(__always) public func folds(_ i: Int, to literal: StaticString) -> Bool {
+        let n = literal.utf8CodeUnitCount
+        precondition(i >= 0 && i <= count - n)
+        return unsafe withUnsafeBufferPointer { b in
+            let p = unsafe b.baseAddress! + i, w = unsafe literal.utf8Start
+            if n >= 8 {
+                var k = 0
+                while k + 8 <= n {
+                    if unsafe load(p + k) | 0x2020_2020_2020_2020 != load(w + k) { return false }
+                    k += 8
+                }
+                return unsafe load(p + n - 8) | 0x2020_2020_2020_2020 == load(w + n - 8)
+            }
+            for k in 0..<n where unsafe p[k] | 0x20 != w[k] { return false }
+            return true
+        }
+    }
+    @inlinable @inline(__always) func load(_ p: UnsafePointer<UInt8>) -> UInt64 {
+        unsafe UnsafeRawPointer(p).loadUnaligned(as: UInt64.self)
+    }
+}
