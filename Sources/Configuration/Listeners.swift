@@ -1,0 +1,80 @@
+// Addresses to listen on, the servers behind them and their names and certificates.
+package import Bytes
+
+/// An address to bind.
+package enum ListenAddress: Sendable, Equatable, Hashable {
+    case socket(SocketAddress)
+    /// Path of a UNIX-domain socket.
+    case unix(String)
+}
+
+/// One bound address. Which server answers is decided by the request's host among those that name this listener.
+package struct Listener: Sendable, Equatable {
+    package var address: ListenAddress
+    package var isTLS = false
+    package var backlog = 4096
+    /// The server that answers when no name matches, and whose limits hold before a host is known.
+    package var defaultServer: Int
+    /// TLS of this listener: from its default server.
+    package var tls: TLSSettings?
+    package var position: SourcePosition
+
+    package init(address: ListenAddress, defaultServer: Int, position: SourcePosition) {
+        self.address = address
+        self.defaultServer = defaultServer
+        self.position = position
+    }
+}
+
+/// Certificate, key and protocol versions of a TLS listener; the files' bytes were read when the configuration was.
+package struct TLSSettings: Sendable, Equatable {
+    package var certificateFile: String
+    package var keyFile: String
+    /// PEM: the leaf first, then intermediates.
+    package var certificate: [UInt8]
+    package var privateKey: [UInt8]
+    package var allowsTLS12 = true
+    package var allowsTLS13 = true
+    package var certificatePosition: SourcePosition
+    package var keyPosition: SourcePosition
+
+    package init(
+        certificateFile: String, certificate: [UInt8], certificatePosition: SourcePosition, keyFile: String,
+        privateKey: [UInt8], keyPosition: SourcePosition
+    ) {
+        self.certificateFile = certificateFile
+        self.certificate = certificate
+        self.certificatePosition = certificatePosition
+        self.keyFile = keyFile
+        self.privateKey = privateKey
+        self.keyPosition = keyPosition
+    }
+}
+
+/// A `server { }`: names, and the locations below it.
+package struct Server: Sendable, Equatable {
+    package var names: [ServerName] = []
+    /// Indices of listeners.
+    package var listeners: [Int] = []
+    /// The location that holds this server's own settings, for requests that no location matches.
+    package var fallback: Int
+    /// Top-level locations, in the order of the file.
+    package var locations: [Int] = []
+    package var position: SourcePosition
+
+    package init(fallback: Int, position: SourcePosition) {
+        self.fallback = fallback
+        self.position = position
+    }
+}
+
+/// A `server_name`, lower case (nginx's kinds, in nginx's order of preference).
+package enum ServerName: Sendable, Equatable {
+    case exact([UInt8])
+    /// `*.example.com` is kept as `.example.com`; `alsoBare` for nginx's `.example.com`, which matches `example.com` too.
+    case suffix([UInt8], alsoBare: Bool)
+    /// `www.example.*` is kept as `www.example.`
+    case prefix([UInt8])
+    /// `~pattern`, a PCRE2 regular expression.
+    case pattern(String, SourcePosition)
+}

@@ -1,0 +1,36 @@
+// Groups of endpoints to forward to.
+package import Bytes
+
+/// A named group, or the single address of a literal `proxy_pass`.
+package struct Upstream: Sendable, Equatable {
+    /// As written: the group's name, or `host:port`.
+    package var name: String
+    package var endpoints: [Endpoint] = []
+    /// Idle connections kept by each worker for each endpoint.
+    package var keepalive = 64
+    package var keepaliveTimeout: Duration = .seconds(60)
+    package var keepaliveRequests = 10_000
+    package var position: SourcePosition
+
+    package init(name: String, position: SourcePosition) {
+        self.name = name
+        self.position = position
+    }
+}
+
+/// One `server` line of a group; a name with several addresses gives one endpoint for each.
+package struct Endpoint: Sendable, Equatable {
+    /// As written, for logs and `$upstream_addr`.
+    package var name: String
+    package var address: ListenAddress
+    package var weight = 1
+    /// Failures within `failTimeout` after which the endpoint is left out for `failTimeout`; 0: never.
+    package var maxFails = 1
+    package var failTimeout: Duration = .seconds(10)
+    package var isDown = false
+
+    package init(name: String, address: ListenAddress) {
+        self.name = name
+        self.address = address
+    }
+}
