@@ -1,0 +1,208 @@
+// An address of a host, IPv4 or IPv6: parsed strictly, written as RFC 5952 says, ready for a `sockaddr`.
+
+/// An IPv4 or IPv6 address as a plain value; an IPv4-mapped IPv6 address is not the IPv4 address.
+package struct IPAddress: Sendable, Hashable, BitwiseCopyable {
+    package enum Family: UInt8, Sendable, BitwiseCopyable { case v4, v6 }
+
+    /// Bytes of the longest text form: eight groups of four digits and seven colons.
+    package static let maximumTextCount = 39
+
+    package let family: Family
+    /// The first eight octets of an IPv6 address, most significant first; 0 for IPv4.
+    package let high: UInt64
+    /// The last eight octets of an IPv6 address; for IPv4 its four octets in the low half.
+    package let low: UInt64
+
+    /// `v4` with the first octet as the most significant one: 127.0.0.1 is 0x7f00_0001.
+    package init(v4: UInt32) {
+        family = .v4
+        high = 0
+        low = UInt64(v4)
+    }
+    package init(v6 high: UInt64, _ low: UInt64) {
+        family = .v6
+        self.high = high
+        self.low = low
+    }
+    /// Dotted quads without leading zeros (which some read as octal), or RFC 4291 text; nil for anything else, zones included.
+    package init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        if let v4 = Self.parseV4(bytes[...]) {
+            self.init(v4: v4)
+        } else if let (high, low) = Self.parseV6(bytes[...]) {
+            self.init(v6: high, low)
+        } else {
+            return nil
+        }
+    }
+
+    package static var anyV4: IPAddress { IPAddress(v4: 0) }
+    package static var anyV6: IPAddress { IPAddress(v6: 0, 0) }
+    package static var loopbackV4: IPAddress { IPAddress(v4: 0x7f00_0001) }
+
+    /// Octets in network order: 4 or 16 of them.
+    package var octetCount: Int { family == .v4 ? 4 : 16 }
+    /// One octet, counted from the most significant.
+    package func octet(_ index: Int) -> UInt8 {
+        precondition(index >= 0 && index < octetCount)
+        if family == .v4 { return UInt8(truncatingIfNeeded: low >> UInt64(24 - 8 * index)) }
+        let word = index < 8 ? high : low
+        return UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * (index & 7)))
+    }
+    /// All octets in network order, as `in_addr` and `in6_addr` hold them.
+    package var octets: [UInt8] { (0..<octetCount).map(octet) }
+
+    /// 127.0.0.0/8 or ::1.
+    package var isLoopback: Bool { family == .v4 ? low >> 24 == 127 : high == 0 && low == 1 }
+    /// 0.0.0.0 or ::
+    package var isUnspecified: Bool { high == 0 && low == 0 }
+}
+
+extension IPAddress {
+    private static func parseV4(_ bytes: ArraySlice<UInt8>) -> UInt32? {
+        let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard parts.count == 4 else { return nil }
+        var value: UInt32 = 0
+        for part in parts {
+            guard (1...3).contains(part.count), part.allSatisfy({ (0x30...0x39).contains($0) }),
+                part.count == 1 || part.first != 0x30
+            else { return nil }
+            let octet = part.reduce(0) { $0 * 10 + UInt32($1 - 0x30) }
+            guard octet <= 255 else { return nil }
+            value = value << 8 | octet
+        }
+        return value
+    }
+
+    private static func parseV6(_ bytes: ArraySlice<UInt8>) -> (UInt64, UInt64)? {
+        let colon = UInt8(ascii: ":")
+        guard bytes.count >= 2, bytes.contains(colon) else { return nil }
+        var gap: Int?
+        for index in bytes.indices.dropLast() where bytes[index] == colon && bytes[index + 1] == colon {
+            if gap != nil { return nil }  // also refuses `:::`
+            gap = index
+        }
+        guard let gap else {
+            guard let groups = parseGroups(bytes), groups.count == 8 else { return nil }
+            return joined(groups)
+        }
+        guard let before = parseGroups(bytes[..<gap], mayEndInV4: false), let after = parseGroups(bytes[(gap + 2)...]),
+            before.count + after.count <= 7
+        else { return nil }
+        return joined(before + Array(repeating: 0, count: 8 - before.count - after.count) + after)
+    }
+
+    /// Groups between colons; the last may be a dotted quad, which counts as two.
+    private static func parseGroups(_ bytes: ArraySlice<UInt8>, mayEndInV4: Bool = true) -> [UInt64]? {
+        if bytes.isEmpty { return [] }
+        let parts = bytes.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        var groups: [UInt64] = []
+        for (index, part) in parts.enumerated() {
+            if mayEndInV4, index == parts.count - 1, let v4 = parseV4(part) {
+                groups += [UInt64(v4 >> 16), UInt64(v4 & 0xffff)]
+                continue
+            }
+            guard (1...4).contains(part.count) else { return nil }
+            var group: UInt64 = 0
+            for byte in part {
+                guard let digit = hexDigit(byte) else { return nil }
+                group = group << 4 | digit
+            }
+            groups.append(group)
+        }
+        return groups
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt64? {
+        switch byte {
+        case 0x30...0x39: UInt64(byte - 0x30)
+        case 0x41...0x46: UInt64(byte - 0x41 + 10)
+        case 0x61...0x66: UInt64(byte - 0x61 + 10)
+        default: nil
+        }
+    }
+
+    private static func joined(_ groups: [UInt64]) -> (UInt64, UInt64) {
+        (groups[..<4].reduce(0) { $0 << 16 | $1 }, groups[4...].reduce(0) { $0 << 16 | $1 })
+    }
+}
+
+extension IPAddress: CustomStringConvertible {
+    /// `192.0.2.1`, `2001:db8::1`
+    package var text: String {
+        var bytes = [UInt8](repeating: 0, count: Self.maximumTextCount)
+        var span = bytes.mutableSpan
+        let count = writeText(&span)
+        return String(decoding: bytes[..<count], as: UTF8.self)
+    }
+    package var description: String { text }
+
+    /// Appends the text form; allocates nothing when the buffer has room.
+    package func appendText(to buffer: inout ByteBuffer) {
+        buffer.reserve(Self.maximumTextCount)
+        var free = buffer.free
+        let count = writeText(&free)
+        buffer.commit(count)
+    }
+
+    /// Writes the text form at the front of `out`, which has room for `maximumTextCount` bytes; returns how many it took.
+    package func writeText(_ out: inout MutableSpan<UInt8>) -> Int {
+        var count = 0
+        if family == .v4 {
+            for index in 0..<4 {
+                if index > 0 { Self.put(UInt8(ascii: "."), &out, &count) }
+                Self.putDecimal(octet(index), &out, &count)
+            }
+            return count
+        }
+        let gap = longestZeroRun
+        var index = 0
+        while index < 8 {
+            if index == gap.lowerBound, !gap.isEmpty {
+                Self.put(UInt8(ascii: ":"), &out, &count)
+                Self.put(UInt8(ascii: ":"), &out, &count)
+                index = gap.upperBound
+                continue
+            }
+            if index > 0, index != gap.upperBound || gap.isEmpty { Self.put(UInt8(ascii: ":"), &out, &count) }
+            Self.putHex(group(index), &out, &count)
+            index += 1
+        }
+        return count
+    }
+
+    private func group(_ index: Int) -> UInt16 {
+        UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - 16 * (index & 3)))
+    }
+
+    /// The first of the longest runs of two or more zero groups (RFC 5952 section 4.2).
+    private var longestZeroRun: Range<Int> {
+        var best = 0..<0
+        var start = 0
+        for index in 0...8 where index == 8 || group(index) != 0 {
+            if index - start >= 2, index - start > best.count { best = start..<index }
+            start = index + 1
+        }
+        return best
+    }
+
+    private static func put(_ byte: UInt8, _ out: inout MutableSpan<UInt8>, _ count: inout Int) {
+        out[count] = byte
+        count += 1
+    }
+    private static func putDecimal(_ octet: UInt8, _ out: inout MutableSpan<UInt8>, _ count: inout Int) {
+        if octet >= 100 { put(0x30 + octet / 100, &out, &count) }
+        if octet >= 10 { put(0x30 + octet / 10 % 10, &out, &count) }
+        put(0x30 + octet % 10, &out, &count)
+    }
+    private static func putHex(_ group: UInt16, _ out: inout MutableSpan<UInt8>, _ count: inout Int) {
+        var shift: UInt16 = 12
+        while shift > 0, group >> shift == 0 { shift -= 4 }
+        while true {
+            let digit = UInt8(truncatingIfNeeded: group >> shift & 0xf)
+            put(digit < 10 ? 0x30 + digit : 0x61 + digit - 10, &out, &count)
+            if shift == 0 { return }
+            shift -= 4
+        }
+    }
+}
