@@ -1,0 +1,35 @@
+// A connected socket, plain or TLS. Closing is the end of its life: deinit frees the session, then the socket.
+import Bytes
+package import Reactor
+
+package struct Stream: ~Copyable {
+    private var session: TLSSession?
+    package let socket: Socket
+    package let isPlain: Bool
+
+    package init(_ socket: consuming Socket, tls session: consuming TLSSession? = nil) {
+        self.socket = socket
+        isPlain = session == nil
+        self.session = session
+    }
+
+    /// `.bytes(0)` when done; at once on a plain stream.
+    package borrowing func handshake() -> IOResult { session?.handshake() ?? .bytes(0) }
+    package borrowing func read(into span: inout MutableSpan<UInt8>) -> IOResult {
+        if isPlain { return socket.receive(into: &span) }
+        return session?.read(into: &span) ?? .failed
+    }
+    package borrowing func write(_ span: Span<UInt8>) -> IOResult {
+        if isPlain { return socket.send(span) }
+        return session?.write(span) ?? .failed
+    }
+    /// Says goodbye in order: what was written is all there is. Reading goes on.
+    package borrowing func endOutput() {
+        session?.end()
+        socket.shutdownWrite()
+    }
+    package borrowing func verifyError() -> String { session?.verifyError() ?? "" }
+    /// `TLSv1.3`; empty on a plain stream.
+    package borrowing func protocolName() -> String { session?.protocolName() ?? "" }
+    package borrowing func cipherName() -> String { session?.cipherName() ?? "" }
+}

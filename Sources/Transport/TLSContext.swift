@@ -1,0 +1,84 @@
+// TLS settings that many sessions share: certificate, key, versions; and for clients whom to trust.
+// Owns one SSL_CTX and frees it in deinit; OpenSSL counts the sessions that still use it.
+import Bytes
+import COpenSSL
+package import Reactor
+
+/// Why a context could not be made, and about which of its inputs.
+package struct TLSError: Error, Equatable {
+    package enum Subject: Equatable { case certificate, privateKey, context }
+    package let subject: Subject
+    /// In words, without secrets.
+    package let reason: String
+}
+
+/// Keys that seal session tickets: the same in each worker, so that a client may resume at any of them.
+package struct TicketKeys: Sendable {
+    let bytes: [UInt8]
+    /// From the system's generator.
+    package static func random() -> TicketKeys {
+        var generator = SystemRandomNumberGenerator()
+        return TicketKeys(bytes: (0..<80).map { _ in generator.next() })
+    }
+}
+
+@safe package struct TLSContext: ~Copyable {
+    private let context: OpaquePointer
+    private init(_ context: OpaquePointer) { unsafe self.context = unsafe context }
+    deinit { unsafe SSL_CTX_free(context) }
+
+    /// For listeners. The certificate's file holds the leaf first, then its intermediates (PEM).
+    package static func server(
+        certificate: [UInt8], privateKey: [UInt8], allowsTLS12: Bool, allowsTLS13: Bool, tickets: TicketKeys?
+    ) throws(TLSError) -> TLSContext {
+        guard let raw = unsafe SSL_CTX_new(TLS_server_method()) else {
+            throw TLSError(subject: .context, reason: lastError())
+        }
+        let made = unsafe TLSContext(raw)
+        let loaded = unsafe certificate.withUnsafeBytes { bytes in
+            unsafe co_use_chain(raw, bytes.baseAddress, Int32(bytes.count))
+        }
+        guard loaded == 1 else { throw TLSError(subject: .certificate, reason: lastError()) }
+        let keyed = unsafe privateKey.withUnsafeBytes { bytes in
+            unsafe co_use_key(raw, bytes.baseAddress, Int32(bytes.count))
+        }
+        guard keyed == 1 else { throw TLSError(subject: .privateKey, reason: lastError()) }
+        guard unsafe SSL_CTX_check_private_key(raw) == 1 else {
+            throw TLSError(subject: .privateKey, reason: lastError())
+        }
+        unsafe co_server_defaults(raw, allowsTLS12 ? 1 : 0, allowsTLS13 ? 1 : 0)
+        if let tickets {
+            _ = unsafe tickets.bytes.withUnsafeBytes { unsafe co_ticket_keys(raw, $0.baseAddress, $0.count) }
+        }
+        return made
+    }
+    /// For fetching: verifies the server against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR as in OpenSSL).
+    package static func client() throws(TLSError) -> TLSContext {
+        guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else {
+            throw TLSError(subject: .context, reason: lastError())
+        }
+        let made = unsafe TLSContext(raw)
+        guard unsafe co_client_defaults(raw) == 1 else { throw TLSError(subject: .context, reason: lastError()) }
+        return made
+    }
+    package borrowing func accept(on socket: borrowing Socket) -> TLSSession? {
+        guard let session = unsafe SSL_new(context) else { return nil }
+        unsafe SSL_set_fd(session, socket.descriptor)
+        unsafe SSL_set_accept_state(session)
+        return unsafe TLSSession(owning: session)
+    }
+    /// `host` is what the server must prove to be: a name (also sent as SNI) or an address.
+    package borrowing func connect(on socket: borrowing Socket, host: String, isAddress: Bool) -> TLSSession? {
+        guard let session = unsafe SSL_new(context) else { return nil }
+        let owned = unsafe TLSSession(owning: session)
+        unsafe SSL_set_fd(session, socket.descriptor)
+        guard unsafe co_expect_host(session, host, isAddress ? 1 : 0) == 1 else { return nil }
+        unsafe SSL_set_connect_state(session)
+        return owned
+    }
+    private static func lastError() -> String {
+        var text = [CChar](repeating: 0, count: 160)
+        unsafe co_last_error(&text, text.count)
+        return unsafe text.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
+    }
+}

@@ -1,0 +1,42 @@
+// One TLS connection over a socket that the stream owns too, so it never outlives it.
+// Owns one SSL and frees it in deinit. Calls leave OpenSSL's error queue empty: another session's error must not be read.
+import Bytes
+import COpenSSL
+import Reactor
+
+@safe package struct TLSSession: ~Copyable {
+    private let session: OpaquePointer
+    init(owning session: OpaquePointer) { unsafe self.session = unsafe session }
+    deinit { unsafe SSL_free(session) }
+
+    /// `.bytes(0)` when done.
+    borrowing func handshake() -> IOResult {
+        let code = unsafe co_handshake(session)
+        return code == 0 ? .bytes(0) : Self.result(code)
+    }
+    borrowing func read(into span: inout MutableSpan<UInt8>) -> IOResult {
+        let session = unsafe session
+        return Self.result(
+            unsafe span.withUnsafeMutableBufferPointer { unsafe co_read(session, $0.baseAddress, Int32($0.count)) })
+    }
+    borrowing func write(_ span: Span<UInt8>) -> IOResult {
+        let session = unsafe session
+        return Self.result(
+            unsafe span.withUnsafeBufferPointer { unsafe co_write(session, $0.baseAddress, Int32($0.count)) })
+    }
+    /// Sends close_notify: what came before it was all (RFC 8446 section 6.1).
+    borrowing func end() { unsafe co_end(session) }
+    /// Why the last handshake or call failed, for the log; empty when nothing is known.
+    borrowing func verifyError() -> String {
+        let code = unsafe SSL_get_verify_result(session)
+        return code == 0 ? "" : unsafe String(cString: X509_verify_cert_error_string(code))
+    }
+    borrowing func protocolName() -> String { unsafe String(cString: SSL_get_version(session)) }
+    borrowing func cipherName() -> String {
+        guard let cipher = unsafe SSL_get_current_cipher(session) else { return "" }
+        return unsafe String(cString: SSL_CIPHER_get_name(cipher))
+    }
+    private static func result(_ code: Int32) -> IOResult {
+        code > 0 ? .bytes(Int(code)) : code == -1 || code == -2 ? .blocked : code == -3 ? .closed : .failed
+    }
+}
