@@ -1,0 +1,32 @@
+"""Before anything is measured: does each proxy refuse what it must, and answer what it should?"""
+import sys
+
+from harness.peers import PLAIN, WITH_TOKEN, ask
+from harness.tools import token_cases
+
+CHECKED = ("haproxy", "haproxy+cache", "gateway")
+
+
+def expected(case, peer):
+    """HAProxy is configured without permissions here, so only the gateway can answer 403."""
+    return {200} if case["status"] == 403 and peer != "gateway" else {case["status"]}
+
+
+def run(session):
+    """Ends the run at the first wrong answer: numbers of a proxy that lets everybody in mean nothing."""
+    session.start_all()
+    wrong = []
+    with session.origin():
+        for name, peer in session.peers.items():
+            if name != "haproxy+cache" and (status := ask(peer.port(PLAIN))) != 200:
+                wrong.append(f"{name}, plain: answered {status}, not 200")
+            if name not in CHECKED:
+                continue
+            for case in token_cases() * 2:     # twice: a cached verdict must be the same
+                status = ask(peer.port(WITH_TOKEN), token=case["token"])
+                if status not in expected(case, name):
+                    wrong.append(f"{name}, token {case['name']}: answered {status}, not {case['status']}")
+    if wrong:
+        sys.exit("bench/run: wrong answers, nothing was measured:\n  " + "\n  ".join(dict.fromkeys(wrong)))
+    print(f"tokens: {len(token_cases())} cases answered rightly by", ", ".join(
+        name for name in CHECKED if name in session.peers), flush=True)

@@ -1,0 +1,108 @@
+"""Prints the tables and writes the JSON file of a run."""
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+
+from harness.figures import CPU, NOISY_SPREAD, floor_spread
+from harness.layout import RESULTS
+from harness.session import show
+
+# What is printed of each row: the key of the sample and its unit. Rows not named here: CPU time per request.
+COLUMNS = {
+    "bodies": [("gb_per_cpu_second", "GB per CPU s")],
+    "start": [("start_ms", "ms to first answer"), ("resident_mib", "MiB resident")],
+    "idle": [("bytes_each", "bytes for each")],
+    "counts": [("calls_per_request", "calls"), ("allocations_per_request", "allocations")],
+    "counts-tokens": [("calls_per_request", "calls"), ("allocations_per_request", "allocations")],
+    "overload": [("per_second", "per s"), ("holds", "× few connections"), ("steady", "last third × first"),
+                 ("peak_mib", "MiB at most"), ("drain_seconds", "s to drain")],
+}
+
+
+def columns(row, peer):
+    return [("rs256_us", "µs for each")] if peer == "openssl" else COLUMNS.get(row, [(CPU, "CPU µs per request")])
+
+
+def spread(values):
+    middle = show(float(statistics.median(values)))
+    return middle if len(values) == 1 else f"{middle} ({show(float(min(values)))}–{show(float(max(values)))})"
+
+
+def against_floor(session, row, peer, key):
+    """The ratio to the floor of the same run, where the floor does comparable work."""
+    home = {CPU: "plain", "gb_per_cpu_second": "bodies"}.get(key)
+    floor, values = session.values(home, "floor", key), session.values(row, peer, key)
+    if row == "tls" or not floor or not values:
+        return ""
+    return f"{statistics.median(values) / statistics.median(floor):.2f} × floor"
+
+
+def row_lines(session, row):
+    for peer, samples in session.samples[row].items():
+        errors = [sample["error"] for sample in samples if "error" in sample]
+        parts = []
+        for key, unit in columns(row, peer):
+            if values := session.values(row, peer, key):
+                parts.append(f"{spread(values)} {unit}  {against_floor(session, row, peer, key)}".rstrip())
+        for key, unit in (("utilisation", "of its core"), ("per_second", "per s")):
+            if (values := session.values(row, peer, key)) and row != "overload":
+                parts.append(f"{show(float(statistics.median(values)))} {unit}")
+        if errors:
+            parts.append(f"{len(errors)} of {len(samples)} failed: {errors[0]}")
+        yield f"  {peer:14} " + "   ".join(parts)
+
+
+def print_tables(session):
+    print("\nMedian (least–most) of the rounds. CPU time is the scheduler's, of all threads of the proxy.")
+    for row in session.samples:
+        print(f"\n{row}")
+        for line in row_lines(session, row):
+            print(line)
+    noise = floor_spread(session)
+    if noise and noise > NOISY_SPREAD:
+        print(f"\nThe floor itself spread by {noise:.0%}: something else used these cores. Run again on a quiet machine.")
+
+
+def print_verdicts(lines):
+    if not lines:
+        return
+    print("\nThresholds (bench/thresholds.json)")
+    for name, value, limit, verdict in lines:
+        print(f"  {name:54} {'–' if value is None else show(float(value)):>9}  {limit:9} {verdict}")
+
+
+def first_line(command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except OSError:
+        return None
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0] if lines else None
+
+
+def processor():
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def write(session, lines):
+    peers = {name: first_line([peer.binary, "-v"]) for name, peer in session.peers.items() if name in
+             ("nginx", "haproxy")}
+    document = {
+        "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "kernel": platform.release(),
+                    "openssl": first_line(["openssl", "version"]), **peers},
+        "rounds": session.rounds, "seconds": session.seconds, "floor_spread": floor_spread(session),
+        "samples": session.samples,
+        "thresholds": [{"figure": name, "value": value, "limit": limit, "verdict": verdict}
+                       for name, value, limit, verdict in lines],
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    part = RESULTS.with_suffix(".part")
+    part.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    part.replace(RESULTS)
+    print(f"\nAll samples: {RESULTS}")

@@ -1,0 +1,107 @@
+"""Rows on the quiet wire: CPU time of the proxy per request, all peers in turns, one round after the other.
+
+On this wire the load generator never sleeps and is the origin too, so that the proxy never pays for waking the other
+core. Every row sends the same requests, with an RS256 token, whether the proxy looks at it or not.
+"""
+import json
+import subprocess
+
+from harness import process
+from harness.layout import TOKENS
+from harness.peers import PLAIN, TLS, TLS_WITH_TOKEN, WITH_TOKEN
+from harness.tools import token_file, tool
+
+WARM_SECONDS = 0.5
+NEW_WARM_REQUESTS = 3000
+BODY_BYTES = 1 << 20
+BODY_CONNECTIONS = 16
+TLS_TOKENS = 1000
+
+# What each row measures, and what its ratios need from the same rounds: (work, peer).
+REFERENCES = [("plain", "floor"), ("plain", "nginx")]
+CELLS = {
+    "plain": [*REFERENCES, ("plain", "haproxy"), ("plain", "gateway")],
+    "rs256-1": [*REFERENCES, ("rs256-1", "haproxy"), ("rs256-1", "haproxy+cache"), ("rs256-1", "gateway")],
+    "rs256-1000": [*REFERENCES, ("rs256-1000", "haproxy+cache"), ("rs256-1000", "gateway")],
+    "rs256-20000": [*REFERENCES, ("rs256-20000", "haproxy"), ("rs256-20000", "haproxy+cache"),
+                    ("rs256-20000", "gateway")],
+    "new": [*REFERENCES, ("plain", "gateway"), ("new", "gateway"), ("new", "openssl")],
+    "tls": [("tls", "nginx"), ("tls", "haproxy"), ("tls", "gateway")],
+    "bodies": [("bodies", "floor"), ("bodies", "nginx"), ("bodies", "haproxy"), ("bodies", "gateway")],
+}
+
+
+def cells(rows):
+    """The cells of these rows, each once, in the order in which a round takes them."""
+    return list(dict.fromkeys(cell for row in rows for cell in CELLS[row]))
+
+
+def cached(session, peer, port, count, tls=False):
+    """Every connection cycles through `count` tokens; all of them are seen before the window opens."""
+    remembers = peer.name in ("gateway", "haproxy+cache")
+    options = {"s": True} if tls else {}
+    return session.load("closed", port, peer.pids, t=session.seconds, w=WARM_SECONDS, k=token_file("rs256"), n=count,
+                        W=count + count // 4 if remembers else 0, **options)
+
+
+def plain(session, peer):
+    return cached(session, peer, peer.port(PLAIN), 1)
+
+
+def tls(session, peer):
+    if peer.name == "gateway":
+        return cached(session, peer, peer.port(TLS_WITH_TOKEN), TLS_TOKENS, tls=True)
+    return cached(session, peer, peer.port(TLS), 1, tls=True)
+
+
+def new(session, peer):
+    # A restart empties the cache, so that tokens of an earlier round are new again.
+    peer.stop()
+    peer.start()
+    return session.load("once", peer.port(WITH_TOKEN), peer.pids, w=0, W=NEW_WARM_REQUESTS, k=token_file("new"),
+                        n=session.new_tokens)
+
+
+def bodies(session, peer):
+    sample = session.load("closed", peer.port(PLAIN), peer.pids, t=session.seconds, w=WARM_SECONDS,
+                          c=BODY_CONNECTIONS, B=BODY_BYTES)
+    if sample.get("cpu_us"):
+        sample["gb_per_cpu_second"] = sample["bytes"] / 1e3 / sample["cpu_us"]
+    return sample
+
+
+def verify(session):
+    """The bare OpenSSL loop, on the core where the proxies run."""
+    child = process.spawn([tool("verify"), str(TOKENS)], {session.layout.proxy_core}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        out, err = child.communicate(timeout=60)
+    finally:
+        process.end(child)
+    return json.loads(out) if child.returncode == 0 else {"error": err.strip()}
+
+
+WORK = {"plain": plain, "tls": tls, "new": new, "bodies": bodies}
+
+
+def measure(session, work, peer):
+    if work.startswith("rs256-"):
+        sample = cached(session, peer, peer.port(WITH_TOKEN), int(work.removeprefix("rs256-")))
+    else:
+        sample = WORK[work](session, peer)
+    peer.check_alive()
+    if sample.get("refused") or sample.get("broken"):
+        sample = {"error": f"{sample['refused']} refused, {sample['broken']} broken of {sample['requests']}"}
+    return sample
+
+
+def run(session, rows):
+    session.start_all()
+    todo = cells(rows)
+    for number in range(session.rounds):
+        print(f"round {number + 1} of {session.rounds}", flush=True)
+        for work, name in todo:
+            if name == "openssl":
+                session.record(work, name, verify(session))
+            elif name in session.peers:
+                session.record(work, name, measure(session, work, session.peers[name]))
