@@ -22,10 +22,11 @@ static inline unsigned cs_mask16(cs_s16 m) {
 #endif
 }
 
-/* 1 for each tchar (RFC 9110 section 5.6.2). */
+/* Not 0 for each tchar (RFC 9110 section 5.6.2): 1, and 3 for the underscore. */
 extern const unsigned char cs_tchar[256];
 /* The value of each base64url digit, 255 for any other byte (RFC 4648 section 5). */
 extern const unsigned char cs_base64url[256];
+static inline uint8_t cs_base64url_value(uint8_t c) { return cs_base64url[c]; }
 
 /* First index in [i, n) whose byte may not stand in a field value: CTL except HTAB, or DEL. n if none. */
 static inline size_t cs_scan_value(const uint8_t *p, size_t i, size_t n) {
@@ -44,13 +45,46 @@ static inline size_t cs_scan_token(const uint8_t *p, size_t i, size_t n) {
     return i;
 }
 
-/* First index in [i, n) whose byte is not VCHAR (RFC 5234): <= SP, DEL, or >= 0x80. */
+/* Twice the first index in [i, n) whose byte is not a tchar, plus 1 if an underscore stands before it. */
+static inline size_t cs_scan_name(const uint8_t *p, size_t i, size_t n) {
+    unsigned char kind, seen = 0;
+    while (i < n && (kind = cs_tchar[p[i]]) != 0) { seen |= kind; i++; }
+    return i << 1 | seen >> 1;
+}
+
+/* First index in [i, n) of the byte; n if none. */
+static inline size_t cs_find(const uint8_t *p, size_t i, size_t n, int byte) {
+    const uint8_t *found = i < n ? memchr(p + i, byte, n - i) : 0;
+    return found ? (size_t)(found - p) : n;
+}
+
+/* First index in [i, n) whose byte may not stand in a request-target: <= SP, DEL, >= 0x80 (no VCHAR of RFC 5234), or
+   '#', for a fragment is not sent (RFC 9112 section 3.2). */
 static inline size_t cs_scan_target(const uint8_t *p, size_t i, size_t n) {
     for (; i + 16 <= n; i += 16) {
         cs_v16 x = cs_load16(p + i);
-        unsigned m = cs_mask16((cs_s16)(((cs_s16)x < 0x21) | (cs_s16)(x == 0x7f)));   /* signed: >= 0x80 is negative */
+        unsigned m = cs_mask16((cs_s16)(((cs_s16)x < 0x21) | (cs_s16)(x == 0x7f) | (cs_s16)(x == '#')));   /* signed: >= 0x80 is negative */
         if (m) return i + (size_t)__builtin_ctz(m);
     }
-    for (; i < n; i++) { uint8_t c = p[i]; if (c <= 0x20 || c >= 0x7f) return i; }
+    for (; i < n; i++) { uint8_t c = p[i]; if (c <= 0x20 || c >= 0x7f || c == '#') return i; }
+    return n;
+}
+
+/* First index in [i, n) at which a path stops being plain: at its end ('?'), or at a byte that some server reads
+   otherwise: '%', ';', '\', an upper-case letter, the '/' of "//" and "/.", the '.' of "./". n if none. Loads, but does
+   not judge, bytes up to `limit` (>= n), which is why the last steps need no loop. */
+static inline size_t cs_scan_path(const uint8_t *p, size_t i, size_t n, size_t limit) {
+    for (; i < n && i + 17 <= limit; i += 16) {
+        cs_v16 x = cs_load16(p + i), y = cs_load16(p + i + 1);
+        unsigned m = cs_mask16((cs_s16)((x == '%') | (x == ';') | (x == '\\') | (x == '?')
+            | ((x - 'A') < 26) | ((x == '/') & ((y == '/') | (y == '.'))) | ((x == '.') & (y == '/'))));
+        if (n - i < 16) m &= (1u << (n - i)) - 1;
+        if (m) return i + (size_t)__builtin_ctz(m);
+    }
+    for (; i < n; i++) {
+        uint8_t x = p[i], y = i + 1 < n ? p[i + 1] : 0;
+        if (x == '%' || x == ';' || x == '\\' || x == '?' || (uint8_t)(x - 'A') < 26
+            || (x == '/' && (y == '/' || y == '.')) || (x == '.' && y == '/')) return i;
+    }
     return n;
 }
