@@ -1,0 +1,43 @@
+// The routes of the auth service.
+import HTTPTypes
+import Hummingbird
+
+struct AuthRouter: Sendable {
+    /// Gateways refresh keys at most this often; a new key is known everywhere after it.
+    private static let keySetMaxAgeSeconds = 300
+
+    let service: AuthService
+    let keys: KeyService
+
+    func add(to router: some RouterMethods<BasicRequestContext>) {
+        for path: RouterPath in ["/api/v1/auth/login", "/auth/login", "/login"] {
+            router.post(path) { request, context in
+                let credentials = try Credentials(try await request.jsonBody())
+                return try Response.json(try await service.login(credentials, logger: context.logger))
+            }
+        }
+        for path: RouterPath in ["/api/v1/auth/refresh", "/auth/refresh", "/refresh"] {
+            router.post(path) { request, context in
+                let token = try Self.refreshToken(in: try await request.jsonBody())
+                return try Response.json(try await service.refresh(token, logger: context.logger))
+            }
+        }
+        router.get("/.well-known/jwks.json") { _, _ in
+            try Response.json(
+                keys.publishedKeys,
+                fields: [
+                    .contentType: "application/jwk-set+json",
+                    .cacheControl: "public, max-age=\(Self.keySetMaxAgeSeconds)",
+                ])
+        }
+    }
+
+    /// Reads `{"refresh_token": …}` and nothing else.
+    private static func refreshToken(in body: JSONNode) throws(JSONFault) -> String {
+        var members = try MemberReader(body)
+        // Far above our 43 characters: a longer one is not a token but load.
+        let token = try members.string("refresh_token", charactersUpTo: 512)
+        try members.finish()
+        return token
+    }
+}

@@ -1,0 +1,81 @@
+// Key pairs in PEM: what kind they are, how they sign and verify, and the JWK of their public half.
+import Foundation
+import JWTKit
+
+/// A public key that verifies tokens, with the only algorithm it may be used for (RFC 8725 §3.1).
+struct VerificationKey: Sendable {
+    let jwk: PublicJWK
+    let algorithm: any JWTAlgorithm
+
+    /// Reads an RSA (2048 bits or more), P-256 or Ed25519 public key.
+    init(pem: String) async throws(StartupFailure) {
+        if let key = try? EdDSA.PublicKey(pem: pem) {
+            self = try await Self(key)
+        } else if let key = try? ES256PublicKey(pem: pem) {
+            self = try await Self(key)
+        } else if let key = try? Insecure.RSA.PublicKey(pem: pem) {
+            self = try await Self(key)
+        } else {
+            throw StartupFailure("this is not the PEM of a public key: RSA of 2048 bits or more, P-256 or Ed25519")
+        }
+    }
+
+    fileprivate init(_ key: EdDSA.PublicKey) async throws(StartupFailure) {
+        try await self.init(.ed25519(key.rawRepresentation)) { await $0.add(eddsa: key, kid: $1) }
+    }
+
+    fileprivate init(_ key: ES256PublicKey) async throws(StartupFailure) {
+        guard let point = key.parameters, let x = Data(base64Encoded: point.x), let y = Data(base64Encoded: point.y)
+        else { throw StartupFailure("the P-256 key has no coordinates") }
+        try await self.init(.p256(x: x, y: y)) { await $0.add(ecdsa: key, kid: $1) }
+    }
+
+    fileprivate init(_ key: Insecure.RSA.PublicKey) async throws(StartupFailure) {
+        guard let numbers = try? key.getKeyPrimitives() else { throw StartupFailure("the RSA key has no modulus") }
+        try await self.init(.rsa(modulus: numbers.modulus, exponent: numbers.publicExponent)) {
+            await $0.add(rsa: key, digestAlgorithm: .sha256, kid: $1)
+        }
+    }
+
+    private init(
+        _ jwk: PublicJWK, register: (JWTKeyCollection, JWKIdentifier) async -> Void
+    ) async throws(StartupFailure) {
+        let keys = JWTKeyCollection()
+        let kid = JWKIdentifier(string: jwk.thumbprint)
+        await register(keys, kid)
+        guard let algorithm = try? await keys.getKey(for: kid) else { throw StartupFailure("the key cannot verify") }
+        self.jwk = jwk
+        self.algorithm = algorithm
+    }
+}
+
+/// A private key that signs tokens.
+struct SigningKey: Sendable {
+    let verification: VerificationKey
+    /// Holds this one key, by its thumbprint.
+    private let keys: JWTKeyCollection
+
+    var id: JWKIdentifier { JWKIdentifier(string: verification.jwk.thumbprint) }
+
+    /// Reads an RSA (2048 bits or more), P-256 or Ed25519 private key.
+    init(pem: String) async throws(StartupFailure) {
+        keys = JWTKeyCollection()
+        if let key = try? EdDSA.PrivateKey(pem: pem) {
+            verification = try await VerificationKey(key.publicKey)
+            await keys.add(eddsa: key, kid: JWKIdentifier(string: verification.jwk.thumbprint))
+        } else if let key = try? ES256PrivateKey(pem: pem) {
+            verification = try await VerificationKey(key.publicKey)
+            await keys.add(ecdsa: key, kid: JWKIdentifier(string: verification.jwk.thumbprint))
+        } else if let key = try? Insecure.RSA.PrivateKey(pem: pem) {
+            verification = try await VerificationKey(key.publicKey)
+            await keys.add(rsa: key, digestAlgorithm: .sha256, kid: JWKIdentifier(string: verification.jwk.thumbprint))
+        } else {
+            throw StartupFailure("this is not the PEM of a private key: RSA of 2048 bits or more, P-256 or Ed25519")
+        }
+    }
+
+    /// The compact JWS of the claims, `typ` `at+jwt` (RFC 9068 §2.1).
+    func sign(_ claims: some JWTPayload) async throws -> String {
+        try await keys.sign(claims, kid: id, header: ["typ": "at+jwt"])
+    }
+}

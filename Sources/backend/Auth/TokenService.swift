@@ -1,0 +1,43 @@
+// Mints access tokens: short-lived JWTs that carry who the user is and what he may do (RFC 9068).
+import Foundation
+import JWTKit
+
+/// The claims of an access token (RFC 7519 §4.1, RFC 9068 §2.2, and ours: sid, name, email, role, roles, permissions).
+struct AccessTokenClaims: JWTPayload {
+    let iss: String
+    let sub: String
+    let aud: String
+    let exp: Int
+    let nbf: Int
+    let iat: Int
+    let jti: String
+    let sid: String
+    let client_id: String
+    let name: String
+    let email: String?
+    /// The first role, for readers that know only one.
+    let role: String?
+    let roles: [String]
+    let permissions: [String]
+
+    /// Nothing to check here: only the resource service verifies, with its own code.
+    func verify(using algorithm: some JWTAlgorithm) {}
+}
+
+struct TokenService: Sendable {
+    let keys: KeyService
+    let issuer: String
+    let audience: String
+    let lifetime: Lifetime
+
+    /// A signed access token for a session of this user, with the permissions that he has now.
+    func accessToken(for user: User, session: Session, permissions: [String], now: Date) async throws -> String {
+        let issuedAt = Int(now.timeIntervalSince1970.rounded(.down))
+        let claims = AccessTokenClaims(
+            iss: issuer, sub: user.name, aud: audience, exp: issuedAt + lifetime.seconds, nbf: issuedAt, iat: issuedAt,
+            jti: UUID().uuidString.lowercased(), sid: session.id, client_id: session.clientID,
+            name: user.displayName, email: user.email, role: user.roles.first, roles: user.roles,
+            permissions: permissions)
+        return try await keys.sign(claims)
+    }
+}

@@ -1,0 +1,43 @@
+// JSON answers and strictly read JSON requests.
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+extension Response {
+    /// The value as JSON; `fields` may name another type than application/json.
+    static func json(
+        _ value: some Encodable, status: HTTPResponse.Status = .ok, fields: HTTPFields = [:]
+    ) throws -> Response {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var fields = fields
+        if fields[.contentType] == nil { fields[.contentType] = "application/json" }
+        // A browser must not guess that an answer with a name in it is a page.
+        fields[.xContentTypeOptions] = "nosniff"
+        let body = ByteBuffer(bytes: try encoder.encode(value))
+        return Response(status: status, headers: fields, body: ResponseBody(byteBuffer: body))
+    }
+}
+
+extension Request {
+    /// A login or a token fits many times over; more is an attack on memory.
+    private static let bodyLimitBytes = 16 * 1024
+
+    /// The body, which must be declared as JSON: other sites' forms cannot send that type (CSRF).
+    func jsonBody() async throws -> JSONNode {
+        guard isJSON else { throw Problem.wrongMediaType }
+        let buffer = try await body.collect(upTo: Self.bodyLimitBytes)
+        return try JSONReader.parse(Array(buffer.readableBytesView))
+    }
+
+    private var isJSON: Bool {
+        let types = headers[values: .contentType]
+        guard types.count == 1 else { return false }
+        let parts = types[0].split(separator: ";", omittingEmptySubsequences: false).map {
+            $0.trimmingCharacters(in: .whitespaces).lowercased()
+        }
+        let parametersAllowed: Set<String> = ["charset=utf-8", "charset=\"utf-8\""]
+        return parts.first == "application/json" && parts.dropFirst().allSatisfy(parametersAllowed.contains)
+    }
+}

@@ -1,0 +1,100 @@
+// The resource service's own check of an access token: it trusts the key and nobody else, not even the gateway.
+import Foundation
+import HTTPTypes
+import JWTKit
+
+/// Who calls, as a verified token says.
+struct Principal: Sendable {
+    let subject: String
+    let name: String?
+    let roles: [String]
+    let permissions: [String]
+}
+
+struct TokenVerifier: Sendable {
+    /// The gateway's default: both let a token go at the same moment.
+    static let leewaySeconds = 30.0
+    /// Longer tokens are not decoded at all (RFC 8725 §3.11 asks for such bounds).
+    private static let sizeLimitBytes = 8 * 1024
+
+    let key: VerificationKey
+    let issuer: String
+    let audience: String
+
+    /// The principal of a correctly signed, current token for this service.
+    func verify(_ token: String, now: Date) throws(TokenRefusal) -> Principal {
+        guard token.utf8.count <= Self.sizeLimitBytes else { throw .tooLarge }
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
+            let signature = Base64URL.decode(parts[2])
+        else { throw .malformed }
+        try check(header: JoseObject(header))
+        // Before any claim is believed.
+        let signed = Data(token.utf8.prefix(parts[0].utf8.count + 1 + parts[1].utf8.count))
+        guard (try? key.algorithm.verify(signature, signs: signed)) == true else { throw .badSignature }
+        return try principal(JoseObject(payload), now: now.timeIntervalSince1970)
+    }
+
+    private func check(header: JoseObject) throws(TokenRefusal) {
+        guard header["alg"] == .some(key.jwk.alg) else { throw .wrongAlgorithm }
+        // We implement no extension, so a critical one must be refused (RFC 7515 §4.1.11).
+        guard !header.has("crit") else { throw .criticalHeader }
+        guard header["kid"] == .some(key.jwk.thumbprint) else { throw .unknownKey }
+        let type = header["typ"]?.lowercased()
+        guard type == "at+jwt" || type == "application/at+jwt" else { throw .wrongType }
+    }
+
+    private func principal(_ claims: JoseObject, now: Double) throws(TokenRefusal) -> Principal {
+        guard claims["iss"] == issuer else { throw .wrongIssuer }
+        guard claims.strings("aud").contains(audience) else { throw .wrongAudience }
+        guard claims.has("exp") else { throw .missingClaim }
+        guard let expiry = claims.number("exp") else { throw .mistypedClaim }
+        guard now < expiry + Self.leewaySeconds else { throw .expired }
+        for name in ["nbf", "iat"] where claims.has(name) {
+            guard let time = claims.number(name) else { throw .mistypedClaim }
+            guard time <= now + Self.leewaySeconds else { throw .notYetValid }
+        }
+        guard let subject = claims["sub"], !subject.isEmpty else { throw .missingClaim }
+        return Principal(
+            subject: subject, name: claims["name"], roles: claims.strings("roles"),
+            permissions: claims.strings("permissions"))
+    }
+}
+
+/// A JSON object of a token; members of another type than asked for are as absent.
+private struct JoseObject {
+    private let members: [String: JSONNode.Value]
+
+    init(_ bytes: Data) throws(TokenRefusal) {
+        // The strict parser refuses duplicate members (RFC 7519 §4): two readers must not see two subjects.
+        guard let node = try? JSONReader.parse([UInt8](bytes)), case .object(let members) = node.value else {
+            throw .malformed
+        }
+        self.members = Dictionary(uniqueKeysWithValues: members.map { ($0.name, $0.node.value) })
+    }
+
+    func has(_ name: String) -> Bool { members[name] != nil }
+
+    subscript(name: String) -> String? {
+        guard case .string(let text) = members[name] else { return nil }
+        return text
+    }
+
+    func number(_ name: String) -> Double? {
+        guard case .number(let number) = members[name] else { return nil }
+        return number
+    }
+
+    /// A string, or an array of strings only.
+    func strings(_ name: String) -> [String] {
+        switch members[name] {
+        case .string(let text): return [text]
+        case .array(let nodes):
+            let texts = nodes.compactMap { node in
+                if case .string(let text) = node.value { text } else { nil }
+            }
+            return texts.count == nodes.count ? texts : []
+        default: return []
+        }
+    }
+}

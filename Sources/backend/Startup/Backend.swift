@@ -1,0 +1,79 @@
+// Puts the parts together and runs them until a signal ends the process.
+import Foundation
+import Hummingbird
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+struct Backend {
+    /// A client that keeps an answer from ending must not keep the process from ending.
+    private static let shutdownSeconds = 10
+
+    private let settings: Settings
+    private let logger: Logger
+
+    init(_ settings: Settings) {
+        self.settings = settings
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "backend")
+        logger.logLevel = settings.logLevel
+        self.logger = logger
+    }
+
+    func run() async throws {
+        let provider = SigningKeyProvider(privateKeyPath: settings.privateKey, publicKeyPath: settings.publicKey)
+        let keys = KeyService(active: try await provider.signingKey())
+        let verifier = TokenVerifier(
+            key: try await provider.verificationKey(), issuer: settings.issuer, audience: settings.audience)
+        let accounts = try readAccounts()
+        let database = try Database(path: settings.database)
+        try accounts.run(in: database, nowMilliseconds: Date.now.milliseconds)
+        let store = RefreshTokenStore(
+            database: database, lifetime: settings.refreshTokenLifetime, idle: settings.refreshTokenIdle,
+            grace: settings.refreshGrace)
+        try await serve([
+            ExpirySweep(store: store, logger: logger),
+            authListener(keys: keys, database: database, store: store),
+            resourceListener(verifier: verifier, database: database),
+        ])
+        try database.close()
+        logger.info("stopped")
+    }
+
+    private func readAccounts() throws(StartupFailure) -> AccountImport {
+        let roles = try PermissionsFile.read(settings.permissions)
+        let users = try SecretsFile.read(settings.secrets, roles: roles)
+        for name in users.replaced {
+            logger.warning(
+                "a plain password was replaced by its hash",
+                metadata: ["file": "\(settings.secrets)", "sub": "\(name)"])
+        }
+        return AccountImport(roles: roles, users: users)
+    }
+
+    private func authListener(keys: KeyService, database: Database, store: RefreshTokenStore) -> Listener {
+        let tokens = TokenService(
+            keys: keys, issuer: settings.issuer, audience: settings.audience, lifetime: settings.accessTokenLifetime)
+        let service = AuthService(
+            users: UserTable(database: database), hasher: PasswordHasher(), rbac: RBACService(database: database),
+            tokens: tokens, refreshTokens: store, clientID: settings.clientID)
+        let router = Router().add(middleware: ProblemMiddleware())
+        HealthRoutes(database: database).add(to: router)
+        AuthRouter(service: service, keys: keys).add(to: router)
+        return Listener("auth", on: settings.authListen, router: router, logger: logger)
+    }
+
+    private func resourceListener(verifier: TokenVerifier, database: Database) -> Listener {
+        let router = Router(context: ResourceRequestContext.self).add(middleware: ProblemMiddleware())
+        HealthRoutes(database: database).add(to: router)
+        ResourceRoutes(verifier: verifier, users: UserTable(database: database)).add(to: router)
+        return Listener("resource", on: settings.resourceListen, router: router, logger: logger)
+    }
+
+    private func serve(_ services: [any Service]) async throws {
+        var configuration = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(Self.shutdownSeconds)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+}

@@ -1,0 +1,53 @@
+// The command line of the backend: every setting as a flag, then wiring and run.
+import ArgumentParser
+import Foundation
+
+@main
+struct BackendCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backend",
+        abstract: "The auth service and the resource service behind the gateway.",
+        discussion: """
+            Every setting is a flag, an environment variable (BACKEND_AUTH_LISTEN for --auth-listen) or a member of the \
+            JSON file of --config ("auth_listen"); the first of these that names it wins.
+            """)
+
+    @Option(help: "A JSON file with settings.") var config: String?
+    @Option(help: "HOST:PORT of the auth service (127.0.0.1:5000).") var authListen: String?
+    @Option(help: "HOST:PORT of the resource service (127.0.0.1:5001).") var resourceListen: String?
+    @Option(help: "The SQLite file (run/backend.sqlite).") var database: String?
+    @Option(help: "The PEM of the signing key, mode 0600 (keys/private_key.pem).") var privateKey: String?
+    @Option(help: "The PEM of its public half (keys/public_key.pem).") var publicKey: String?
+    @Option(help: "The users (keys/secrets.json).") var secrets: String?
+    @Option(help: "The permissions of each role (keys/permissions.json).") var permissions: String?
+    @Option(help: "The iss of tokens (https://localhost:8443).") var issuer: String?
+    @Option(help: "The aud of tokens (api).") var audience: String?
+    @Option(name: .customLong("client-id"), help: "The client_id of tokens (web).") var clientID: String?
+    @Option(help: "How long an access token lives (10m).") var accessTokenLifetime: String?
+    @Option(help: "How long a session lives (30d).") var refreshTokenLifetime: String?
+    @Option(help: "How long an unused refresh token lives (7d).") var refreshTokenIdle: String?
+    @Option(help: "How long a spent refresh token still gets its successor (10s).") var refreshGrace: String?
+    @Option(help: "trace, debug, info, notice, warning, error or critical (info).") var logLevel: String?
+
+    private var flags: [String: String] {
+        let flags: [String: String?] = [
+            "auth_listen": authListen, "resource_listen": resourceListen, "database": database,
+            "private_key": privateKey, "public_key": publicKey, "secrets": secrets, "permissions": permissions,
+            "issuer": issuer, "audience": audience, "client_id": clientID,
+            "access_token_lifetime": accessTokenLifetime, "refresh_token_lifetime": refreshTokenLifetime,
+            "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace, "log_level": logLevel,
+        ]
+        return flags.compactMapValues { $0 }
+    }
+
+    func run() async throws {
+        // What this process writes (the database, its journal) is for its owner alone.
+        umask(0o077)
+        do {
+            try await Backend(Settings(flags: flags, file: config)).run()
+        } catch let failure as StartupFailure {
+            FileHandle.standardError.write(Data("backend: \(failure)\n".utf8))
+            throw ExitCode.failure
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// The effective configuration: flags, then BACKEND_… variables, then the file of --config, then the defaults.
+import Configuration
+import Logging
+
+struct Settings: Sendable {
+    let authListen: ListenAddress
+    let resourceListen: ListenAddress
+    let database: String
+    let privateKey: String
+    let publicKey: String
+    let secrets: String
+    let permissions: String
+    /// The `iss` of every token, compared exactly by whoever verifies.
+    let issuer: String
+    let audience: String
+    /// The `client_id` of tokens that the login form hands out (RFC 9068 §2.2 requires one).
+    let clientID: String
+    let accessTokenLifetime: Lifetime
+    let refreshTokenLifetime: Lifetime
+    let refreshTokenIdle: Lifetime
+    let refreshGrace: Lifetime
+    let logLevel: Logger.Level
+
+    /// Every setting by its name in the file, with its default; `--auth-listen` and `BACKEND_AUTH_LISTEN` are made of it.
+    static let defaults: [String: String] = [
+        "auth_listen": "127.0.0.1:5000",
+        "resource_listen": "127.0.0.1:5001",
+        "database": "run/backend.sqlite",
+        "private_key": "keys/private_key.pem",
+        "public_key": "keys/public_key.pem",
+        "secrets": "keys/secrets.json",
+        "permissions": "keys/permissions.json",
+        "issuer": "https://localhost:8443",
+        "audience": "api",
+        "client_id": "web",
+        "access_token_lifetime": "10m",
+        "refresh_token_lifetime": "30d",
+        "refresh_token_idle": "7d",
+        "refresh_grace": "10s",
+        "log_level": "info",
+    ]
+
+    /// `flags` holds the settings given on the command line, by the same names.
+    init(flags: [String: String], file path: String?) throws(StartupFailure) {
+        let reader = SettingsReader(flags: flags, file: try path.map(SettingsFile.read) ?? [:])
+        authListen = try reader.value("auth_listen", "a host and a port, as in 127.0.0.1:5000", ListenAddress.init)
+        resourceListen = try reader.value("resource_listen", "a host and a port", ListenAddress.init)
+        database = try reader.text("database")
+        privateKey = try reader.text("private_key")
+        publicKey = try reader.text("public_key")
+        secrets = try reader.text("secrets")
+        permissions = try reader.text("permissions")
+        issuer = try reader.text("issuer")
+        audience = try reader.text("audience")
+        clientID = try reader.text("client_id")
+        accessTokenLifetime = try reader.lifetime("access_token_lifetime", secondsFrom: 1)
+        refreshTokenLifetime = try reader.lifetime("refresh_token_lifetime", secondsFrom: 1)
+        refreshTokenIdle = try reader.lifetime("refresh_token_idle", secondsFrom: 1)
+        refreshGrace = try reader.lifetime("refresh_grace", secondsFrom: 0)
+        let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+        logLevel = try reader.value("log_level", "one of \(levels)", Logger.Level.init(rawValue:))
+    }
+}
+
+/// Looks a setting up in flags, environment, file and defaults, in this order.
+private struct SettingsReader {
+    private let reader: ConfigReader
+
+    init(flags: [String: String], file: [String: String]) {
+        reader = ConfigReader(providers: [
+            Self.provider("flags", flags), EnvironmentVariablesProvider(), Self.provider("file", file),
+            Self.provider("defaults", Settings.defaults),
+        ]).scoped(to: "backend")
+    }
+
+    private static func provider(_ name: String, _ values: [String: String]) -> InMemoryProvider {
+        let pairs = values.map { name, value in
+            (AbsoluteConfigKey(["backend", name]), ConfigValue(.string(value), isSecret: false))
+        }
+        return InMemoryProvider(name: name, values: Dictionary(uniqueKeysWithValues: pairs))
+    }
+
+    func text(_ name: String) throws(StartupFailure) -> String {
+        guard let text = reader.string(forKey: ConfigKey([name])), !text.isEmpty else {
+            throw StartupFailure("the setting \(name) must not be empty")
+        }
+        return text
+    }
+
+    func value<Value>(_ name: String, _ wanted: String, _ parse: (String) -> Value?) throws(StartupFailure) -> Value {
+        let text = try text(name)
+        guard let value = parse(text) else {
+            throw StartupFailure("the setting \(name) must be \(wanted), not \"\(text)\"")
+        }
+        return value
+    }
+
+    func lifetime(_ name: String, secondsFrom least: Int) throws(StartupFailure) -> Lifetime {
+        let wanted = "a time of at least \(least)s, as in 90s, 10m, 12h or 30d"
+        return try value(name, wanted) { text in Lifetime(text).flatMap { $0.seconds >= least ? $0 : nil } }
+    }
+}

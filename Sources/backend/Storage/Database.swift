@@ -1,0 +1,96 @@
+// The SQLite file: opened in WAL, every acknowledged commit on disk, its schema brought up to date by migrations.
+import Foundation
+import GRDB
+
+struct Database: Sendable {
+    let pool: DatabasePool
+
+    /// Opens the file, which is made when it is missing, and migrates it.
+    init(path: String) throws(StartupFailure) {
+        do {
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            pool = try DatabasePool(path: path, configuration: Self.configuration)
+            // A refresh token that we acknowledged must survive a power cut: NORMAL would lose the last commits.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            try Self.migrator.migrate(pool)
+        } catch {
+            throw StartupFailure("\(path): the database cannot be opened: \(error)")
+        }
+    }
+
+    /// Whether the file answers.
+    func ping() async throws {
+        _ = try await pool.read { try Int.fetchOne($0, sql: "SELECT 1") }
+    }
+
+    /// Writes the journal back and closes the file.
+    func close() throws {
+        try pool.close()
+    }
+
+    private static var configuration: Configuration {
+        var configuration = Configuration()
+        configuration.foreignKeysEnabled = true
+        // Longer than any transaction of ours, shorter than a client's patience.
+        configuration.busyMode = .timeout(5)
+        configuration.prepareDatabase { connection in
+            // Deleted successors of refresh tokens are overwritten, not just unlinked.
+            try connection.execute(sql: "PRAGMA secure_delete = ON")
+        }
+        return configuration
+    }
+
+    private static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("users, roles and sessions") { connection in
+            try connection.execute(sql: schema)
+        }
+        return migrator
+    }
+
+    /// Times are milliseconds since 1970; secrets are stored as hashes only.
+    private static let schema = """
+        CREATE TABLE users (
+            name TEXT NOT NULL PRIMARY KEY,
+            display_name TEXT NOT NULL,
+            email TEXT,
+            password_hash TEXT NOT NULL,
+            -- The hash that the file held when it was last imported: a changed one there is a new password.
+            imported_hash TEXT NOT NULL,
+            disabled INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        CREATE TABLE roles (name TEXT NOT NULL PRIMARY KEY) STRICT;
+        CREATE TABLE role_permissions (
+            role TEXT NOT NULL REFERENCES roles (name) ON DELETE CASCADE,
+            permission TEXT NOT NULL,
+            PRIMARY KEY (role, permission)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE user_roles (
+            user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            role TEXT NOT NULL REFERENCES roles (name) ON DELETE CASCADE,
+            PRIMARY KEY (user, position)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE sessions (
+            id TEXT NOT NULL PRIMARY KEY,
+            user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+            client_id TEXT NOT NULL,
+            created_ms INTEGER NOT NULL,
+            expires_ms INTEGER NOT NULL,
+            revoked_ms INTEGER
+        ) STRICT;
+        CREATE INDEX sessions_by_user ON sessions (user);
+        CREATE INDEX sessions_by_expiry ON sessions (expires_ms);
+        CREATE TABLE refresh_tokens (
+            hash BLOB NOT NULL PRIMARY KEY,
+            session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+            idle_expires_ms INTEGER NOT NULL,
+            spent_ms INTEGER,
+            -- The token that replaced it, encrypted under the spent one; gone after the grace.
+            successor BLOB
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session);
+        CREATE INDEX refresh_tokens_in_grace ON refresh_tokens (spent_ms) WHERE successor IS NOT NULL;
+        """
+}

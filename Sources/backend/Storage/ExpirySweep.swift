@@ -1,0 +1,28 @@
+// Deletes what has expired, at a steady pace, until the backend shuts down.
+import Foundation
+import Logging
+import ServiceLifecycle
+
+struct ExpirySweep: Service {
+    let store: RefreshTokenStore
+    let logger: Logger
+
+    /// The grace is ten seconds: an encrypted successor outlives it by no more than this.
+    private static let pauseSeconds = 5
+
+    func run() async throws {
+        while !Task.isShuttingDownGracefully {
+            do {
+                try await store.sweep(nowMilliseconds: Date.now.milliseconds)
+            } catch {
+                logger.error("expired sessions could not be deleted", metadata: ["error": "\(error)"])
+            }
+            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(Self.pauseSeconds)) }
+        }
+    }
+}
+
+extension Date {
+    /// Milliseconds since 1970, the unit of every time in the database.
+    var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1000).rounded(.down)) }
+}

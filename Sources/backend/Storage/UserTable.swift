@@ -1,0 +1,50 @@
+// Users and their roles in the database.
+import GRDB
+
+/// A user as the auth service knows him.
+struct User: Sendable {
+    /// The login name; also the `sub` of his tokens.
+    let name: String
+    let displayName: String
+    let email: String?
+    let passwordHash: String
+    let disabled: Bool
+    let roles: [String]
+}
+
+struct UserTable: Sendable {
+    let database: Database
+
+    /// The user of this exact name.
+    func user(named name: String) async throws -> User? {
+        try await database.pool.read { connection in
+            guard let row = try Row.fetchOne(connection, sql: "SELECT * FROM users WHERE name = ?", arguments: [name])
+            else { return nil }
+            let roles = try String.fetchAll(
+                connection, sql: "SELECT role FROM user_roles WHERE user = ? ORDER BY position", arguments: [name])
+            return User(
+                name: row["name"], displayName: row["display_name"], email: row["email"],
+                passwordHash: row["password_hash"], disabled: row["disabled"], roles: roles)
+        }
+    }
+
+    /// Replaces a password hash by one of the same password, unless it was changed meanwhile.
+    func upgradePasswordHash(of name: String, from old: String, to new: String) async throws {
+        try await database.pool.write { connection in
+            try connection.execute(
+                sql: "UPDATE users SET password_hash = ? WHERE name = ? AND password_hash = ?",
+                arguments: [new, name, old])
+        }
+    }
+
+    /// Counts for the administration: users that may log in, and sessions that are alive at `nowMilliseconds`.
+    func counts(nowMilliseconds: Int64) async throws -> (users: Int, sessions: Int) {
+        try await database.pool.read { connection in
+            let users = try Int.fetchOne(connection, sql: "SELECT count(*) FROM users WHERE disabled = 0")
+            let sessions = try Int.fetchOne(
+                connection, sql: "SELECT count(*) FROM sessions WHERE revoked_ms IS NULL AND expires_ms > ?",
+                arguments: [nowMilliseconds])
+            return (users ?? 0, sessions ?? 0)
+        }
+    }
+}

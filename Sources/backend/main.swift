@@ -1,2 +1,0 @@
-import SwiftConfiguration
-print("backend")
