@@ -1,4 +1,5 @@
 // Every answer the gateway itself can give, in one table: the same word stands in the response, the log and the metric.
+package import HTTP
 
 /// A refusal, named by its machine code. Its texts are fixed: nothing of a request is ever echoed in an answer.
 package enum LocalResponse: UInt8, CaseIterable, Sendable {
@@ -140,5 +141,28 @@ extension LocalResponse.Answer {
     /// A request after which the connection cannot go on: where its next request begins is not known.
     static func closing(_ status: Int, _ code: StaticString, _ detail: StaticString) -> Self {
         Self(status, code, detail, closes: true)
+    }
+}
+
+extension LocalResponse {
+    /// The answer to a request that is not a message as HTTP wants it.
+    package init(_ error: MessageError) {
+        self =
+            switch error {
+            case .requestLine, .emptyLine, .statusLine: .requestLine
+            case .methodTooLong: .methodUnsupported
+            case .target: .targetInvalid
+            case .versionUnsupported: .versionUnsupported
+            case .requestLineTooLong: .uriTooLong
+            case .lineEnd, .fieldName, .fieldValue, .foldedLine, .tooManyOptions: .headerInvalid
+            case .fieldTooLong, .headTooLarge, .tooManyFields, .trailerTooLarge: .headerTooLarge
+            case .host: .hostInvalid
+            case .contentLength: .contentLength
+            case .contentLengthAndTransferEncoding: .clAndTE
+            case .transferEncoding: .transferEncoding
+            case .transferCoding: .transferEncodingUnsupported
+            case .expectation: .expectationFailed
+            case .chunkSize, .chunkExtension, .chunkOverhead, .chunkEnd, .trailer, .cutShort: .chunkInvalid
+            }
     }
 }

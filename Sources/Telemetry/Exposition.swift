@@ -1,0 +1,200 @@
+// Metrics as Prometheus reads them: text exposition format 0.0.4.
+
+/// What is known about the process, beside the workers' counters.
+package struct ProcessGauges: Sendable, Equatable {
+    package var startWallSeconds: Int64 = 0
+    package var workers = 0
+    /// Counts configurations that were put to use; the one read at the start is the first.
+    package var configurationGeneration = 0
+    package var reloadsSucceeded: UInt64 = 0
+    package var reloadsFailed: UInt64 = 0
+
+    package init() {}
+}
+
+/// What is known about one provider's keys.
+package struct KeySetGauges: Sendable, Equatable {
+    package var provider: String
+    package var keys = 0
+    package var fetches: UInt64 = 0
+    package var fetchErrors: UInt64 = 0
+    /// Nil: never yet, or keys from a file alone.
+    package var lastSuccessWallSeconds: Int64?
+
+    package init(provider: String) { self.provider = provider }
+}
+
+/// The page behind `/metrics`.
+package struct Exposition {
+    private var text: [UInt8] = []
+
+    package static let contentType: StaticString = "text/plain; version=0.0.4; charset=utf-8"
+
+    package static func render(
+        _ totals: CounterTotals, process: ProcessGauges, keySets: [KeySetGauges], wallSeconds: Int64
+    ) -> [UInt8] {
+        var page = Exposition()
+        page.process(process)
+        page.requests(totals)
+        page.connections(totals.tally)
+        page.upstreams(totals)
+        page.tokens(totals.tally)
+        page.keySets(keySets, now: wallSeconds)
+        page.logs(totals.tally)
+        return page.text
+    }
+
+    private mutating func process(_ gauges: ProcessGauges) {
+        single(
+            "start_time_seconds", .gauge, "When the process started, in seconds since 1970.", gauges.startWallSeconds)
+        single("workers", .gauge, "Worker threads.", Int64(gauges.workers))
+        single(
+            "config_generation", .gauge, "Configurations put to use since the start.",
+            Int64(gauges.configurationGeneration))
+        family("config_reloads_total", .counter, "Reloads of the configuration by result.")
+        sample("config_reloads_total", [("result", "ok")], gauges.reloadsSucceeded)
+        sample("config_reloads_total", [("result", "failed")], gauges.reloadsFailed)
+    }
+
+    private mutating func requests(_ totals: CounterTotals) {
+        family("requests_total", .counter, "Requests by route and class of the status that was sent.")
+        for (i, route) in totals.routes.names.enumerated() {
+            let row = totals.routes.row(i)
+            for statusClass in 0..<Counters.statusClasses {
+                let label = statusClass == 0 ? "none" : "\(statusClass)xx"
+                sample("requests_total", [("route", route), ("status", label)], row[row.startIndex + statusClass])
+            }
+        }
+        family("request_duration_seconds", .histogram, "Time from a request's head to the end of its answer.")
+        for (i, route) in totals.routes.names.enumerated() { histogram(route, totals.routes.row(i)) }
+        family("rejected_total", .counter, "Requests that the gateway itself refused, by reason.")
+        for (i, reason) in totals.reasons.names.enumerated() {
+            sample("rejected_total", [("reason", reason)], totals.reasons.values[i])
+        }
+    }
+
+    private mutating func histogram(_ route: String, _ row: ArraySlice<UInt64>) {
+        let first = row.startIndex + Counters.statusClasses
+        var sum: UInt64 = 0
+        for (k, bound) in LatencyBuckets.bounds.enumerated() {
+            sum &+= row[first + k]
+            sample("request_duration_seconds_bucket", [("route", route), ("le", bound)], sum)
+        }
+        let nanoseconds = row[first + LatencyBuckets.count]
+        line("request_duration_seconds_sum", [("route", route)], Self.seconds(nanoseconds))
+        sample("request_duration_seconds_count", [("route", route)], sum)
+    }
+
+    private mutating func connections(_ tally: Tally) {
+        single("connections_accepted_total", .counter, "Client connections accepted.", tally.connectionsAccepted)
+        single("connections_active", .gauge, "Client connections open now.", max(tally.connectionsActive, 0))
+        single(
+            "connections_evicted_total", .counter, "Idle client connections closed to make room.",
+            tally.connectionsEvicted)
+        single("accept_pauses_total", .counter, "Times accepting stopped for want of room.", tally.acceptPauses)
+        family("tls_handshakes_total", .counter, "TLS handshakes with clients by result.")
+        sample("tls_handshakes_total", [("result", "ok")], tally.tlsHandshakes)
+        sample("tls_handshakes_total", [("result", "failed")], tally.tlsHandshakeFailures)
+        single("client_received_bytes_total", .counter, "Bytes read from clients.", tally.clientBytesReceived)
+        single("client_sent_bytes_total", .counter, "Bytes written to clients.", tally.clientBytesSent)
+    }
+
+    private mutating func upstreams(_ totals: CounterTotals) {
+        let families: [(UpstreamEvent, String, String)] = [
+            (.connect, "upstream_connects_total", "Connections begun to upstreams."),
+            (.reuse, "upstream_reuses_total", "Requests that took an idle connection to an upstream."),
+            (.retry, "upstream_retries_total", "Requests that were sent once more."),
+            (.failure, "upstream_failures_total", "Attempts at upstreams that came to nothing."),
+        ]
+        for (event, name, help) in families {
+            family(name, .counter, help)
+            for (i, upstream) in totals.upstreams.names.enumerated() {
+                let row = totals.upstreams.row(i)
+                sample(name, [("upstream", upstream)], row[row.startIndex + event.rawValue])
+            }
+        }
+        single(
+            "upstream_received_bytes_total", .counter, "Bytes read from upstreams.", totals.tally.upstreamBytesReceived)
+        single("upstream_sent_bytes_total", .counter, "Bytes written to upstreams.", totals.tally.upstreamBytesSent)
+    }
+
+    private mutating func tokens(_ tally: Tally) {
+        single("jwt_cache_hits_total", .counter, "Tokens whose verdict was known.", tally.tokenCacheHits)
+        single("jwt_cache_misses_total", .counter, "Tokens that had to be verified.", tally.tokenCacheMisses)
+        single("jwt_cache_evictions_total", .counter, "Verdicts dropped to make room.", tally.tokenCacheEvictions)
+        single("jwt_cache_entries", .gauge, "Verdicts kept now.", max(tally.tokenCacheEntries, 0))
+        single("jwt_cache_bytes", .gauge, "Memory of the verdicts kept now.", max(tally.tokenCacheBytes, 0))
+        single("jwt_verifications_total", .counter, "Signatures checked.", tally.signatureVerifications)
+    }
+
+    private mutating func keySets(_ keySets: [KeySetGauges], now: Int64) {
+        family("jwks_keys", .gauge, "Usable keys of a provider.")
+        for set in keySets { sample("jwks_keys", [("provider", set.provider)], UInt64(max(set.keys, 0))) }
+        family("jwks_fetches_total", .counter, "Attempts to fetch a provider's keys.")
+        for set in keySets { sample("jwks_fetches_total", [("provider", set.provider)], set.fetches) }
+        family("jwks_fetch_errors_total", .counter, "Attempts to fetch a provider's keys that failed.")
+        for set in keySets { sample("jwks_fetch_errors_total", [("provider", set.provider)], set.fetchErrors) }
+        family("jwks_last_success_timestamp_seconds", .gauge, "When a provider's keys were last fetched.")
+        for set in keySets {
+            guard let at = set.lastSuccessWallSeconds else { continue }
+            line("jwks_last_success_timestamp_seconds", [("provider", set.provider)], "\(at)")
+        }
+        family("jwks_age_seconds", .gauge, "Age of a provider's keys.")
+        for set in keySets {
+            guard let at = set.lastSuccessWallSeconds else { continue }
+            line("jwks_age_seconds", [("provider", set.provider)], "\(max(now - at, 0))")
+        }
+    }
+
+    private mutating func logs(_ tally: Tally) {
+        single(
+            "log_lines_suppressed_total", .counter, "Log lines held back by the limit for their reason.",
+            tally.logLinesSuppressed)
+        single("log_lines_lost_total", .counter, "Log lines dropped because the log was too slow.", tally.logLinesLost)
+    }
+}
+
+// The format itself.
+extension Exposition {
+    private enum Kind: String { case counter, gauge, histogram }
+
+    private mutating func family(_ name: String, _ kind: Kind, _ help: String) {
+        append("# HELP gateway_\(name) \(help)\n# TYPE gateway_\(name) \(kind.rawValue)\n")
+    }
+    private mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: some FixedWidthInteger) {
+        family(name, kind, help)
+        line(name, [], "\(value)")
+    }
+    private mutating func sample(_ name: String, _ labels: [(String, String)], _ value: UInt64) {
+        line(name, labels, "\(value)")
+    }
+    private mutating func line(_ name: String, _ labels: [(String, String)], _ value: String) {
+        append("gateway_\(name)")
+        for (i, (label, text)) in labels.enumerated() {
+            append(i == 0 ? "{" : ",")
+            append("\(label)=\"")
+            appendEscaped(text)
+            append("\"")
+        }
+        append(labels.isEmpty ? " \(value)\n" : "} \(value)\n")
+    }
+    /// In a label's value a backslash, a quote and a line feed are escaped, nothing else.
+    private mutating func appendEscaped(_ label: String) {
+        for byte in label.utf8 {
+            switch byte {
+            case UInt8(ascii: "\\"), UInt8(ascii: "\""):
+                text.append(UInt8(ascii: "\\"))
+                text.append(byte)
+            case UInt8(ascii: "\n"): append("\\n")
+            default: text.append(byte)
+            }
+        }
+    }
+    private mutating func append(_ string: String) { text.append(contentsOf: string.utf8) }
+
+    /// Nanoseconds as seconds, exactly: a sum of years in a Double would lose the microseconds.
+    static func seconds(_ nanoseconds: UInt64) -> String {
+        let fraction = String(nanoseconds % 1_000_000_000)
+        return "\(nanoseconds / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
+    }
+}

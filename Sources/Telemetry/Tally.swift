@@ -1,0 +1,52 @@
+// Plain sums that belong to no route: connections, bytes, tokens, log lines.
+
+/// One worker's share, or the sum of several. Values that fall as well as rise are signed: their parts may be negative
+/// (what one generation of the configuration opened another may close), only their sum is meaningful.
+package struct Tally: Sendable, Equatable, BitwiseCopyable {
+    package var connectionsAccepted: UInt64 = 0
+    package var connectionsActive: Int64 = 0
+    /// Idle connections that were closed to make room for new ones.
+    package var connectionsEvicted: UInt64 = 0
+    /// How often accepting stopped because there was no room.
+    package var acceptPauses: UInt64 = 0
+    package var tlsHandshakes: UInt64 = 0
+    package var tlsHandshakeFailures: UInt64 = 0
+    /// Bytes read from and written to clients, heads and framing included, TLS not.
+    package var clientBytesReceived: UInt64 = 0
+    package var clientBytesSent: UInt64 = 0
+    package var upstreamBytesReceived: UInt64 = 0
+    package var upstreamBytesSent: UInt64 = 0
+    package var tokenCacheHits: UInt64 = 0
+    package var tokenCacheMisses: UInt64 = 0
+    package var tokenCacheEvictions: UInt64 = 0
+    package var tokenCacheEntries: Int64 = 0
+    package var tokenCacheBytes: Int64 = 0
+    /// Signatures that were really checked.
+    package var signatureVerifications: UInt64 = 0
+    /// Log lines held back by the limit for their reason, and lines that a full queue dropped.
+    package var logLinesSuppressed: UInt64 = 0
+    package var logLinesLost: UInt64 = 0
+
+    package init() {}
+
+    package static func += (a: inout Tally, b: Tally) {
+        a.connectionsAccepted &+= b.connectionsAccepted
+        a.connectionsActive &+= b.connectionsActive
+        a.connectionsEvicted &+= b.connectionsEvicted
+        a.acceptPauses &+= b.acceptPauses
+        a.tlsHandshakes &+= b.tlsHandshakes
+        a.tlsHandshakeFailures &+= b.tlsHandshakeFailures
+        a.clientBytesReceived &+= b.clientBytesReceived
+        a.clientBytesSent &+= b.clientBytesSent
+        a.upstreamBytesReceived &+= b.upstreamBytesReceived
+        a.upstreamBytesSent &+= b.upstreamBytesSent
+        a.tokenCacheHits &+= b.tokenCacheHits
+        a.tokenCacheMisses &+= b.tokenCacheMisses
+        a.tokenCacheEvictions &+= b.tokenCacheEvictions
+        a.tokenCacheEntries &+= b.tokenCacheEntries
+        a.tokenCacheBytes &+= b.tokenCacheBytes
+        a.signatureVerifications &+= b.signatureVerifications
+        a.logLinesSuppressed &+= b.logLinesSuppressed
+        a.logLinesLost &+= b.logLinesLost
+    }
+}
