@@ -1,0 +1,43 @@
+// A document of public keys (RFC 7517 section 5): every usable key, and why the others are not.
+import Bytes
+import JSON
+
+package struct JSONWebKeySet: Sendable, Equatable {
+    /// A set of 64 RSA-4096 keys with certificate chains fits; a hostile reply of a gigabyte does not.
+    package static let maximumBytes = 256 * 1024
+    /// More than any issuer rotates through; bounds the time an unknown token can cost.
+    package static let maximumKeys = 64
+    /// 64 members for each of 64 keys.
+    static let maximumMembers = 4096
+
+    package var keys: [JSONWebKey]
+    /// One sentence for each key that was left out for a reason worth a warning.
+    package var skipped: [String]
+
+    package init(keys: [JSONWebKey] = [], skipped: [String] = []) {
+        self.keys = keys
+        self.skipped = skipped
+    }
+
+    package static func parse(_ document: [UInt8]) throws(JOSEError) -> JSONWebKeySet { try parse(document.span) }
+
+    /// Reads a JWK Set. A key that cannot be used is skipped, a document that is none is refused.
+    package static func parse(_ document: borrowing Span<UInt8>) throws(JOSEError) -> JSONWebKeySet {
+        guard document.count <= maximumBytes else { throw .tooLarge(bytes: document.count) }
+        var reader = JSONWebKeyReader()
+        return try reader.readSet(document)
+    }
+
+    /// Reads the public keys and certificates of a PEM file; each key's `kid` is its RFC 7638 thumbprint.
+    package static func parse(pem: [UInt8]) throws(JOSEError) -> JSONWebKeySet {
+        var set = JSONWebKeySet()
+        for material in try PublicKey.readPEM(pem) {
+            guard set.keys.count < maximumKeys else { throw .tooManyKeys }
+            var key = JSONWebKey(material)
+            if let reason = key.unusableReason { throw .unusable(reason) }
+            key.id = key.thumbprint
+            set.keys.append(key)
+        }
+        return set
+    }
+}
