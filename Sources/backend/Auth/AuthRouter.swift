@@ -35,8 +35,8 @@ struct AuthRouter: Sendable {
     /// Reads `{"refresh_token": …}` and nothing else.
     private static func refreshToken(in body: JSONNode) throws(JSONFault) -> String {
         var members = try MemberReader(body)
-        // Far above our 43 characters: a longer one is not a token but load.
-        let token = try members.string("refresh_token", charactersUpTo: 512)
+        // Far above our 43 characters: an access token sent here by mistake is told that it is no refresh token.
+        let token = try members.string("refresh_token", charactersUpTo: 8192)
         try members.finish()
         return token
     }

@@ -12,13 +12,19 @@ struct AccessTokenClaims: JWTPayload {
     let iat: Int
     let jti: String
     let sid: String
-    let client_id: String
+    let clientID: String
     let name: String
     let email: String?
     /// The first role, for readers that know only one.
     let role: String?
     let roles: [String]
     let permissions: [String]
+
+    private enum CodingKeys: String, CodingKey {
+        case iss, sub, aud, exp, nbf, iat, jti, sid
+        case clientID = "client_id"
+        case name, email, role, roles, permissions
+    }
 
     /// Nothing to check here: only the resource service verifies, with its own code.
     func verify(using algorithm: some JWTAlgorithm) {}
@@ -35,7 +41,7 @@ struct TokenService: Sendable {
         let issuedAt = Int(now.timeIntervalSince1970.rounded(.down))
         let claims = AccessTokenClaims(
             iss: issuer, sub: user.name, aud: audience, exp: issuedAt + lifetime.seconds, nbf: issuedAt, iat: issuedAt,
-            jti: UUID().uuidString.lowercased(), sid: session.id, client_id: session.clientID,
+            jti: UUID().uuidString.lowercased(), sid: session.id, clientID: session.clientID,
             name: user.displayName, email: user.email, role: user.roles.first, roles: user.roles,
             permissions: permissions)
         return try await keys.sign(claims)

@@ -57,14 +57,15 @@ struct Backend {
         let service = AuthService(
             users: UserTable(database: database), hasher: PasswordHasher(), rbac: RBACService(database: database),
             tokens: tokens, refreshTokens: store, clientID: settings.clientID)
-        let router = Router().add(middleware: ProblemMiddleware())
+        let router = Router(options: .autoGenerateHeadEndpoints).add(middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
         AuthRouter(service: service, keys: keys).add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }
 
     private func resourceListener(verifier: TokenVerifier, database: Database) -> Listener {
-        let router = Router(context: ResourceRequestContext.self).add(middleware: ProblemMiddleware())
+        let router = Router(context: ResourceRequestContext.self, options: .autoGenerateHeadEndpoints).add(
+            middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
         ResourceRoutes(verifier: verifier, users: UserTable(database: database)).add(to: router)
         return Listener("resource", on: settings.resourceListen, router: router, logger: logger)

@@ -37,19 +37,18 @@ enum FileReading {
         let target = URL(fileURLWithPath: path).resolvingSymlinksInPath()
         let draft = target.deletingLastPathComponent().appendingPathComponent(".\(target.lastPathComponent).draft")
         do {
-            try? FileManager.default.removeItem(at: draft)
-            guard
-                FileManager.default.createFile(
-                    atPath: draft.path, contents: Data(text), attributes: [.posixPermissions: 0o600])
-            else { throw StartupFailure("\(path): the file cannot be replaced: its folder is not writable") }
+            try Data().write(to: draft)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: draft.path)
             let handle = try FileHandle(forWritingTo: draft)
+            try handle.write(contentsOf: text)
             try handle.synchronize()
             try handle.close()
-            _ = try FileManager.default.replaceItemAt(target, withItemAt: draft)
-        } catch let failure as StartupFailure {
-            throw failure
         } catch {
             throw StartupFailure("\(path): the file cannot be replaced: \(error.localizedDescription)")
+        }
+        // Unsafe: the C function reads both paths during the call. Foundation's replacement is not one step here.
+        guard unsafe rename(draft.path, target.path) == 0 else {
+            throw StartupFailure("\(path): the file cannot be replaced: its folder is not writable")
         }
     }
 

@@ -23,6 +23,7 @@ struct SecretsFile: Sendable {
 
     /// Reads the users; every role must be one of `roles`.
     static func read(_ path: String, roles: PermissionsFile) throws(StartupFailure) -> SecretsFile {
+        try FileReading.requirePrivate(path)
         let bytes = try FileReading.bytes(of: path)
         var parser = Parser(roles: Set(roles.roles.map(\.name)))
         do throws(JSONFault) {
@@ -67,6 +68,10 @@ struct SecretsFile: Sendable {
         private mutating func entry(_ members: MemberReader) throws(JSONFault) -> Entry {
             var members = members
             let name = try members.string("name", charactersUpTo: Credentials.nameLimitCharacters)
+            // The name goes into log lines, where a line break would forge one.
+            guard !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+                throw members.fault("\"\(members.name(of: "name"))\" must not contain control characters", at: "name")
+            }
             let displayName = try members.optionalString("display_name", charactersUpTo: 256)
             // The longest address that mail can carry (RFC 5321 §4.5.3.1.3).
             let email = try members.optionalString("email", charactersUpTo: 254)
