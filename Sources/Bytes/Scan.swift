@@ -48,7 +48,9 @@ extension Span where Element == UInt8 {
     /// Eight bytes from `i`, lowest address lowest.
     @inlinable @inline(__always) public func word(at i: Int) -> UInt64 {
         precondition(i >= 0 && i <= count - 8)
-        return unsafe withUnsafeBufferPointer { unsafe UnsafeRawPointer($0.baseAddress! + i).loadUnaligned(as: UInt64.self) }
+        return unsafe withUnsafeBufferPointer {
+            unsafe UnsafeRawPointer($0.baseAddress! + i).loadUnaligned(as: UInt64.self)
+        }
     }
     /// Compares the bytes from `i` with a lower-case literal, ASCII case folded; valid for bytes of tokens and field
     /// values (a CR would pass for a hyphen).
@@ -72,4 +74,10 @@ extension Span where Element == UInt8 {
     @inlinable @inline(__always) func load(_ p: UnsafePointer<UInt8>) -> UInt64 {
         unsafe UnsafeRawPointer(p).loadUnaligned(as: UInt64.self)
     }
+}
+
+/// True for a tchar (RFC 9110 section 5.6.2).
+@inlinable public func isTokenCharacter(_ byte: UInt8) -> Bool {
+    var one = byte
+    return unsafe withUnsafePointer(to: &one) { unsafe cs_scan_token($0, 0, 1) == 1 }
 }

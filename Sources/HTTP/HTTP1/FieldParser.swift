@@ -1,0 +1,184 @@
+// Field lines of HTTP/1, strict: CRLF only, no folding, no blank before the colon (RFC 9112 sections 2.2, 5.1, 5.2).
+import Bytes
+
+extension HeaderFields {
+    /// Parses the field lines from `start` to the empty line, and keeps the whole of `s` up to there in the arena.
+    /// Ranges count from the beginning of `s`; `complete` says where the head ends.
+    mutating func parse(_ s: Span<UInt8>, from start: Int, limits: HTTPLimits) -> ParseResult {
+        forget()
+        var i = start
+        var k = 0
+        while true {
+            guard i < s.count else { return stalled(s, i, limits) }
+            if s[i] == UInt8(ascii: "\r") { break }
+            if k == limits.fieldCount { return .failed(.tooManyFields) }
+            if k + 1 == positions.count { growPositions() }
+            switch parseLine(s, i, k, limits) {
+            case .complete(let next): i = next
+            case .incomplete: return stalled(s, i, limits)
+            case .failed(let error): return .failed(error)
+            }
+            k += 1
+        }
+        guard i + 1 < s.count else { return .incomplete }
+        if s[i + 1] != UInt8(ascii: "\n") { return .failed(.lineEnd) }
+        if i + 2 > limits.headSize { return .failed(.headTooLarge) }
+        positions[k].name = UInt32(truncatingIfNeeded: i)
+        count = k
+        if arena.count > Self.keptSize { arena = ByteBuffer(capacity: 2048) }
+        arena.clear()
+        arena.append(s.extracting(0..<i + 2))
+        return .complete(i + 2)
+    }
+
+    /// More bytes are needed, unless there are too many already.
+    private func stalled(_ s: borrowing Span<UInt8>, _ line: Int, _ limits: HTTPLimits) -> ParseResult {
+        if s.count - line > limits.lineSize + 1 { return .failed(.fieldTooLong) }
+        return s.count >= limits.headSize ? .failed(.headTooLarge) : .incomplete
+    }
+
+    /// One line from `i`, the field at `k`; `complete` says where the next line begins.
+    @inline(__always)
+    private mutating func parseLine(_ s: borrowing Span<UInt8>, _ i: Int, _ k: Int, _ limits: HTTPLimits) -> ParseResult
+    {
+        let (colon, hasUnderscore) = s.endOfName(from: i)
+        if colon == s.count { return .incomplete }
+        if s[colon] != UInt8(ascii: ":") || colon == i { return .failed(misnamed(s, i, colon)) }
+        var value = colon + 1
+        while value < s.count, isBlank(s[value]) { value += 1 }
+        let end = s.endOfValue(from: value)
+        if end - i > limits.lineSize || colon - i > Int(UInt16.max) { return .failed(.fieldTooLong) }
+        if end == s.count { return .incomplete }
+        if s[end] != UInt8(ascii: "\r") { return .failed(s[end] == UInt8(ascii: "\n") ? .lineEnd : .fieldValue) }
+        if end + 1 == s.count { return .incomplete }
+        if s[end + 1] != UInt8(ascii: "\n") { return .failed(.lineEnd) }
+        var valueEnd = end
+        while valueEnd > value, isBlank(s[valueEnd - 1]) { valueEnd -= 1 }
+
+        let id = FieldName(s, i, colon - i)
+        positions[k].name = UInt32(truncatingIfNeeded: i)
+        positions[k].value = UInt32(truncatingIfNeeded: value)
+        positions[k].valueEnd = UInt32(truncatingIfNeeded: valueEnd)
+        positions[k].nameCount = UInt16(truncatingIfNeeded: colon - i)
+        positions[k].id = id
+        positions[k].alias = id
+        if id == .other {
+            otherLengths |= lengthBit(colon - i)
+            if hasUnderscore { noteUnderscore(s, i..<colon, k) }
+        } else if let error = note(id, s, value, valueEnd) {
+            return .failed(error)
+        }
+        return .complete(end + 2)
+    }
+
+    private func misnamed(_ s: borrowing Span<UInt8>, _ i: Int, _ end: Int) -> MessageError {
+        if end == i, isBlank(s[i]) { return .foldedLine }
+        return s[end] == UInt8(ascii: "\n") || s[end] == UInt8(ascii: "\r") && end == i ? .lineEnd : .fieldName
+    }
+
+    /// `Transfer_Encoding` means nothing here, but a CGI program behind an upstream reads `HTTP_TRANSFER_ENCODING`.
+    private mutating func noteUnderscore(_ s: borrowing Span<UInt8>, _ name: Range<Int>, _ k: Int) {
+        hasUnderscores = true
+        var folded = InlineArray<32, UInt8>(repeating: 0)
+        guard name.count <= folded.count else { return }
+        for j in 0..<name.count { folded[j] = foldName(s[name.lowerBound + j]) }
+        let alias = FieldName(folded.span, 0, name.count)
+        // The fixed names are kept by every filter, their misspelt forms by none: these count as a name that all drop.
+        positions[k].alias = FieldSet.fixed.contains(alias) ? .transferEncoding : alias
+    }
+}
+
+extension HeaderFields {
+    /// Notes a known name, and what its value says about the message.
+    @inline(__always)
+    private mutating func note(_ id: FieldName, _ s: borrowing Span<UInt8>, _ value: Int, _ end: Int) -> MessageError? {
+        if seen.contains(id) { repeated.bits |= id.bit }
+        seen.bits |= id.bit
+        switch id {
+        case .contentLength: return noteContentLength(s, value, end)
+        case .transferEncoding: return noteTransferEncoding(s, value, end)
+        case .connection: return noteConnection(s, value, end)
+        default: return nil
+        }
+    }
+
+    /// Digits only, once. RFC 9110 section 8.6 lets a list of equal lengths pass; we do not, for nobody sends one in
+    /// good faith. 18 digits fit an Int64, whatever they are.
+    private mutating func noteContentLength(_ s: borrowing Span<UInt8>, _ value: Int, _ end: Int) -> MessageError? {
+        if repeated.contains(.contentLength) || value == end || end - value > 18 { return .contentLength }
+        var length: Int64 = 0
+        for j in value..<end {
+            let digit = s[j] &- UInt8(ascii: "0")
+            if digit > 9 { return .contentLength }
+            length = length &* 10 &+ Int64(digit)
+        }
+        contentLength = length
+        return nil
+    }
+
+    /// `chunked` alone is understood. Any other coding under a final `chunked` could be, but is not (501, RFC 9112
+    /// section 6.1); everything else leaves open where the body ends, which is what smuggling lives on.
+    private mutating func noteTransferEncoding(_ s: borrowing Span<UInt8>, _ value: Int, _ end: Int) -> MessageError? {
+        if repeated.contains(.transferEncoding) { return .transferEncoding }
+        var others = 0
+        var i = value
+        while true {
+            let element = s.listElement(from: i, to: end)
+            let isFinal = element.next > end
+            if element.equals("chunked", in: s) {
+                if !isFinal { return .transferEncoding }
+                isChunked = true
+                return others == 0 ? nil : .transferCoding
+            }
+            if isFinal || element.start == element.end { return .transferEncoding }
+            others += 1
+            i = element.next
+        }
+    }
+
+    /// Connection options (RFC 9110 section 7.6.1): `close`, `keep-alive`, and names of fields meant for us alone.
+    private mutating func noteConnection(_ s: borrowing Span<UInt8>, _ value: Int, _ end: Int) -> MessageError? {
+        var i = value
+        while i < end {
+            let element = s.listElement(from: i, to: end)
+            if element.equals("close", in: s) {
+                closes = true
+            } else if element.equals("keep-alive", in: s) {
+                keepsAlive = true
+            } else if element.start < element.end {
+                nominatedLengths |= lengthBit(element.end - element.start)
+            }
+            optionCount += 1
+            if optionCount > HTTPLimits.connectionOptionCount { return .tooManyOptions }
+            i = element.next
+        }
+        return nil
+    }
+}
+
+/// One element of a comma list, without the blanks around it, and where the next one begins (past the end: none).
+struct ListElement {
+    var start: Int
+    var end: Int
+    var next: Int
+
+    @inline(__always)
+    func equals(_ literal: StaticString, in s: borrowing Span<UInt8>) -> Bool {
+        end - start == literal.utf8CodeUnitCount && s.folds(start, to: literal)
+    }
+}
+
+extension Span where Element == UInt8 {
+    func listElement(from i: Int, to limit: Int) -> ListElement {
+        var end = i
+        while end < limit, self[end] != UInt8(ascii: ",") { end += 1 }
+        var element = ListElement(start: i, end: end, next: end + 1)
+        while element.start < element.end, isBlank(self[element.start]) { element.start += 1 }
+        while element.end > element.start, isBlank(self[element.end - 1]) { element.end -= 1 }
+        return element
+    }
+}
+
+/// OWS (RFC 9110 section 5.6.3).
+@inline(__always)
+func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }

@@ -1,0 +1,100 @@
+// The head of a request, owning its bytes: what every version of HTTP is turned into, and all later steps read.
+package import Bytes
+
+/// A parsed request head. All ranges are of `bytes`; they hold until it is parsed into again. Nothing is allocated per
+/// message once the head has met one of that size.
+package struct RequestHead: ~Copyable {
+    package internal(set) var fields = HeaderFields()
+    package internal(set) var target = RequestTarget()
+    package internal(set) var method = HTTPMethod.other
+    package internal(set) var methodRange = 0..<0
+    /// The request-target as it came.
+    package internal(set) var targetRange = 0..<0
+    /// Of the HTTP version: 0 or 1.
+    package internal(set) var minor: UInt8 = 1
+    /// `none`, `length` or `chunked`.
+    package internal(set) var framing = BodyFraming.none
+    /// Bytes of the body; 0 unless the framing is `length`.
+    package internal(set) var contentLength: Int64 = 0
+    /// The connection is not to be used for another request (RFC 9112 section 9.3).
+    package internal(set) var wantsClose = false
+    /// The client waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
+    package internal(set) var expectsContinue = false
+    /// The effective authority: of the target, if that has one, or else the Host field. Empty only in HTTP/1.0.
+    package internal(set) var host = 0..<0
+    /// The same without port and without the dot that may end a name.
+    package internal(set) var hostName = 0..<0
+    /// Where the field lines begin.
+    var fieldsStart = 0
+
+    package init() {}
+
+    /// The arena: request line and fields as they came, up to and with the empty line.
+    package var bytes: Span<UInt8> { @_lifetime(borrow self) borrowing get { fields.arena.bytes } }
+    package var isHEAD: Bool { method == .head }
+
+    /// The value of the first field of that name, without the blanks around it.
+    package borrowing func value(of name: FieldName) -> Range<Int>? { fields.value(of: name) }
+    /// How many field lines have that name.
+    package borrowing func count(of name: FieldName) -> Int { fields.count(of: name) }
+    /// The value of the first field whose name, in lower case and with `-` for `_`, is `name`.
+    package borrowing func value(named name: borrowing Span<UInt8>) -> Range<Int>? { fields.value(named: name) }
+
+    /// Forgets the message; a large one's memory is given back. For heads that go back to a pool.
+    package mutating func clear() {
+        fields.clear()
+        method = .other
+        methodRange = 0..<0
+        targetRange = 0..<0
+        framing = .none
+        contentLength = 0
+        wantsClose = false
+        expectsContinue = false
+        host = 0..<0
+        hostName = 0..<0
+        fieldsStart = 0
+    }
+}
+
+extension RequestHead {
+    /// Appends `METHOD SP path[?query] SP HTTP/1.1 CRLF`: the path with its dot segments resolved, the query as it came, an
+    /// absolute form turned into an origin form. The queue must have room for `bytes.count + 16`.
+    package borrowing func writeRequestLine(to out: inout ByteQueue) {
+        if target.form == .origin && target.isPlain && minor == 1 {
+            return out.append(bytes.extracting(0..<fieldsStart))
+        }
+        writeMethod(to: &out)
+        out.append(target.path(in: bytes))
+        writeQueryAndVersion(to: &out)
+    }
+
+    /// The same with `uri` in place of the first `count` bytes of the path; what follows them is kept. The queue must have
+    /// room for `bytes.count + uri.count + 16`.
+    package borrowing func writeRequestLine(
+        replacingPathPrefix count: Int, with uri: borrowing Span<UInt8>, to out: inout ByteQueue
+    ) {
+        writeMethod(to: &out)
+        out.append(uri)
+        let path = target.path(in: bytes)
+        out.append(path.extracting(min(count, path.count)..<path.count))
+        writeQueryAndVersion(to: &out)
+    }
+
+    private borrowing func writeMethod(to out: inout ByteQueue) {
+        out.append(bytes.extracting(methodRange))
+        out.append(" ")
+    }
+    private borrowing func writeQueryAndVersion(to out: inout ByteQueue) {
+        if target.hasQuery {
+            out.append("?")
+            out.append(bytes.extracting(target.query))
+        }
+        out.append(" HTTP/1.1\r\n")
+    }
+
+    /// Appends the field lines that travel on: not those of `filter`, nor those that the client's Connection field names.
+    /// Transfer-Encoding is never among them: who sends a chunked body says so. The queue must have room for `bytes.count`.
+    package borrowing func writeFields(dropping filter: borrowing FieldFilter, to out: inout ByteQueue) {
+        fields.write(dropping: filter, FieldSet(), to: &out)
+    }
+}
