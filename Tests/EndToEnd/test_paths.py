@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.jwks import KeyServer
-from harness.raw import get
+from harness.raw import Client, get
 from harness.refusals import expect_refusal
 from harness.tokens import AUDIENCE, ISSUER, bearer, key_set
 from harness.waiting import wait_until
@@ -116,11 +116,11 @@ def test_P03_same_access_passes_byte_for_byte(gateway, origin, path):
 @pytest.mark.parametrize("path", ["/a%2Fb/files/x", "/files/a%2Fb", "/files/shop;v=1"])
 def test_P03_protected_too(gateway, origin, token, path):
     origin.reset()
-    assert gateway.request(get(path, bearer(token))).status in (200,)
+    assert gateway.request(get(path, bearer(token))).status == 200
     assert origin.last.target == path
 
 
-@pytest.mark.parametrize("path", ["/%00", "/a%zz", "/a%", "/a%2", "/a\\b", "/a%2g", "/public/%00", "/x?a=1%00".split("?")[0] + "%00"])
+@pytest.mark.parametrize("path", ["/%00", "/a%zz", "/a%", "/a%2", "/a\\b", "/a%2g", "/public/%00", "/x%00?a=1"])
 def test_P04_invalid_path(gateway, origin, path):
     expect_refusal(gateway, origin, get(path), 400, "path_invalid", closed=False)
 
@@ -138,7 +138,6 @@ def test_P05_cost_of_the_guard_is_bounded(gateway, origin, unit):
 @pytest.mark.parametrize("path", ["/apiadmin", "/apix", "/ap", "/publicx/"])
 def test_P06_unknown_paths_are_never_public(gateway, origin, path):
     """The second server has no location /: what no location matches falls to its `auth`."""
-    from harness.raw import Client
     with Client(gateway.values["port2"]) as client:
         response = client.request(get(path))
         assert response.status == 401 and response.code == "token_missing"
@@ -146,7 +145,6 @@ def test_P06_unknown_paths_are_never_public(gateway, origin, path):
 
 
 def test_P06_not_found_with_a_token(gateway, origin, token):
-    from harness.raw import Client
     origin.reset()
     with Client(gateway.values["port2"]) as client:
         response = client.request(get("/apiadmin", bearer(token)))
