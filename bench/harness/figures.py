@@ -1,11 +1,14 @@
 """From samples to figures: medians, ratios within the run, and the comparison with thresholds.json."""
 import json
+import operator
 import statistics
 
 from harness.layout import THRESHOLDS
 
 CPU = "cpu_us_per_request"
-NOISY_SPREAD = 0.10      # of the floor, (max - min) / median: beyond it the machine was too busy to believe ratios
+NOISY_SPREAD = 0.10      # of the floor, (most - least) / median; on a quiet machine it is a few hundredths
+QUIET_SHARE = 0.90       # of its core, that a proxy under full load gets when nobody else wants it
+COMPARISONS = {"at_most": ("≤", operator.le), "at_least": ("≥", operator.ge), "exactly": ("=", operator.eq)}
 
 
 def median(session, row, peer, key=CPU):
@@ -62,13 +65,20 @@ def judge(session, rows):
         if name.split(",")[0] not in rows:
             continue
         value = measured[name]
-        text = f"≤ {limit['at_most']}" if "at_most" in limit else f"≥ {limit['at_least']}"
-        good = value is not None and value <= limit.get("at_most", value) and value >= limit.get("at_least", value)
-        verdict = "ok" if good else "not measured" if value is None else "BREACH"
-        lines.append((name, value, text, verdict))
+        (kind, bound), = limit.items()
+        sign, meets = COMPARISONS[kind]
+        verdict = "not measured" if value is None else "ok" if meets(value, bound) else "BREACH"
+        lines.append((name, value, f"{sign} {bound}", verdict))
     return lines
 
 
-def floor_spread(session):
-    values = session.values("plain", "floor", CPU)
-    return (max(values) - min(values)) / statistics.median(values) if len(values) > 1 else None
+def noise(session):
+    """A sentence when the machine was too busy for ratios to be believed, or None."""
+    floor = session.values("plain", "floor", CPU)
+    if len(floor) > 1 and (spread := (max(floor) - min(floor)) / statistics.median(floor)) > NOISY_SPREAD:
+        return f"The floor itself spread by {spread:.0%}: something else used these cores."
+    shares = [statistics.median(session.values("plain", peer, "utilisation")) for peer in ("nginx", "haproxy")
+              if session.values("plain", peer, "utilisation")]
+    if shares and max(shares) < QUIET_SHARE:
+        return f"A proxy under full load got only {max(shares):.0%} of its core: something else used these cores."
+    return None

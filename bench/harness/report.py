@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 
-from harness.figures import CPU, NOISY_SPREAD, floor_spread
+from harness.figures import CPU, noise
 from harness.layout import RESULTS
 from harness.session import show
 
@@ -61,9 +61,8 @@ def print_tables(session):
         print(f"\n{row}")
         for line in row_lines(session, row):
             print(line)
-    noise = floor_spread(session)
-    if noise and noise > NOISY_SPREAD:
-        print(f"\nThe floor itself spread by {noise:.0%}: something else used these cores. Run again on a quiet machine.")
+    if sentence := noise(session):
+        print(f"\n{sentence} Measure again on a quiet machine.")
 
 
 def print_verdicts(lines):
@@ -96,7 +95,7 @@ def write(session, lines):
         "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "kernel": platform.release(),
                     "openssl": first_line(["openssl", "version"]), **peers},
-        "rounds": session.rounds, "seconds": session.seconds, "floor_spread": floor_spread(session),
+        "rounds": session.rounds, "seconds": session.seconds, "noise": noise(session),
         "samples": session.samples,
         "thresholds": [{"figure": name, "value": value, "limit": limit, "verdict": verdict}
                        for name, value, limit, verdict in lines],

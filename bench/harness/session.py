@@ -1,12 +1,16 @@
 """One run of the benchmark: its settings, its peers, the load generator, and all samples taken."""
 import contextlib
 import json
+import socket
 import subprocess
+import sys
+import time
 
 from harness import process
 from harness.tools import tool
 
 LOAD_SECONDS_MAX = 120
+ORIGIN_SECONDS_MAX = 5
 
 
 class Session:
@@ -55,6 +59,7 @@ class Session:
         child = process.spawn([tool("load"), "origin", "-o", str(self.layout.origin_port)],
                               cores or {self.layout.load_core}, stdin=subprocess.DEVNULL)
         try:
+            wait_for_listener(self.layout.origin_port)
             yield child
         finally:
             process.end(child)
@@ -67,6 +72,17 @@ class Session:
     def stop_all(self):
         for peer in self.peers.values():
             peer.stop()
+
+
+def wait_for_listener(port):
+    deadline = time.monotonic() + ORIGIN_SECONDS_MAX
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.005)
+    sys.exit("bench/run: the origin does not listen")
 
 
 SHOWN = ("cpu_us_per_request", "gb_per_cpu_second", "utilisation", "per_second", "rs256_us", "bytes_each", "start_ms",
