@@ -5,6 +5,8 @@ package import Bytes
 package enum LogEscape: Sendable {
     /// As nginx: `"`, `\`, controls and every byte above 0x7e become `\xXX`.
     case text
+    /// For lines without fields, such as the error log's: as `text`, but quotes and well-formed UTF-8 stand as they are.
+    case message
     /// A JSON string (RFC 8259 section 7): what is not UTF-8 becomes U+FFFD, controls of both sets `\u00XX`.
     case json
 }
@@ -26,11 +28,12 @@ extension LogEscape {
     /// How many bytes from `i` on may stand as they are; 0: an escape is needed.
     private func width(_ bytes: Span<UInt8>, _ i: Int) -> Int {
         let byte = bytes[i]
-        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 || byte == 0x7f { return 0 }
+        if byte == UInt8(ascii: "\"") { return self == .message ? 1 : 0 }
+        if byte == UInt8(ascii: "\\") || byte < 0x20 || byte == 0x7f { return 0 }
         if byte < 0x7f { return 1 }
         switch self {
         case .text: return 0
-        case .json:
+        case .message, .json:
             // C1 controls (U+0080–U+009F) steer terminals as escape sequences do
             return byte == 0xc2 && i + 1 < bytes.count && bytes[i + 1] < 0xa0 ? 0 : Self.scalarWidth(bytes, i)
         }
@@ -40,7 +43,7 @@ extension LogEscape {
     private func appendEscape(_ bytes: Span<UInt8>, _ i: Int, to out: inout ByteBuffer) -> Int {
         let byte = bytes[i]
         switch self {
-        case .text:
+        case .text, .message:
             out.append("\\x")
             out.append(byte: Self.digit(byte >> 4))
             out.append(byte: Self.digit(byte & 15))

@@ -5,7 +5,8 @@ package import Bytes
 package struct LogLimiter: ~Copyable {
     package static let linesPerSecond: UInt32 = 10
 
-    private struct Window: BitwiseCopyable {
+    /// Not private: the compiler (6.3) fails on a hidden element type where another module destroys the limiter.
+    package struct Window: BitwiseCopyable {
         var startNanoseconds: UInt64 = 0
         var written: UInt32 = 0
         var suppressed: UInt64 = 0

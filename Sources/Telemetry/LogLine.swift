@@ -40,18 +40,16 @@ package struct LogLine: ~Copyable {
         return line.finish()
     }
 
-    /// Words of our own.
-    package mutating func append(_ words: StaticString) { text.append(words) }
-    /// Words that may hold what others wrote: escaped and redacted.
+    /// Words; they may hold what others wrote: escaped and redacted.
     package mutating func append(_ message: String) {
         var message = message
         message.makeContiguousUTF8()
         append(message.utf8Span.span)
     }
     /// What others wrote: escaped and redacted.
-    package mutating func append(_ bytes: Span<UInt8>) { Redaction.append(bytes, .text, to: &text) }
+    package mutating func append(_ bytes: Span<UInt8>) { Redaction.append(bytes, .message, to: &text) }
     /// A request target: escaped, its secret arguments masked.
-    package mutating func append(target bytes: Span<UInt8>) { Redaction.appendTarget(bytes, .text, to: &text) }
+    package mutating func append(target bytes: Span<UInt8>) { Redaction.appendTarget(bytes, .message, to: &text) }
     package mutating func append(_ number: some BinaryInteger) {
         if number < 0 { text.append("-") }
         text.append(decimal: UInt64(clamping: number.magnitude))
