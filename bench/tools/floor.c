@@ -3,10 +3,10 @@
  *   cc -O2 -o floor floor.c
  *   floor LISTEN_PORT ORIGIN_PORT
  *
- * One thread, level-triggered epoll. Each client connection has one kept-alive connection to the origin. Bytes go across
- * with one recv and one send in each direction; nothing is parsed, nothing is checked. A gateway on plain sockets can
- * approach it, not beat it, unless it sends several requests with one call or leaves the socket interface. For large
- * bodies it is no bound: its buffer is 64 KiB, and a larger one needs fewer calls.
+ * One thread, level-triggered epoll. Each client connection has one kept-alive connection to the origin. Bytes go
+ * across with one recv and one send in each direction; nothing is parsed, nothing is checked. A gateway on plain
+ * sockets can approach it, not beat it, unless it sends several requests with one call or leaves the socket interface.
+ * For large bodies it is no bound: its buffer is 64 KiB, and a larger one needs fewer calls.
  *
  * No HTTP, no limits, no timeouts: for measuring on loopback only.
  */

@@ -21,8 +21,8 @@ struct origin_connection {
 };
 
 static const char BODY[] =
-    "{\"id\":8741,\"status\":\"shipped\",\"currency\":\"EUR\",\"total\":\"129.90\",\"items\":[{\"sku\":\"A-100\",\"qty\":2},"
-    "{\"sku\":\"B-220\",\"qty\":1}],\"ok\":true}";
+    "{\"id\":8741,\"status\":\"shipped\",\"currency\":\"EUR\",\"total\":\"129.90\",\"items\":["
+    "{\"sku\":\"A-100\",\"qty\":2},{\"sku\":\"B-220\",\"qty\":1}],\"ok\":true}";
 
 static char *answer;
 static size_t answer_length;
