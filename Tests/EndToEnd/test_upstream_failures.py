@@ -126,7 +126,7 @@ def test_closed_inside_the_body(gateway, origin, framing, reset):
         seen.append(True)
         rest = client.expect_cut()
         assert b"0\r\n\r\n" not in rest and len(rest) <= 10
-    gateway.wait_for_log_line(lambda line: line["status"] == 200 and line["request_uri"] == "/x")
+    gateway.wait_for_log_line(lambda line: line["status"] == 200 and line["path"] == "/x")
 
 
 def test_closed_inside_the_body_before_the_client_reads(gateway, origin):
