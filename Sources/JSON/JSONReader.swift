@@ -61,11 +61,15 @@ package struct JSONReader: ~Copyable {
         }
     }
 
-    /// Reads on to the end of the value that `event` begins; nothing to do for a scalar.
-    package mutating func skip(_ event: JSONEvent, _ document: borrowing Span<UInt8>) throws(JSONError) {
-        guard event.kind == .beginObject || event.kind == .beginArray else { return }
+    /// Reads on to the end of the value that `event` begins, and gives the event with the range of the whole value.
+    @discardableResult
+    package mutating func skip(
+        _ event: JSONEvent, _ document: borrowing Span<UInt8>
+    ) throws(JSONError) -> JSONEvent {
+        guard event.kind == .beginObject || event.kind == .beginArray else { return event }
         let outside = depth - 1
         while depth > outside { _ = try next(document) }
+        return JSONEvent(event.kind, Int(event.start), at)
     }
 
     private mutating func afterValue(_ document: borrowing Span<UInt8>) throws(JSONError) -> JSONEvent {

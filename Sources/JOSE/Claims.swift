@@ -1,0 +1,92 @@
+// Claims before and after the signature was checked: two types, so that the compiler keeps them apart.
+import Bytes
+package import JSON
+
+/// A token taken apart and decoded, that nobody vouches for. The one thing its claims are good for is choosing the keys they
+/// are checked with.
+package struct UnverifiedClaims: ~Copyable {
+    /// Header, payload and signature, decoded, one behind the other.
+    let decoded: ByteBuffer
+    let headerEnd: Int
+    let payloadEnd: Int
+    /// Bytes of the token that are signed.
+    let signedCount: Int
+
+    private init(_ decoded: consuming ByteBuffer, headerEnd: Int, payloadEnd: Int, signedCount: Int) {
+        self.decoded = decoded
+        self.headerEnd = headerEnd
+        self.payloadEnd = payloadEnd
+        self.signedCount = signedCount
+    }
+
+    /// Checks the token's size and shape, and decodes it.
+    package static func decode(
+        _ token: borrowing Span<UInt8>, maximumBytes: Int
+    ) throws(TokenRefusal) -> UnverifiedClaims {
+        let parts = try CompactJWS(token, maximumBytes: maximumBytes)
+        var decoded = ByteBuffer(capacity: token.count * 3 / 4 + 8)
+        guard Base64URL.decode(token.extracting(parts.header), into: &decoded) else { throw .malformed }
+        let headerEnd = decoded.count
+        guard Base64URL.decode(token.extracting(parts.payload), into: &decoded) else { throw .malformed }
+        let payloadEnd = decoded.count
+        guard Base64URL.decode(token.extracting(parts.signature), into: &decoded) else { throw .malformed }
+        return UnverifiedClaims(
+            decoded, headerEnd: headerEnd, payloadEnd: payloadEnd, signedCount: parts.signedCount)
+    }
+
+    var header: Span<UInt8> { @_lifetime(borrow self) borrowing get { decoded.prefix(headerEnd) } }
+    var payload: Span<UInt8> {
+        @_lifetime(borrow self) borrowing get { decoded.prefix(payloadEnd).extracting(headerEnd...) }
+    }
+    var signature: Span<UInt8> { @_lifetime(borrow self) borrowing get { decoded.bytes.extracting(payloadEnd...) } }
+
+    /// The `iss` that the token claims, when it can be read at all.
+    package borrowing func issuer(_ reader: inout JSONReader) -> JSONEvent? {
+        let document = payload
+        var found: JSONEvent?
+        do throws(JSONError) {
+            reader.begin()
+            guard try reader.next(document).kind == .beginObject else { return nil }
+            var event = try reader.next(document)
+            while event.kind == .name {
+                let value = try reader.next(document)
+                if value.kind == .string, event.equals("iss", in: document) { found = value }
+                try reader.skip(value, document)
+                event = try reader.next(document)
+            }
+        } catch {
+            return nil
+        }
+        return found
+    }
+
+    package borrowing func issuer(_ event: JSONEvent, equals issuer: borrowing Span<UInt8>) -> Bool {
+        event.equals(issuer, in: payload)
+    }
+}
+
+/// Claims of a token whose signature, issuer, audience and times are good. Made by `TokenVerifier` alone.
+package struct VerifiedClaims: ~Copyable {
+    private let claims: UnverifiedClaims
+    /// A string that is not empty; nil when there is none and none is required.
+    package let subject: JSONEvent?
+    /// The value of `permissions`, whatever its type, with the range of the whole of it.
+    package let permissions: JSONEvent?
+    /// Wall-clock seconds from which and up to which the token is good, `leeway` included.
+    package let goodFrom: Int64
+    package let goodUntil: Int64
+    /// Which key of the key set signed it.
+    package let keySerial: UInt32
+
+    /// The decoded payload, in which the events lie.
+    package var payload: Span<UInt8> { @_lifetime(borrow self) borrowing get { claims.payload } }
+
+    init(_ claims: consuming UnverifiedClaims, _ registered: RegisteredClaims, key: UInt32) {
+        self.claims = claims
+        subject = registered.subject
+        permissions = registered.permissions
+        goodFrom = registered.goodFrom
+        goodUntil = registered.goodUntil
+        keySerial = key
+    }
+}

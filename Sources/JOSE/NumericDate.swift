@@ -1,0 +1,61 @@
+// Seconds since 1970 as JSON writes them (RFC 7519 section 2), read as a decimal and never as a binary fraction.
+import JSON
+
+enum NumericDate {
+    /// The smallest whole second that is not before the number: "now is before exp" and "now is not before nbf" then say the
+    /// same for whole seconds. Nil beyond 18 digits, so that adding a leeway can never wrap.
+    static func seconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
+        var at = Int(number.start)
+        let end = Int(number.end)
+        let isNegative = document[at] == UInt8(ascii: "-")
+        if isNegative { at += 1 }
+        let exponent = exponentOf(number, in: document)
+        var value: Int64 = 0
+        var significant = 0
+        // Digits that stand before the point once the exponent has moved it; the rest only decides about rounding.
+        var whole = integerDigits(at, end, document) + exponent
+        var hasFraction = false
+        while at < end, document[at] | 0x20 != UInt8(ascii: "e") {
+            let digit = Int64(document[at]) - 48
+            at += 1
+            if digit < 0 { continue }
+            if whole > 0 {
+                if significant > 0 || digit > 0 { significant += 1 }
+                if significant > 18 { return nil }
+                value = value * 10 + digit
+            } else if digit > 0 {
+                hasFraction = true
+            }
+            whole -= 1
+        }
+        while whole > 0 && value > 0 {
+            significant += 1
+            if significant > 18 { return nil }
+            value *= 10
+            whole -= 1
+        }
+        if isNegative { return -value }
+        return hasFraction ? value + 1 : value
+    }
+
+    private static func integerDigits(_ start: Int, _ end: Int, _ document: borrowing Span<UInt8>) -> Int {
+        var at = start
+        while at < end, document[at] &- UInt8(ascii: "0") <= 9 { at += 1 }
+        return at - start
+    }
+
+    /// Held within a million either way: beyond that the answer no longer changes.
+    private static func exponentOf(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int {
+        let range = number.range
+        guard let mark = range.first(where: { document[$0] | 0x20 == UInt8(ascii: "e") }) else { return 0 }
+        var at = mark + 1
+        let isNegative = document[at] == UInt8(ascii: "-")
+        if isNegative || document[at] == UInt8(ascii: "+") { at += 1 }
+        var exponent = 0
+        while at < range.upperBound {
+            exponent = min(exponent * 10 + Int(document[at]) - 48, 1_000_000)
+            at += 1
+        }
+        return isNegative ? -exponent : exponent
+    }
+}

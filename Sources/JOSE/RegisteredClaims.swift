@@ -1,0 +1,145 @@
+// Reads the claims of RFC 7519 section 4.1 out of a payload whose signature is good, and holds them against the rules.
+import Bytes
+import JSON
+
+struct RegisteredClaims {
+    private(set) var subject: JSONEvent?
+    private(set) var permissions: JSONEvent?
+    /// Wall-clock seconds, leeway included.
+    private(set) var goodFrom = Int64.min
+    private(set) var goodUntil = Int64.max
+
+    private var issuerMatches = false
+    private var audienceMatches = false
+    private var expires: JSONEvent?
+    private var notBefore: JSONEvent?
+    private var issuedAt: JSONEvent?
+    /// One bit for each of the rules' required claims.
+    private var found: UInt64 = 0
+
+    init(
+        _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules, now: Int64, _ reader: inout JSONReader
+    ) throws(TokenRefusal) {
+        do throws(JSONError) {
+            try read(payload, rules, &reader)
+        } catch {
+            throw TokenRefusal(error)
+        }
+        guard rules.issuer == nil || issuerMatches else { throw .issuerMismatch }
+        guard rules.audience.isEmpty || audienceMatches else { throw .audienceMismatch }
+        try checkTimes(payload, rules, now)
+        try checkRequired(rules)
+    }
+
+    private mutating func read(
+        _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules, _ reader: inout JSONReader
+    ) throws(JSONError) {
+        reader.begin()
+        guard try reader.next(payload).kind == .beginObject else { throw .syntax }
+        var event = try reader.next(payload)
+        while event.kind == .name {
+            let value = try reader.next(payload)
+            noteRequired(event, payload, rules)
+            if event.equals("aud", in: payload), value.kind == .beginArray {
+                try readAudiences(payload, rules, &reader)
+            } else {
+                take(event, try reader.skip(value, payload), payload, rules)
+            }
+            event = try reader.next(payload)
+        }
+        _ = try reader.next(payload)
+    }
+
+    private mutating func take(
+        _ name: JSONEvent, _ value: JSONEvent, _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules
+    ) {
+        if name.equals("iss", in: payload) {
+            if let issuer = rules.issuer {
+                issuerMatches = value.kind == .string && value.equals(issuer.span, in: payload)
+            }
+        } else if name.equals("aud", in: payload) {
+            audienceMatches = Self.isAudience(value, payload, rules)
+        } else if name.equals("exp", in: payload) {
+            expires = value
+        } else if name.equals("nbf", in: payload) {
+            notBefore = value
+        } else if name.equals("iat", in: payload) {
+            issuedAt = value
+        } else if name.equals("sub", in: payload) {
+            subject = value
+        } else if name.equals("permissions", in: payload) {
+            permissions = value
+        }
+    }
+
+    /// RFC 7519 section 4.1.3: an array may hold several, one of which has to be us.
+    private mutating func readAudiences(
+        _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules, _ reader: inout JSONReader
+    ) throws(JSONError) {
+        var value = try reader.next(payload)
+        while value.kind != .endArray {
+            if Self.isAudience(value, payload, rules) { audienceMatches = true }
+            try reader.skip(value, payload)
+            value = try reader.next(payload)
+        }
+    }
+
+    private static func isAudience(
+        _ value: JSONEvent, _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules
+    ) -> Bool {
+        guard value.kind == .string else { return false }
+        for audience in rules.audience where value.equals(audience.span, in: payload) { return true }
+        return false
+    }
+
+    private mutating func noteRequired(
+        _ name: JSONEvent, _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules
+    ) {
+        for i in 0..<min(rules.requiredClaims.count, 64) {
+            let required = rules.requiredClaims[i]
+            if name.equals(required.span, in: payload) { found |= 1 << UInt64(i) }
+        }
+    }
+
+    private mutating func checkTimes(
+        _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules, _ now: Int64
+    ) throws(TokenRefusal) {
+        let expires = try Self.date(self.expires, payload)
+        let notBefore = try Self.date(self.notBefore, payload)
+        let issuedAt = try Self.date(self.issuedAt, payload)
+        if let expires {
+            guard now < expires + rules.leeway else { throw .expired }
+            goodUntil = expires + rules.leeway
+        } else if rules.requires("exp") {
+            throw .claimMissing
+        }
+        // A token from the future is one whose issuer's clock, or whose issuer, is not to be trusted.
+        if let start = [notBefore, issuedAt].compactMap({ $0 }).max() {
+            guard now >= start - rules.leeway else { throw .notYetValid }
+            goodFrom = start - rules.leeway
+        }
+        if let maximum = rules.maximumLifetime {
+            // Without `exp` a token lives for ever, which is longer than any limit.
+            guard let expires, expires - (issuedAt ?? now) <= maximum else { throw .lifetimeExceeded }
+        }
+    }
+
+    /// Nil when there is no such claim.
+    private static func date(_ value: JSONEvent?, _ payload: borrowing Span<UInt8>) throws(TokenRefusal) -> Int64? {
+        guard let value else { return nil }
+        guard value.kind == .number, let seconds = NumericDate.seconds(value, in: payload) else { throw .claimType }
+        return seconds
+    }
+
+    private mutating func checkRequired(_ rules: borrowing TokenRules) throws(TokenRefusal) {
+        if let value = subject {
+            guard value.kind == .string else { throw .claimType }
+            if value.range.isEmpty {
+                subject = nil
+                if rules.requires("sub") { throw .claimMissing }
+            }
+        }
+        let count = min(rules.requiredClaims.count, 64)
+        guard count == 0 || found == UInt64.max >> UInt64(64 - count) else { throw .claimMissing }
+    }
+}

@@ -1,0 +1,32 @@
+// Verifies compact tokens in the one order that is safe: shape, header, key, signature, and only then what is claimed.
+import Bytes
+import JSON
+
+package struct TokenVerifier: ~Copyable {
+    /// Scratch of a worker, so that reading a token's JSON allocates nothing.
+    private var reader = JSONReader()
+    /// Signatures that were checked, good or bad.
+    package private(set) var verifications: UInt64 = 0
+
+    package init() {}
+
+    /// Who the token says issued it: good for nothing but choosing a provider.
+    package mutating func claimsIssuer(_ claims: borrowing UnverifiedClaims, _ issuer: borrowing Span<UInt8>) -> Bool {
+        guard let event = claims.issuer(&reader) else { return false }
+        return claims.issuer(event, equals: issuer)
+    }
+
+    /// The claims of `token`, which `claims` was made of, or the first thing that is wrong with it. `now` in wall-clock seconds.
+    package mutating func verify(
+        _ claims: consuming UnverifiedClaims, of token: borrowing Span<UInt8>, keys: borrowing KeySet,
+        rules: borrowing TokenRules, digest: borrowing SHA256, now: Int64
+    ) throws(TokenRefusal) -> VerifiedClaims {
+        let header = try TokenHeader(claims.header, &reader)
+        let algorithm = try header.check(rules, claims.header)
+        guard !claims.signature.isEmpty else { throw .signatureMissing }
+        verifications += 1
+        let key = try keys.verify(claims, header.keyID, algorithm, token.extracting(0..<claims.signedCount), digest)
+        let registered = try RegisteredClaims(claims.payload, rules, now: now, &reader)
+        return VerifiedClaims(claims, registered, key: key)
+    }
+}
