@@ -3,10 +3,10 @@ import select
 import subprocess
 import time
 
-from harness import process
-from harness.layout import BUILD
-from harness.peers import FILES_MAX, PLAIN, START_SECONDS_MAX, WITH_TOKEN, ask
-from harness.tools import token_file, tool
+from sidebyside import process
+from sidebyside.layout import BUILD
+from sidebyside.peers import FILES_MAX, PLAIN, START_SECONDS_MAX, WITH_TOKEN, ask
+from sidebyside.tools import token_file, tool
 
 MIB = 1 << 20
 START_REPETITIONS = 7

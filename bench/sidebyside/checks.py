@@ -1,8 +1,8 @@
 """Before anything is measured: does each proxy refuse what it must, and answer what it should?"""
 import sys
 
-from harness.peers import PLAIN, WITH_TOKEN, ask
-from harness.tools import token_cases
+from sidebyside.peers import PLAIN, WITH_TOKEN, ask
+from sidebyside.tools import token_cases
 
 CHECKED = ("haproxy", "haproxy+cache", "gateway")
 

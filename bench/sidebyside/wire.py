@@ -6,10 +6,10 @@ core. Every row sends the same requests, with an RS256 token, whether the proxy 
 import json
 import subprocess
 
-from harness import process
-from harness.layout import TOKENS
-from harness.peers import PLAIN, TLS, TLS_WITH_TOKEN, WITH_TOKEN
-from harness.tools import token_file, tool
+from sidebyside import process
+from sidebyside.layout import TOKENS
+from sidebyside.peers import PLAIN, TLS, TLS_WITH_TOKEN, WITH_TOKEN
+from sidebyside.tools import token_file, tool
 
 WARM_SECONDS = 0.5
 NEW_WARM_REQUESTS = 3000

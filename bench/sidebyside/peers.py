@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 
-from harness import process
-from harness.layout import BENCH, RUNS, TOKENS
-from harness.tools import tool
+from sidebyside import process
+from sidebyside.layout import BENCH, RUNS, TOKENS
+from sidebyside.tools import tool
 
 PLAIN, WITH_TOKEN, TLS, TLS_WITH_TOKEN = range(4)     # offsets of a peer's ports
 START_SECONDS_MAX = 10

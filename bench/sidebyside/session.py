@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 
-from harness import process
-from harness.tools import tool
+from sidebyside import process
+from sidebyside.tools import tool
 
 LOAD_SECONDS_MAX = 120
 ORIGIN_SECONDS_MAX = 5

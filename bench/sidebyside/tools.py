@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness.layout import BENCH, BUILD, REPOSITORY, TOKENS
+from sidebyside.layout import BENCH, BUILD, REPOSITORY, TOKENS
 
 SOURCES = BENCH / "tools"
 TOOLS = {

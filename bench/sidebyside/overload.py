@@ -6,10 +6,10 @@ import json
 import subprocess
 import time
 
-from harness import process
-from harness.alone import IDLE_CONNECTIONS, MIB
-from harness.peers import Gateway, Nginx, PEERS_INDEX_OVERLOAD, WITH_TOKEN, PLAIN, ask
-from harness.tools import token_cases, token_file
+from sidebyside import process
+from sidebyside.alone import IDLE_CONNECTIONS, MIB
+from sidebyside.peers import Gateway, Nginx, PEERS_INDEX_OVERLOAD, WITH_TOKEN, PLAIN, ask
+from sidebyside.tools import token_cases, token_file
 
 FEW_CONNECTIONS = 256
 TOKENS = 1000

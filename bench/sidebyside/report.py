@@ -6,9 +6,9 @@ import statistics
 import subprocess
 import time
 
-from harness.figures import CPU, noise
-from harness.layout import RESULTS
-from harness.session import show
+from sidebyside.figures import CPU, noise
+from sidebyside.layout import RESULTS
+from sidebyside.session import show
 
 # What is printed of each row: the key of the sample and its unit. Rows not named here: CPU time per request.
 COLUMNS = {

@@ -3,7 +3,7 @@ import json
 import operator
 import statistics
 
-from harness.layout import THRESHOLDS
+from sidebyside.layout import THRESHOLDS
 
 CPU = "cpu_us_per_request"
 NOISY_SPREAD = 0.10      # of the floor, (most - least) / median; on a quiet machine it is a few hundredths

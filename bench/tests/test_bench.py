@@ -1,0 +1,121 @@
+"""Tests of the benchmark itself: does it count what happened, and does it call a breach a breach?
+
+    .venv/bin/python -m pytest bench/tests
+"""
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+BENCH = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(BENCH))
+
+from sidebyside import figures, peers, tools, wire  # noqa: E402
+from sidebyside.alone import count  # noqa: E402
+from sidebyside.layout import THRESHOLDS, Layout, two_cores  # noqa: E402
+from sidebyside.session import Session  # noqa: E402
+
+FIRST_PORT = 25600
+
+
+@pytest.fixture
+def session():
+    return Session(Layout(two_cores(None), FIRST_PORT), {}, rounds=1, seconds=0.3, new_tokens=0)
+
+
+@pytest.fixture
+def floor(session):
+    tools.compile_tools()
+    peer = peers.Floor(session.layout, 0, suffix="-test")
+    peer.start()
+    yield peer
+    peer.stop()
+
+
+def give(session, row, **samples):
+    for peer, values in samples.items():
+        session.samples.setdefault(row, {})[peer] = values
+
+
+def cpu(*values):
+    return [{"cpu_us_per_request": value} for value in values]
+
+
+def verdicts(session, row):
+    return {name: verdict for name, _, _, verdict in figures.judge(session, [row])}
+
+
+def test_every_threshold_names_a_figure_and_one_bound(session):
+    limits = json.loads(THRESHOLDS.read_text())
+    assert set(limits) == set(figures.figures(session))
+    assert all(len(limit) == 1 and set(limit) <= set(figures.COMPARISONS) for limit in limits.values())
+
+
+def test_ratio_is_that_of_the_medians(session):
+    give(session, "plain", floor=cpu(7, 8, 9), gateway=cpu(100, 8.8, 8.0))
+    assert figures.figures(session)["plain, × floor"] == pytest.approx(1.1)
+    assert verdicts(session, "plain") == {"plain, × floor": "ok"}
+
+
+def test_breach_is_found(session):
+    give(session, "plain", floor=cpu(8), gateway=cpu(9.3))
+    assert verdicts(session, "plain") == {"plain, × floor": "BREACH"}
+
+
+def test_one_failed_window_leaves_the_figure_unmeasured(session):
+    give(session, "plain", floor=cpu(8), gateway=cpu(8) + [{"error": "1 refused"}])
+    assert verdicts(session, "plain") == {"plain, × floor": "not measured"}
+
+
+def test_new_tokens_are_compared_with_the_bare_verification(session):
+    give(session, "plain", gateway=cpu(8))
+    give(session, "new", gateway=cpu(29), openssl=[{"rs256_us": 20.0}])
+    assert figures.figures(session)["new, (new − plain) × bare verification"] == pytest.approx(1.05)
+
+
+def test_single_allocation_is_a_breach(session):
+    give(session, "counts-tokens", gateway=[{"allocations_per_request": 1e-6, "calls_per_request": 4.1}])
+    assert verdicts(session, "counts")["counts, allocations per token request"] == "BREACH"
+
+
+def test_cells_hold_the_floor_and_nothing_twice():
+    cells = wire.cells(["plain", "rs256-1", "new"])
+    assert ("plain", "floor") in cells and len(cells) == len(set(cells))
+
+
+def test_floor_is_counted_exactly(session, floor, monkeypatch):
+    monkeypatch.setattr(session, "load", without_tokens(session.load))
+    sample = count(session, floor, 1)
+    assert sample["allocations"] == 0
+    # Two calls each for every request; 64 exchanges may straddle either end of the window.
+    slack = 2 * 64 / sample["requests"]
+    assert sample["calls"]["receive"] == pytest.approx(2, abs=slack)
+    assert sample["calls"]["send"] == pytest.approx(2, abs=slack)
+
+
+def without_tokens(load):
+    def inner(mode, port, pids, **options):
+        return load(mode, port, pids, **{key: value for key, value in options.items() if key not in "kn"})
+    return inner
+
+
+def test_large_answers_arrive_whole(session, floor):
+    sample = session.load("closed", floor.port(peers.PLAIN), floor.pids, t=0.3, w=0.1, c=4, B=1 << 20)
+    assert sample["broken"] == 0 and sample["bytes"] / sample["requests"] == pytest.approx(1 << 20, rel=0.2)
+
+
+def test_proxy_without_origin_fails_the_window(session, floor):
+    sample = session.load("closed", floor.port(peers.PLAIN), floor.pids, quiet=False, t=0.3, w=0.1, c=4)
+    assert "error" in sample or sample["broken"] > 0
+
+
+def test_unknown_row_is_refused():
+    done = subprocess.run([BENCH / "run", "no-such-row"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and "no row no-such-row" in done.stderr
+
+
+def test_wrk_wants_a_token_file():
+    done = subprocess.run([BENCH / "wrk" / "run", "http://127.0.0.1:1/", "one-token"], capture_output=True, timeout=30)
+    assert done.returncode == 2
