@@ -170,11 +170,16 @@ def test_settings_file_with_a_mistake(prepare, text, said):
 @pytest.mark.parametrize("flag,value", [
     ("--access-token-lifetime", "10"), ("--access-token-lifetime", "0s"), ("--access-token-lifetime", "-1s"),
     ("--refresh-token-lifetime", "99999999999999999999d"), ("--refresh-grace", "1h30m"), ("--auth-listen", "5000"),
-    ("--auth-listen", "127.0.0.1:99999"), ("--resource-listen", ":5001"), ("--log-level", "loud"), ("--issuer", ""),
+    ("--auth-listen", "127.0.0.1:99999"), ("--resource-listen", ":5001"), ("--log-level", "loud"),
 ])
 def test_setting_with_a_mistake(prepare, flag, value):
     said = prepare().refuses_to_start(f"{flag}={value}")
     assert said.startswith(f"backend: the setting {flag[2:].replace('-', '_')} must")
+
+
+def test_empty_setting(prepare):
+    said = prepare().refuses_to_start(environment={"BACKEND_ISSUER": ""})
+    assert said == "backend: the setting issuer must not be empty"
 
 
 def test_unknown_flag_is_refused(prepare):

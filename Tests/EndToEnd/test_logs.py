@@ -130,7 +130,7 @@ def test_logs_are_reopened(gateway, origin):
     gateway.request(get("/before-rotation"))
     gateway.wait_for_log_line(lambda line: line["path"] == "/before-rotation")
     (gateway.folder / "access.log").rename(moved)
-    gateway.signal(signal.SIGUSR1)
+    gateway.send_signal(signal.SIGUSR1)
     wait_until(lambda: (gateway.folder / "access.log").exists(), 3, what="a new file")
     gateway.request(get("/after-rotation"))
     gateway.wait_for_log_line(lambda line: line["path"] == "/after-rotation")

@@ -34,7 +34,7 @@ def version(gateway) -> bytes:
 
 def reload(gateway, configuration: str) -> None:
     gateway.configure(configuration)
-    gateway.signal(signal.SIGHUP)
+    gateway.send_signal(signal.SIGHUP)
 
 
 def wait_for_version(gateway, wanted: bytes) -> None:
@@ -202,7 +202,7 @@ def test_changed_files_are_read_again(start, origin, authority, rsa_key, ec_key,
     assert gateway.request(get("/version", bearer(rsa_key.token()))).status == 200
     assert gateway.request(get("/version", bearer(ec_key.token()))).status == 401
     keys.write_text(json.dumps(key_set(ec_key)))
-    gateway.signal(signal.SIGHUP)
+    gateway.send_signal(signal.SIGHUP)
     wait_until(lambda: all(gateway.request(get("/version", bearer(ec_key.token()))).status == 200 for _ in range(6)))
     assert gateway.request(get("/version", bearer(rsa_key.token()))).status == 401
 
@@ -219,7 +219,7 @@ def test_changed_certificate_is_served_after_reload(start, origin, authority):
 
     before = serial()
     authority.issue("localhost")
-    gateway.signal(signal.SIGHUP)
+    gateway.send_signal(signal.SIGHUP)
     wait_until(lambda: all(serial() != before for _ in range(4)), what="the new certificate")
 
 
@@ -229,7 +229,7 @@ def test_signals_while_stopping_do_not_hurt(start, origin):
     with gateway.connect() as client:
         client.send(get("/x"))
         origin.wait_for(1)
-        gateway.signal(signal.SIGTERM)
-        gateway.signal(signal.SIGHUP)
+        gateway.send_signal(signal.SIGTERM)
+        gateway.send_signal(signal.SIGHUP)
         assert client.read_response().status == 200
     assert gateway.process.wait(5) == 0

@@ -51,7 +51,7 @@ def test_request_in_flight_finishes(start, origin, number):
     with gateway.connect() as client:
         client.send(get("/x"))
         origin.wait_for(1)
-        gateway.signal(number)
+        gateway.send_signal(number)
         wait_until(lambda: not _accepts(gateway.port), 0.5, what="no new connections")
         response = client.read_response()
         assert response.status == 200 and response.body == b"ok" and response.says_close
@@ -65,7 +65,7 @@ def test_upload_in_flight_finishes(start, origin):
     with gateway.connect() as client:
         client.send(get("/x", "Content-Length: 10", method="POST") + b"hello")
         wait_until(lambda: origin.received.endswith(b"hello"))
-        gateway.signal(signal.SIGTERM)
+        gateway.send_signal(signal.SIGTERM)
         time.sleep(0.2)
         client.send(b"world")
         assert client.read_response().status == 200
@@ -89,7 +89,7 @@ def test_second_signal(start, origin):
     with gateway.connect() as client:
         client.send(get("/x"))
         origin.wait_for(1)
-        gateway.signal(signal.SIGTERM)
+        gateway.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert gateway.alive, "the first signal waits for work in flight"
     assert gateway.process.wait(3) == 0, "the client has gone, nothing is left to wait for"
@@ -112,7 +112,7 @@ def test_port_is_free_again(start):
 
 def test_SIGPIPE_is_ignored(start, origin):
     gateway = start(CONFIGURATION)
-    gateway.signal(signal.SIGPIPE)
+    gateway.send_signal(signal.SIGPIPE)
     time.sleep(0.1)
     assert gateway.request(get("/x")).status == 200
     ignored = next(line for line in open(f"/proc/{gateway.pid}/status") if line.startswith("SigIgn"))

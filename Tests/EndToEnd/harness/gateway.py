@@ -32,7 +32,7 @@ class _Ports(dict):
     """Takes a port the first time that a name which ends in `port` is asked for."""
 
     def __missing__(self, name: str) -> int:
-        if not re.fullmatch(r"([a-z]+_)?port\d*", name):
+        if not re.fullmatch(r"([a-z]+_)*port\d*", name):
             raise KeyError(f"@{name}@ stands in the configuration but has no value")
         self[name] = take_port()
         return self[name]
@@ -137,14 +137,14 @@ class Gateway:
 
     # -- what is done to it
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, within: float = 10.0) -> float:
         """Sends the signal; the gateway must end by itself with 0 and without a sign of a crash. Returns seconds."""
         started = time.monotonic()
         if self.alive:
-            self.signal(number)
+            self.send_signal(number)
         try:
             code = self.process.wait(within)
         except subprocess.TimeoutExpired:
