@@ -59,7 +59,7 @@ package enum PathEscape {
         var i = 0
         while i < path.count {
             var byte = path[i]
-            let isEscape = path.span.count - i > 2 && isEscape(path.span, i)
+            let isEscape = isEscape(path.span, i)
             if isEscape { byte = value(path.span, i) }
             if isEscape ? isUnreserved(byte) : isBare(byte) {
                 result.append(byte)
@@ -67,6 +67,26 @@ package enum PathEscape {
                 result += [UInt8(ascii: "%"), hex(byte >> 4), hex(byte & 15)]
             }
             i += isEscape ? 3 : 1
+        }
+        return result
+    }
+
+    /// What a decoder makes of a path of the configuration; `keepsSlashes` leaves `%2F` and `%5C`.
+    package static func decoded(_ path: [UInt8], keepsSlashes: Bool = false) -> [UInt8] {
+        var result: [UInt8] = []
+        var i = 0
+        while i < path.count {
+            var byte = path[i]
+            if isEscape(path.span, i) {
+                byte = value(path.span, i)
+                if !keepsSlashes || (byte != UInt8(ascii: "/") && byte != UInt8(ascii: "\\")) {
+                    i += 2
+                } else {
+                    byte = path[i]
+                }
+            }
+            result.append(byte)
+            i += 1
         }
         return result
     }
