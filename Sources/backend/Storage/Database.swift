@@ -26,6 +26,7 @@ struct Database: Sendable {
 
     /// Writes the journal back and closes the file.
     func close() throws {
+        _ = try pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
         try pool.close()
     }
 

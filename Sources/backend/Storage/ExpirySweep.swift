@@ -11,7 +11,7 @@ struct ExpirySweep: Service {
     private static let pauseSeconds = 5
 
     func run() async throws {
-        while !Task.isShuttingDownGracefully {
+        while !Task.isShuttingDownGracefully, !Task.isCancelled {
             do {
                 try await store.sweep(nowMilliseconds: Date.now.milliseconds)
             } catch {
