@@ -1,0 +1,52 @@
+// Claims as header field values: percent-encoded so that no value can end a field, and no two values become one.
+import Bytes
+import JSON
+
+enum IdentityEncoding {
+    /// Bytes of a field value made of a claim: what every server takes, beside the other fields.
+    static let maximumBytes = 2048
+    /// Between the elements of a list; encoded inside them, so their number is preserved.
+    static let separator = UInt8(ascii: ",")
+
+    /// Appends one text; false, and nothing appended, when that would exceed `limit` bytes.
+    static func append(
+        _ text: JSONEvent, of document: borrowing Span<UInt8>, isElement: Bool, limit: Int, to out: inout ByteBuffer
+    ) -> Bool {
+        let start = out.count
+        var characters = JSONText(text)
+        var byte = characters.next(document)
+        var isFirst = true
+        while byte >= 0 {
+            let next = characters.next(document)
+            append(UInt8(truncatingIfNeeded: byte), isElement: isElement, isOuter: isFirst || next < 0, to: &out)
+            guard out.count - start <= limit else {
+                out.truncate(to: start)
+                return false
+            }
+            isFirst = false
+            byte = next
+        }
+        return true
+    }
+
+    /// The text of a configured permission, in the form in which the granted ones are kept.
+    static func append(element text: borrowing Span<UInt8>, to out: inout ByteBuffer) {
+        for i in 0..<text.count {
+            append(text[i], isElement: true, isOuter: i == 0 || i == text.count - 1, to: &out)
+        }
+    }
+
+    private static func append(_ byte: UInt8, isElement: Bool, isOuter: Bool, to out: inout ByteBuffer) {
+        // A blank at either end would be trimmed by whoever reads the field (RFC 9110 section 5.5).
+        let isBlankThatStays = byte == UInt8(ascii: " ") && !isElement && !isOuter
+        let isPlain = byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "%") && !(isElement && byte == separator)
+        if isPlain || isBlankThatStays { return out.append(byte: byte) }
+        out.append(byte: UInt8(ascii: "%"))
+        out.append(byte: digit(byte >> 4))
+        out.append(byte: digit(byte & 15))
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
+    }
+}

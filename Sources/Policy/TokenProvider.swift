@@ -1,0 +1,104 @@
+// One provider of identity as one worker uses it: its rules, its keys, and the tokens of it that were verified.
+import Bytes
+import Configuration
+import JOSE
+
+struct TokenProvider: ~Copyable {
+    private(set) var configuration: AuthProvider
+    let rules: TokenRules
+    private let name: ByteBuffer
+    private let ttlSeconds: Int64
+    private(set) var keys = KeySet()
+    /// What the source of keys gave last; nil: nothing yet.
+    private(set) var fetchedKeys: JSONWebKeySet?
+    var cache: VerificationCache
+    /// No longer configured: kept for the exchanges that still read what it knows.
+    var isRetired = false
+
+    init(_ configuration: AuthProvider, workers: Int, fetchedKeys: JSONWebKeySet?) {
+        self.configuration = configuration
+        rules = TokenRules(configuration)
+        var text = ByteBuffer(capacity: 64)
+        text.append(Array(configuration.name.utf8).span)
+        name = text
+        ttlSeconds = configuration.cacheTTL.components.seconds
+        // Each worker has a cache of its own, and the limits are the process's.
+        cache = VerificationCache(
+            limit: (configuration.cacheEntries + workers - 1) / workers, byteLimit: configuration.cacheSize / workers)
+        self.fetchedKeys = fetchedKeys
+        importKeys()
+    }
+
+    /// Takes over the parts of a new configuration that leave verdicts alone, local keys included.
+    mutating func adopt(_ new: AuthProvider) {
+        configuration = new
+        importKeys()
+    }
+
+    /// A new key set of the source; nil: it has none that may be used.
+    mutating func install(_ fetched: JSONWebKeySet?) {
+        fetchedKeys = fetched
+        importKeys()
+    }
+
+    private mutating func importKeys() {
+        keys.replace(with: configuration.localKeys.keys + (fetchedKeys?.keys ?? []))
+        keys.isComplete = configuration.keySource == nil || fetchedKeys != nil
+    }
+
+    /// The entry of a token that is good now. Every look-up asks for time and key again (a token may have expired, a key may
+    /// have been withdrawn since); an entry that is no longer good is given up, so that the verdict is found anew.
+    mutating func find(_ key: SHA256Value, now: Int64) -> SlotID? {
+        guard let id = cache.find(key) else { return nil }
+        let validity = cache.validity(id)
+        guard now < validity.goodUntil, now >= validity.goodFrom else {
+            cache.remove(id)
+            return nil
+        }
+        if validity.keyGeneration != keys.generation {
+            guard keys.contains(serial: validity.keySerial) else {
+                cache.remove(id)
+                return nil
+            }
+            cache.noteKeyGeneration(id, keys.generation)
+        }
+        return id
+    }
+
+    /// Keeps what was verified; nil when no slot is left.
+    mutating func keep(
+        _ key: SHA256Value, _ claims: borrowing VerifiedClaims, _ identity: consuming Identity, now: Int64
+    ) -> SlotID? {
+        let validity = CacheEntry.Validity(
+            goodUntil: min(claims.goodUntil, now + ttlSeconds), keyGeneration: keys.generation,
+            keySerial: claims.keySerial, goodFrom: claims.goodFrom)
+        return cache.insert(key, validity, identity, now: now)
+    }
+
+    borrowing func writeName(to out: inout ByteBuffer) { out.append(name.bytes) }
+    borrowing func writeName(to out: inout ByteQueue) { out.append(name.bytes) }
+
+    /// Whether verdicts under `new` are the same as under the present configuration, the keys apart.
+    func judgesAlike(_ new: AuthProvider) -> Bool {
+        var same = new
+        same.localKeys = configuration.localKeys
+        same.keyFiles = configuration.keyFiles
+        if new.keySource?.url == configuration.keySource?.url { same.keySource = configuration.keySource }
+        return same == configuration
+    }
+}
+
+extension TokenRules {
+    init(_ provider: AuthProvider) {
+        self.init()
+        maximumBytes = provider.tokenSize
+        algorithms = provider.algorithms
+        types = provider.tokenTypes.compactMap { $0.map { Array($0.utf8) } }
+        allowsMissingType = provider.tokenTypes.contains(nil)
+        issuer = provider.issuer.map { Array($0.utf8) }
+        audience = provider.audience.map { Array($0.utf8) }
+        requiredClaims = provider.requiredClaims.map { Array($0.utf8) }
+        leeway = provider.leeway.components.seconds
+        maximumLifetime = provider.maxLifetime.map { $0.components.seconds }
+    }
+}
