@@ -64,6 +64,13 @@ package struct TimerWheel: ~Copyable {
         if buckets[bucket] >= 0 { nodes[Int(buckets[bucket])].previous = i }
         buckets[bucket] = i
     }
+    /// The same node, due at `at`: for timers that go off again and again.
+    package mutating func renewed(_ deadline: Deadline, _ at: Instant) -> Deadline {
+        var next = deadline
+        next.at = at
+        schedule(&next)
+        return next
+    }
     private mutating func unlink(_ i: Int32) {
         let node = nodes[Int(i)]
         guard node.bucket >= 0 else { return }

@@ -1,0 +1,205 @@
+// The client side of one connection to an endpoint: requests into its output, response events out of its stream.
+package import Bytes
+package import HTTP
+package import Reactor
+package import Transport
+
+package struct ClientConnection: ~Copyable {
+    private enum Phase: UInt8 { case connecting, idle, head, body, complete }
+    private let stream: Stream
+    private var phase = Phase.connecting
+    private var progress = HeadProgress()
+    private var decoder = BodyDecoder()
+    private var encoder = BodyEncoder()
+    private var readable = false
+    private var hungUp = false
+    /// What is kept says nothing before more bytes come.
+    private var isStarved = false
+    private var isHEAD = false
+    private var mustClose = false
+    private var requestEnded = false
+    private var interim: UInt8 = 0
+    /// It served a request before this one: the peer may have closed it while the request was on its way.
+    package private(set) var isReused = false
+    /// Some byte of the current request has left.
+    package private(set) var hasSent = false
+    /// Some byte of the current response has come.
+    package private(set) var hasReceived = false
+    package var isDirty = false
+    package var isQueued = false
+    package private(set) var requests: UInt32 = 0
+    /// Where the pool's idle list names it, or -1.
+    package var place: Int32 = -1
+    package let endpoint: Int32
+    package var exchange = SlotID.none
+    package var deadline: Deadline?
+    private var kept = ByteQueue()
+    package var output = ByteQueue()
+
+    package init(connecting stream: consuming Stream, endpoint: Int32) {
+        self.stream = stream
+        self.endpoint = endpoint
+    }
+    package var descriptor: Int32 { stream.socket.descriptor }
+    package var outputCount: Int { output.count }
+    package var isConnecting: Bool { phase == .connecting }
+    package var isIdle: Bool { phase == .idle }
+    package var requestHasEnded: Bool { requestEnded }
+    package var canProceed: Bool {
+        (phase == .head || phase == .body) && (readable || !(isStarved || kept.isEmpty))
+    }
+    /// May serve another request: both messages ended, and nothing is left over that could be taken for an answer.
+    package var isReusable: Bool {
+        phase == .complete && requestEnded && !mustClose && !hungUp && kept.isEmpty && output.isEmpty
+    }
+
+    /// False: the attempt to connect failed.
+    package mutating func note(_ readiness: Readiness) -> Bool {
+        if phase == .connecting {
+            if !(readiness.isWritable || readiness.isFailed) { return true }
+            if stream.socket.connectError != 0 { return false }
+            phase = .head
+        }
+        if readiness.isReadable { readable = true }
+        if readiness.isHungUp { hungUp = true }
+        return true
+    }
+
+    // MARK: requests
+
+    /// Begins a request; the caller writes the head into `output` right after.
+    package mutating func beginRequest(_ framing: BodyFraming, isHEAD: Bool) {
+        if phase == .idle {
+            phase = .head
+            isReused = true
+        }
+        self.isHEAD = isHEAD
+        mustClose = false
+        requestEnded = false
+        hasSent = false
+        hasReceived = false
+        interim = 0
+        requests &+= 1
+        encoder = BodyEncoder(framing)
+    }
+    package mutating func sendBody(_ bytes: Span<UInt8>, _ pool: inout BufferPool) {
+        encoder.write(bytes, to: &output, &pool)
+    }
+    package mutating func endRequest(_ pool: inout BufferPool) {
+        encoder.writeEnd(to: &output, &pool)
+        requestEnded = true
+    }
+    /// Nothing more can be sent; an answer may still be there to read.
+    package mutating func stopSending(_ pool: inout BufferPool) {
+        output.release(to: &pool)
+        mustClose = true
+        readable = true
+    }
+    package mutating func rest() {
+        phase = .idle
+        readable = false
+    }
+
+    // MARK: responses
+
+    package mutating func receive(into input: inout ByteBuffer, _ pool: inout BufferPool) -> Arrival {
+        input.clear()
+        let had = !kept.isEmpty
+        if had {
+            input.append(kept.bytes)
+            kept.release(to: &pool)
+        }
+        guard readable else { return had ? .bytes : .nothing }
+        var free = input.free
+        let room = free.count
+        switch stream.read(into: &free) {
+        case .bytes(let n):
+            input.commit(n)
+            isStarved = false
+            hasReceived = true
+            if n < room && stream.isPlain && !hungUp { readable = false }
+            return .bytes
+        case .blocked:
+            readable = false
+            return had ? .bytes : .nothing
+        case .closed: return .closed
+        case .failed: return .failed
+        }
+    }
+
+    package mutating func next(in input: inout ByteBuffer, head: inout ResponseHead) -> MessageEvent {
+        while true {
+            switch phase {
+            case .head:
+                if input.isEmpty { return .starved }
+                switch head.parse(input.bytes, isHEAD: isHEAD, limits: .response, progress: &progress) {
+                case .complete(let n):
+                    input.consume(n)
+                    return begin(head)
+                case .incomplete:
+                    isStarved = true
+                    return .starved
+                case .failed(let error): return .malformed(error)
+                }
+            case .body:
+                switch decoder.next(input.bytes) {
+                case .data(let n): return .body(n)
+                case .skip(let n): input.consume(n)
+                case .end:
+                    phase = .complete
+                    // Bytes after the end belong to nobody: they must never meet the next request.
+                    if !input.isEmpty { mustClose = true }
+                    return .end
+                case .incomplete:
+                    isStarved = !input.isEmpty
+                    return .starved
+                case .malformed(let error): return .malformed(error)
+                }
+            case .connecting, .idle, .complete: return .paused
+            }
+        }
+    }
+    private mutating func begin(_ head: borrowing ResponseHead) -> MessageEvent {
+        if head.status < 200 {
+            interim += 1
+            // Nobody asked to switch protocols (RFC 9110 section 15.2.2).
+            if head.status == 101 || interim > ConnectionLimits.interimResponses { return .malformed(.statusLine) }
+            return .head
+        }
+        decoder = BodyDecoder(head.framing, length: head.contentLength)
+        if head.wantsClose || head.framing == .untilClose { mustClose = true }
+        phase = .body
+        return .head
+    }
+    /// What the end of the stream means here: the end of a body that only it ends, or a message cut short.
+    package mutating func endOfStream() -> Bool {
+        guard phase == .body && decoder.isUntilClose else { return false }
+        phase = .complete
+        mustClose = true
+        return true
+    }
+    package mutating func keep(_ input: inout ByteBuffer, _ pool: inout BufferPool) {
+        if input.isEmpty { return }
+        kept.reserve(input.count, &pool)
+        kept.append(input.bytes)
+        input.clear()
+    }
+    package mutating func flush(_ pool: inout BufferPool) -> FlushResult {
+        if phase == .connecting { return .blocked }
+        while !output.isEmpty {
+            switch stream.write(output.bytes) {
+            case .bytes(let n):
+                output.consume(n)
+                hasSent = true
+            case .blocked: return .blocked
+            case .closed, .failed: return .broken
+            }
+        }
+        output.release(to: &pool)
+        return .emptied
+    }
+    package mutating func release(_ pool: inout BufferPool) {
+        kept.release(to: &pool)
+        output.release(to: &pool)
+    }
+}

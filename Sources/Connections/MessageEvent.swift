@@ -1,0 +1,35 @@
+// What a connection says happened. No payload: a head lies in the head that was passed in, data at the front of the input.
+package import HTTP
+
+package enum MessageEvent {
+    case head
+    /// This many bytes at the front of the input are data: use them, then consume them.
+    case body(Int)
+    case end
+    /// Nothing more can be said before more bytes arrive.
+    case starved
+    /// There may be more, but the owner must act first.
+    case paused
+    case malformed(MessageError)
+    /// More of an unwanted body came than is worth reading.
+    case overrun
+}
+
+/// What reading a stream brought.
+package enum Arrival {
+    case bytes, nothing
+    /// The peer ended its side in order.
+    case closed
+    case failed
+}
+
+package enum FlushResult { case emptied, blocked, broken }
+
+package enum ConnectionLimits {
+    /// Bytes queued on one side at which the other side is no longer read: a few socket buffers, so that neither starves.
+    package static let backPressure = 256 * 1024
+    /// Bytes of a refused body that are read and thrown away, so that the client sees the answer instead of a reset.
+    package static let discarded = 64 * 1024
+    /// Interim responses (1xx) before a final one; more is a flood.
+    package static let interimResponses = 8
+}

@@ -1,0 +1,291 @@
+// The server side of one client's connection: request events out of a stream, responses into its output. Knows no policy.
+package import Bytes
+package import HTTP
+package import Reactor
+package import Transport
+
+package struct ServerConnection: ~Copyable {
+    private enum Phase: UInt8 {
+        case handshake, head, body
+        /// A whole request was read; the next one waits for the response.
+        case complete
+        /// The last answer is on its way out.
+        case closing
+        /// Our side has ended; what still comes is thrown away, so that the answer is not lost to a reset.
+        case lingering
+    }
+    private let stream: Stream
+    private var phase: Phase
+    private var progress = HeadProgress()
+    private var decoder = BodyDecoder()
+    private var encoder = BodyEncoder()
+    private var readable = false
+    private var hungUp = false
+    /// What is kept says nothing before more bytes come.
+    private var isStarved = false
+    private var isDiscarding = false
+    private var minor: UInt8 = 1
+    package private(set) var closesAfterResponse = false
+    package private(set) var responseBegun = false
+    package var isDirty = false
+    package var isQueued = false
+    /// The absolute deadline of the head that is arriving is armed.
+    package var headIsTimed = false
+    private var discarded: Int32 = 0
+    package private(set) var requests: UInt32 = 0
+    package var exchange = SlotID.none
+    package var deadline: Deadline?
+    /// The listener's place in the configuration in force.
+    package var listener: Int32
+    package let address: ClientAddress
+    private var kept = ByteQueue()
+    package var output = ByteQueue()
+
+    package init(_ stream: consuming Stream, address: ClientAddress, listener: Int32) {
+        phase = stream.isPlain ? .head : .handshake
+        self.stream = stream
+        self.address = address
+        self.listener = listener
+    }
+    package var descriptor: Int32 { stream.socket.descriptor }
+    package var isTLS: Bool { !stream.isPlain }
+    package var outputCount: Int { output.count }
+    package var requestIsComplete: Bool { phase != .body && phase != .head }
+    /// Waits for a request of which nothing has come.
+    package var isIdle: Bool { (phase == .head || phase == .handshake) && kept.isEmpty && output.isEmpty && !readable }
+    package var isAtHead: Bool { phase == .head }
+    package var isHandshaking: Bool { phase == .handshake }
+    package var isReadingBody: Bool { phase == .body }
+    package var isClosing: Bool { phase == .closing }
+    package var isLingering: Bool { phase == .lingering }
+    package var discards: Bool { isDiscarding }
+    package var hasPartOfHead: Bool { phase == .head && !kept.isEmpty }
+    /// Nothing of the current body has come yet.
+    package var hasNoBodyYet: Bool { kept.isEmpty && !readable }
+    /// More events may come without a new readiness: bytes are kept or the socket has some, and the phase wants them.
+    package var canProceed: Bool {
+        (phase == .head || phase == .body || phase == .handshake) && (readable || !(isStarved || kept.isEmpty))
+            || phase == .lingering && readable
+    }
+    package borrowing func protocolName() -> String { stream.protocolName() }
+    package borrowing func cipherName() -> String { stream.cipherName() }
+
+    package mutating func note(_ readiness: Readiness) {
+        if readiness.isReadable { readable = true }
+        if readiness.isHungUp { hungUp = true }
+    }
+
+    /// Puts kept bytes and what the stream has into the empty `input`.
+    package mutating func receive(into input: inout ByteBuffer, _ pool: inout BufferPool) -> Arrival {
+        if phase == .handshake {
+            switch stream.handshake() {
+            case .bytes: phase = .head
+            case .blocked:
+                readable = false
+                return .nothing
+            case .closed, .failed: return .failed
+            }
+        }
+        input.clear()
+        let had = !kept.isEmpty
+        if had {
+            input.append(kept.bytes)
+            kept.release(to: &pool)
+        }
+        guard readable else { return had ? .bytes : .nothing }
+        var free = input.free
+        let room = free.count
+        switch stream.read(into: &free) {
+        case .bytes(let n):
+            input.commit(n)
+            isStarved = false
+            if n < room && stream.isPlain && !hungUp { readable = false }
+            return .bytes
+        case .blocked:
+            readable = false
+            return had ? .bytes : .nothing
+        case .closed: return .closed
+        case .failed: return .failed
+        }
+    }
+
+    /// What the input says next. Limits are those of the listener: a head has no location yet.
+    package mutating func next(
+        in input: inout ByteBuffer, head: inout RequestHead, limits: HTTPLimits
+    ) -> MessageEvent {
+        while true {
+            switch phase {
+            case .head:
+                if input.isEmpty { return .starved }
+                switch head.parse(input.bytes, limits: limits, progress: &progress) {
+                case .complete(let n):
+                    input.consume(n)
+                    begin(head)
+                    return .head
+                case .incomplete:
+                    isStarved = true
+                    return .starved
+                case .failed(let error): return .malformed(error)
+                }
+            case .body:
+                switch decoder.next(input.bytes) {
+                case .data(let n):
+                    if !isDiscarding { return .body(n) }
+                    input.consume(n)
+                    discarded += Int32(truncatingIfNeeded: n)
+                    if discarded > ConnectionLimits.discarded { return .overrun }
+                case .skip(let n):
+                    input.consume(n)
+                    if isDiscarding { discarded += Int32(truncatingIfNeeded: n) }
+                case .end:
+                    if !isDiscarding {
+                        phase = .complete
+                        return .end
+                    }
+                    isDiscarding = false
+                    phase = .head
+                case .incomplete:
+                    isStarved = !input.isEmpty
+                    return .starved
+                case .malformed(let error): return .malformed(error)
+                }
+            case .lingering:
+                discarded += Int32(truncatingIfNeeded: input.count)
+                input.clear()
+                return discarded > ConnectionLimits.discarded ? .overrun : .starved
+            case .handshake, .complete, .closing: return .paused
+            }
+        }
+    }
+    private mutating func begin(_ head: borrowing RequestHead) {
+        decoder = BodyDecoder(head.framing, length: head.contentLength)
+        closesAfterResponse = head.wantsClose
+        minor = head.minor
+        responseBegun = false
+        headIsTimed = false
+        requests &+= 1
+        phase = head.framing == .none ? .complete : .body
+    }
+    /// Keeps what `next` did not take until there is a reason to go on.
+    package mutating func keep(_ input: inout ByteBuffer, _ pool: inout BufferPool) {
+        if input.isEmpty { return }
+        kept.reserve(input.count, &pool)
+        kept.append(input.bytes)
+        input.clear()
+    }
+
+    // MARK: responses
+
+    /// The response will be the last on this connection.
+    package mutating func closeAfterResponse() { closesAfterResponse = true }
+
+    /// Sends an upstream's head in the framing this client understands. `added` is whole fields.
+    package mutating func sendHead(
+        _ head: borrowing ResponseHead, dropping filter: borrowing FieldFilter, adding added: borrowing ByteBuffer,
+        _ pool: inout BufferPool
+    ) {
+        responseBegun = true
+        var framing = head.framing
+        if framing == .untilClose && minor == 1 { framing = .chunked }
+        if framing == .chunked && minor == 0 { framing = .untilClose }
+        if framing == .untilClose || phase != .complete { closesAfterResponse = true }
+        encoder = BodyEncoder(framing)
+        output.reserve(head.bytes.count + added.count + 96, &pool)
+        head.writeStatusLine(to: &output)
+        head.writeFields(dropping: filter, to: &output)
+        output.append(added.bytes)
+        if framing == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
+        writeConnection()
+        output.append("\r\n")
+    }
+    private mutating func writeConnection() {
+        if closesAfterResponse {
+            output.append("Connection: close\r\n")
+        } else if minor == 0 {
+            output.append("Connection: keep-alive\r\n")
+        }
+    }
+    /// An interim response goes on as it came; HTTP/1.0 knows none (RFC 9110 section 15.2).
+    package mutating func sendInterim(
+        _ head: borrowing ResponseHead, dropping filter: borrowing FieldFilter, _ pool: inout BufferPool
+    ) {
+        if minor == 0 { return }
+        output.reserve(head.bytes.count + 32, &pool)
+        head.writeStatusLine(to: &output)
+        head.writeFields(dropping: filter, to: &output)
+        output.append("\r\n")
+    }
+    package mutating func sendContinue(_ pool: inout BufferPool) {
+        output.reserve(32, &pool)
+        output.append("HTTP/1.1 100 Continue\r\n\r\n")
+    }
+    package mutating func sendBody(_ bytes: Span<UInt8>, _ pool: inout BufferPool) {
+        encoder.write(bytes, to: &output, &pool)
+    }
+    /// True: the connection can take another request.
+    package mutating func endResponse(_ pool: inout BufferPool) -> Bool {
+        encoder.writeEnd(to: &output, &pool)
+        if closesAfterResponse || phase != .complete {
+            phase = .closing
+            return false
+        }
+        phase = .head
+        return true
+    }
+
+    /// Whether an answer of the gateway's own must be the last: asked before it is written into `output`.
+    package func mustClose(after head: borrowing RequestHead) -> Bool {
+        if closesAfterResponse || phase == .head || phase == .closing { return true }
+        guard phase == .body else { return false }
+        // The client waits for a 100 that will not come, or brings more than is worth reading.
+        if head.expectsContinue { return true }
+        return head.framing == .length && head.contentLength > Int64(ConnectionLimits.discarded)
+    }
+    /// A whole answer of the gateway's own is in `output`. True: the connection can take another request.
+    package mutating func answered(closing: Bool) -> Bool {
+        responseBegun = true
+        if closing {
+            phase = .closing
+            return false
+        }
+        if phase == .body {
+            isDiscarding = true
+            discarded = 0
+        } else {
+            phase = .head
+        }
+        return true
+    }
+    /// What is answered next belongs to no earlier response.
+    package mutating func forgetResponse() { responseBegun = false }
+    /// Closes when the output is out.
+    package mutating func close() { phase = .closing }
+    /// What was begun cannot be finished: the end of the connection must not look like the end of a message.
+    package mutating func abort() { stream.socket.resetOnClose() }
+    /// True: everything was read, so closing loses nothing. False: our side has ended, and the rest is to be thrown away.
+    package mutating func endOutput() -> Bool {
+        stream.endOutput()
+        if isWhole { return true }
+        phase = .lingering
+        discarded = 0
+        return false
+    }
+    private var isWhole: Bool { hungUp && !readable }
+
+    package mutating func flush(_ pool: inout BufferPool) -> FlushResult {
+        while !output.isEmpty {
+            switch stream.write(output.bytes) {
+            case .bytes(let n): output.consume(n)
+            case .blocked: return .blocked
+            case .closed, .failed: return .broken
+            }
+        }
+        output.release(to: &pool)
+        return .emptied
+    }
+    /// Gives blocks back before the slot is destroyed.
+    package mutating func release(_ pool: inout BufferPool) {
+        kept.release(to: &pool)
+        output.release(to: &pool)
+    }
+}

@@ -1,0 +1,205 @@
+// Metrics and health for operators: a few requests a minute, answered by the control thread.
+import Bytes
+import Configuration
+import Connections
+import HTTP
+import Policy
+import Reactor
+import Telemetry
+import Transport
+
+struct AdminServer: ~Copyable {
+    /// Operators and their collectors; more at once is somebody else.
+    private static var clientLimit: Int { 64 }
+    private static var idleNanoseconds: UInt64 { 10_000_000_000 }
+
+    enum Request { case metrics(SlotID), health(SlotID), readiness(SlotID) }
+
+    private let listener: Transport.Listener?
+    private var clients = SlotTable<ServerConnection>(capacity: AdminServer.clientLimit)
+    private var head = RequestHead()
+    private var input = ByteBuffer(capacity: 16 * 1024)
+    private var buffers = BufferPool()
+    private var responses = LocalResponseWriter()
+    /// Clients that wait for a page of metrics, the workers that have not answered yet, and until when they may.
+    private var waiting: [SlotID] = []
+    private var missing: Set<Int> = []
+    private var collectsUntil: Instant?
+
+    /// Nil socket: there is no admin address.
+    init(_ socket: consuming Socket?) {
+        if let socket = socket.take() { listener = Transport.Listener(socket) } else { listener = nil }
+    }
+    func register(with loop: borrowing EventLoop) {
+        if let descriptor = listener?.descriptor { loop.register(descriptor, Token(.listener, .none)) }
+    }
+
+    mutating func accept(_ loop: inout EventLoop) {
+        guard let accepted = listener?.accept() else { return }
+        switch consume accepted {
+        case .stream(let stream, let peer):
+            let connection = ServerConnection(stream, address: ClientAddress(peer), listener: 0)
+            guard let id = clients.insert(connection) else { return }
+            loop.register(clients[id].descriptor, Token(.client, id))
+            let end = Instant(nanoseconds: loop.now.nanoseconds + Self.idleNanoseconds)
+            clients[id].deadline = loop.timers.add(Token(.client, id), end)
+        case .none, .exhausted: break
+        }
+    }
+    mutating func late(_ id: SlotID, _ loop: inout EventLoop) {
+        if clients.contains(id) { close(id, &loop) }
+    }
+    /// The request that came in, if one did.
+    mutating func ready(_ id: SlotID, _ readiness: Readiness, _ loop: inout EventLoop) -> Request? {
+        guard clients.contains(id) else { return nil }
+        if readiness.isFailed {
+            close(id, &loop)
+            return nil
+        }
+        clients[id].note(readiness)
+        if readiness.isWritable { flush(id, &loop) }
+        guard clients.contains(id), readiness.isReadable else { return nil }
+        return read(id, &loop)
+    }
+    private mutating func read(_ id: SlotID, _ loop: inout EventLoop) -> Request? {
+        while true {
+            switch clients[id].receive(into: &input, &buffers) {
+            case .nothing: return nil
+            case .closed, .failed:
+                close(id, &loop)
+                return nil
+            case .bytes: break
+            }
+            switch clients[id].next(in: &input, head: &head, limits: HTTPLimits()) {
+            case .head: return request(id, &loop)
+            case .starved, .paused:
+                clients[id].keep(&input, &buffers)
+                if !clients[id].canProceed { return nil }
+            case .malformed(let error):
+                head.clear()
+                refuse(id, LocalResponse(error), &loop)
+                return nil
+            case .body, .end, .overrun:
+                close(id, &loop)
+                return nil
+            }
+        }
+    }
+    private mutating func request(_ id: SlotID, _ loop: inout EventLoop) -> Request? {
+        // One request on each connection: bodies and pipelines have no place here.
+        clients[id].closeAfterResponse()
+        guard head.method == .get || head.method == .head else {
+            refuse(id, .methodNotAllowed, &loop)
+            return nil
+        }
+        let path = head.target.path(in: head.bytes)
+        if path.isText("/metrics") { return .metrics(id) }
+        if path.isText("/healthz") { return .health(id) }
+        if path.isText("/readyz") { return .readiness(id) }
+        refuse(id, .notFound, &loop)
+        return nil
+    }
+
+    // MARK: answers
+
+    private mutating func refuse(_ id: SlotID, _ kind: LocalResponse, _ loop: inout EventLoop) {
+        var form = ResponseForm(wallSeconds: loop.wallSeconds)
+        form.closes = true
+        form.detail = .full
+        form.isHEAD = head.isHEAD
+        _ = responses.refuse(kind, form, realm: Span())
+        responses.write(to: &clients[id].output, &buffers)
+        finish(id, &loop)
+    }
+    mutating func answer(
+        _ id: SlotID, status: Int, type: StaticString, body: [UInt8], _ loop: inout EventLoop
+    ) {
+        guard clients.contains(id) else { return }
+        clients[id].output.reserve(body.count + 256, &buffers)
+        var text = ByteBuffer(capacity: 256)
+        text.append("HTTP/1.1 ")
+        text.append(decimal: UInt64(status), width: 3)
+        text.append(status == 200 ? " OK\r\nDate: " : " Service Unavailable\r\nDate: ")
+        CivilTime(wallSeconds: loop.wallSeconds).appendHTTPDate(to: &text)
+        text.append("\r\nContent-Type: ")
+        text.append(type)
+        text.append("\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ")
+        text.append(decimal: UInt64(body.count))
+        text.append("\r\n\r\n")
+        clients[id].output.append(text.bytes)
+        if !head.isHEAD { clients[id].output.append(body.span) }
+        finish(id, &loop)
+    }
+    private mutating func finish(_ id: SlotID, _ loop: inout EventLoop) {
+        _ = clients[id].answered(closing: true)
+        flush(id, &loop)
+    }
+    private mutating func flush(_ id: SlotID, _ loop: inout EventLoop) {
+        switch clients[id].flush(&buffers) {
+        case .emptied: if clients[id].isClosing, clients[id].endOutput() { close(id, &loop) }
+        case .blocked: break
+        case .broken: close(id, &loop)
+        }
+    }
+    private mutating func close(_ id: SlotID, _ loop: inout EventLoop) {
+        if let deadline = clients[id].deadline { loop.timers.remove(deadline) }
+        clients[id].release(&buffers)
+        clients.destroy(id)
+    }
+
+    // MARK: metrics
+
+    /// True: the workers must be asked; false: they have been already.
+    mutating func wait(_ id: SlotID, workers: Int, until end: Instant) -> Bool {
+        waiting.append(id)
+        guard collectsUntil == nil else { return false }
+        missing = Set(0..<workers)
+        collectsUntil = end
+        return true
+    }
+    mutating func collected(_ worker: Int) { missing.remove(worker) }
+    /// Whom to answer now: when all workers have, or the time is up.
+    mutating func takeWaiting(now: Instant) -> [SlotID] {
+        guard let end = collectsUntil, missing.isEmpty || now >= end else { return [] }
+        defer {
+            waiting = []
+            collectsUntil = nil
+        }
+        return waiting
+    }
+}
+
+extension Span where Element == UInt8 {
+    fileprivate func isText(_ text: StaticString) -> Bool {
+        count == text.utf8CodeUnitCount && (count == 0 || equals(0..<count, text))
+    }
+}
+
+extension ControlPlane {
+    mutating func adminReady(_ id: SlotID, _ readiness: Readiness) {
+        switch admin.ready(id, readiness, &loop) {
+        case nil: break
+        case .health(let client):
+            admin.answer(client, status: 200, type: "text/plain", body: Array("ok\n".utf8), &loop)
+        case .readiness(let client):
+            let isReady = keyGauges.allSatisfy { $0.keys > 0 }
+            admin.answer(
+                client, status: isReady ? 200 : 503, type: "text/plain",
+                body: Array((isReady ? "ready\n" : "waiting for keys\n").utf8), &loop)
+        case .metrics(let client):
+            let end = Instant(nanoseconds: loop.now.nanoseconds + Self.collectNanoseconds)
+            if admin.wait(client, workers: workers.count, until: end) {
+                for worker in workers { worker.post(.collect) }
+            }
+        }
+    }
+    /// A page for everybody who waits for one.
+    mutating func answerMetrics(isLate: Bool) {
+        let clients = admin.takeWaiting(now: loop.now)
+        if clients.isEmpty { return }
+        let page = Exposition.render(totals, process: gauges, keySets: keyGauges, wallSeconds: loop.wallSeconds)
+        for client in clients {
+            admin.answer(client, status: 200, type: Exposition.contentType, body: page, &loop)
+        }
+    }
+}

@@ -1,0 +1,306 @@
+// The life of a request, in order: begin, route, authenticate, authorize, admit, answer or forward, relay, finish, log. An
+// exchange is plain state in a slot; its steps are methods of the worker, which alone acts.
+import Bytes
+import Configuration
+import Connections
+import HTTP
+import Policy
+import Reactor
+import Transport
+
+struct Exchange {
+    let client: SlotID
+    let head: SlotID
+    let snapshot: SlotID
+    let started: Instant
+    let requestID: RequestID
+    var route: Int32
+    /// Bytes of the path that the location matched, for `proxy_pass` with a URI.
+    var matchedPrefix: Int32 = 0
+    var upstream = SlotID.none
+    /// Place of the chosen endpoint in its group, and those tried before it, a bit each.
+    var peer: Int32 = -1
+    var tried: UInt64 = 0
+    var tries: UInt8 = 0
+    /// An idle connection turned out dead: the next attempt takes a new one.
+    var wantsFreshConnection = false
+    var principal = Principal.anonymous
+    var reason: LocalResponse?
+    var status: Int32 = 0
+    var upstreamStatus: Int32 = 0
+    /// Some of the body went to an upstream: the request cannot be sent again.
+    var bodyWasForwarded = false
+    var bodyReceived: UInt64 = 0
+    var bodySent: UInt64 = 0
+    /// Time in which we waited for the body, and since when we wait now.
+    var bodyNanoseconds: UInt64 = 0
+    var waitingSince: Instant?
+    var upstreamStarted: Instant?
+    var upstreamConnected: Instant?
+    var upstreamAnswered: Instant?
+}
+
+extension Worker {
+    // MARK: messages from a client
+
+    mutating func readClient(_ id: SlotID) {
+        while clients.contains(id) {
+            if clients[id].isReadingBody && !clients[id].discards && !bodyMayFlow(id) { return }
+            switch clients[id].receive(into: &input, &buffers) {
+            case .nothing: return awaitClient(id)
+            case .closed, .failed: return clientGone(id)
+            case .bytes: takeRequests(id)
+            }
+            guard clients.contains(id), clients[id].canProceed else { return }
+        }
+    }
+    /// A body is read only while somebody takes it.
+    mutating func bodyMayFlow(_ id: SlotID) -> Bool {
+        let upstream = upstreamOf(client: id)
+        return upstreams.contains(upstream) && !upstreams[upstream].isConnecting
+            && upstreams[upstream].outputCount < ConnectionLimits.backPressure
+    }
+    mutating func upstreamOf(client id: SlotID) -> SlotID {
+        let exchange = clients[id].exchange
+        return exchanges.contains(exchange) ? exchanges[exchange].upstream : .none
+    }
+    private mutating func takeRequests(_ id: SlotID) {
+        let limits = snapshots[current].limits[Int(clients[id].listener)].http
+        while true {
+            if clients[id].isReadingBody && !clients[id].discards && !bodyMayFlow(id) {
+                return clients[id].keep(&input, &buffers)
+            }
+            switch clients[id].next(in: &input, head: &heads[spare], limits: limits) {
+            case .head: begin(id)
+            case .body(let n): if !forwardBody(id, n) { return }
+            case .end: requestEnded(id)
+            case .starved:
+                clients[id].keep(&input, &buffers)
+                return awaitClient(id)
+            case .paused: return clients[id].keep(&input, &buffers)
+            case .malformed(let error): return malformed(id, error)
+            case .overrun: return clientGone(id)
+            }
+        }
+    }
+    /// Sends on what came of a body. False: the exchange is over.
+    private mutating func forwardBody(_ id: SlotID, _ n: Int) -> Bool {
+        let exchange = clients[id].exchange
+        let upstream = exchanges[exchange].upstream
+        exchanges[exchange].bodyReceived &+= UInt64(n)
+        stopBodyClock(exchange)
+        let limit = route(of: exchange).bodySize
+        if limit > 0 && exchanges[exchange].bodyReceived > UInt64(limit) {
+            refuse(exchange, .bodyTooLarge)
+            return false
+        }
+        exchanges[exchange].bodyWasForwarded = true
+        relayRequestBody(n, of: &input, to: &upstreams[upstream], &buffers)
+        armUpstream(upstream, route(of: exchange).upstreamSendNanoseconds)
+        markDirty(upstream: upstream)
+        return true
+    }
+    mutating func requestEnded(_ id: SlotID) {
+        let exchange = clients[id].exchange
+        guard exchanges.contains(exchange) else { return }
+        stopBodyClock(exchange)
+        armClient(id, Self.farNanoseconds)
+        let upstream = exchanges[exchange].upstream
+        guard upstreams.contains(upstream), !upstreams[upstream].requestHasEnded else { return }
+        upstreams[upstream].endRequest(&buffers)
+        markDirty(upstream: upstream)
+    }
+
+    // MARK: the steps
+
+    private mutating func begin(_ client: SlotID) {
+        let fallback = snapshots[current].limits[Int(clients[client].listener)].route
+        let exchange = Exchange(
+            client: client, head: spare, snapshot: current, started: loop.now, requestID: requestIDs.next(),
+            route: fallback)
+        guard let id = exchanges.insert(exchange) else { return clientGone(client) }
+        snapshots[current].exchanges += 1
+        spare = heads.take()
+        clients[client].exchange = id
+        armClient(client, Self.farNanoseconds)
+        route(id)
+    }
+
+    private mutating func route(_ id: SlotID) {
+        let listener = Int(clients[exchanges[id].client].listener)
+        switch snapshots[current].table.match(heads[exchanges[id].head], listener: listener) {
+        case .route(let route, let matchedPrefix):
+            exchanges[id].route = Int32(truncatingIfNeeded: route)
+            exchanges[id].matchedPrefix = Int32(truncatingIfNeeded: matchedPrefix)
+            if clients[exchanges[id].client].requests >= self.route(of: id).keepaliveRequests {
+                clients[exchanges[id].client].closeAfterResponse()
+            }
+            authenticate(id)
+        case .refused(let response, let route):
+            exchanges[id].route = Int32(truncatingIfNeeded: route)
+            refuse(id, response)
+        }
+    }
+
+    private mutating func authenticate(_ id: SlotID) {
+        let provider = route(of: id).provider
+        guard provider >= 0 else { return admit(id) }
+        switch authenticator.evaluate(heads[exchanges[id].head], provider: Int(provider), now: loop.wallSeconds) {
+        case .authenticated(let principal):
+            exchanges[id].principal = principal
+            authorize(id)
+        case .refused(let response): refuse(id, response)
+        }
+    }
+
+    private mutating func authorize(_ id: SlotID) {
+        let location = Int(route(of: id).location)
+        switch snapshots[exchanges[id].snapshot].authorization.evaluate(
+            exchanges[id].principal, location: location, authenticator)
+        {
+        case .allowed: admit(id)
+        case .missing(let permission): refuse(id, .insufficientScope, missing: permission)
+        }
+    }
+
+    /// Method, size and expectation: asked last, so that strangers learn nothing from the answers.
+    private mutating func admit(_ id: SlotID) {
+        let head = exchanges[id].head
+        let method = heads[head].method
+        if method == .connect || method == .trace { return refuse(id, .methodNotAllowed) }
+        let route = route(of: id)
+        if route.bodySize > 0 && heads[head].contentLength > route.bodySize { return refuse(id, .bodyTooLarge) }
+        switch route.action {
+        case .notFound: refuse(id, .notFound)
+        case .answer: answer(id)
+        case .proxy:
+            let client = exchanges[id].client
+            if heads[head].expectsContinue && clients[client].isReadingBody && input.isEmpty {
+                clients[client].sendContinue(&buffers)
+                markDirty(client: client)
+            }
+            forward(id)
+        }
+    }
+
+    /// Chooses an endpoint and a connection to it, and sends the head.
+    mutating func forward(_ id: SlotID) {
+        let group = Int(route(of: id).upstream)
+        let snapshot = exchanges[id].snapshot
+        guard let peer = snapshots[snapshot].balancers[group].next(now: loop.now, tried: exchanges[id].tried) else {
+            return refuse(id, exchanges[id].reason ?? .noLiveUpstream)
+        }
+        let endpoint = snapshots[snapshot].endpoints[group][peer]
+        exchanges[id].peer = Int32(truncatingIfNeeded: peer)
+        exchanges[id].tries &+= 1
+        exchanges[id].upstreamStarted = loop.now
+        exchanges[id].upstreamConnected = nil
+        var taken: SlotID?
+        if !exchanges[id].wantsFreshConnection { taken = pool.take(endpoint, from: &upstreams) }
+        if let taken {
+            counters.upstream(group, .reuse)
+            exchanges[id].upstreamConnected = loop.now
+            return send(id, to: taken)
+        }
+        switch connect(endpoint, within: route(of: id).connectNanoseconds) {
+        case .made(let upstream):
+            counters.upstream(group, .connect)
+            send(id, to: upstream)
+        case .refused: failed(id, ExchangeFailure(.upstreamUnavailable, .upstream, .always))
+        case .exhausted: failed(id, ExchangeFailure(.overloaded, .gateway, .never))
+        }
+    }
+    private mutating func send(_ id: SlotID, to upstream: SlotID) {
+        let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
+        let route = route(of: id)
+        exchanges[id].upstream = upstream
+        upstreams[upstream].exchange = id
+        upstreams[upstream].beginRequest(heads[head].framing, isHEAD: heads[head].isHEAD)
+        added.clear()
+        write(route.requestFields, of: id)
+        if exchanges[id].principal.isKnown { write(route.identityFields, of: id) }
+        sendRequestHead(
+            heads[head], snapshots[snapshot], route, isAuthenticated: exchanges[id].principal.isKnown,
+            matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &upstreams[upstream].output, &buffers)
+        if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
+        markDirty(upstream: upstream)
+        if clients[client].requestIsComplete { requestEnded(client) } else { startBodyClock(id) }
+    }
+
+    mutating func readUpstream(_ id: SlotID) {
+        while upstreams.contains(id) {
+            let exchange = upstreams[id].exchange
+            guard exchanges.contains(exchange) else { return closeUpstream(id) }
+            let client = exchanges[exchange].client
+            if clients[client].outputCount >= ConnectionLimits.backPressure { return }
+            switch upstreams[id].receive(into: &input, &buffers) {
+            case .nothing: return
+            case .closed: return streamEnded(id, exchange)
+            case .failed: return upstreamGone(id, .upstreamClosed)
+            case .bytes: relay(exchange, id, client)
+            }
+            guard upstreams.contains(id), upstreams[id].canProceed else { return }
+        }
+    }
+    private mutating func relay(_ id: SlotID, _ upstream: SlotID, _ client: SlotID) {
+        let route = route(of: id)
+        armUpstream(upstream, route.readNanoseconds)
+        while true {
+            let event = relayResponse(
+                from: &upstreams[upstream], to: &clients[client], &input, head: &response, &exchanges[id], &buffers)
+            markDirty(client: client)
+            switch event {
+            case .head: responseBegan(id, upstream, client, route)
+            case .end: return finish(id)
+            case .malformed: return upstreamGone(upstream, .upstreamInvalid)
+            case .body, .starved, .paused, .overrun: return
+            }
+        }
+    }
+    private mutating func responseBegan(_ id: SlotID, _ upstream: SlotID, _ client: SlotID, _ route: Route) {
+        let snapshot = exchanges[id].snapshot
+        let filter = snapshots[snapshot].responseFilter
+        if response.isInterim {
+            return clients[client].sendInterim(response, dropping: snapshots[snapshot].filters[filter], &buffers)
+        }
+        exchanges[id].upstreamAnswered = loop.now
+        exchanges[id].status = Int32(response.status)
+        exchanges[id].upstreamStatus = Int32(response.status)
+        snapshots[snapshot].balancers[Int(route.upstream)].succeeded(Int(exchanges[id].peer))
+        added.clear()
+        writeResponseFields(route, status: response.status, of: id)
+        clients[client].sendHead(response, dropping: snapshots[snapshot].filters[filter], adding: added, &buffers)
+    }
+    private mutating func streamEnded(_ upstream: SlotID, _ id: SlotID) {
+        guard upstreams[upstream].endOfStream() else { return upstreamGone(upstream, .upstreamClosed) }
+        finish(id)
+    }
+
+    private mutating func finish(_ id: SlotID) {
+        let client = exchanges[id].client, upstream = exchanges[id].upstream
+        let route = route(of: id)
+        let goesOn = clients[client].endResponse(&buffers)
+        markDirty(client: client)
+        release(upstream)
+        log(id)
+        if goesOn { awaitRequest(client, route.keepaliveNanoseconds) }
+    }
+    /// The upstream's part is done: its connection rests or closes.
+    private mutating func release(_ upstream: SlotID) {
+        upstreams[upstream].exchange = .none
+        guard upstreams[upstream].isReusable, !isDraining, pool.put(upstream, in: &upstreams) else {
+            return closeUpstream(upstream)
+        }
+        upstreams[upstream].rest()
+        armUpstream(upstream, pool.keepaliveNanoseconds(upstreams[upstream].endpoint))
+    }
+    /// The connection waits for its next request, which may be here already.
+    mutating func awaitRequest(_ client: SlotID, _ nanoseconds: UInt64) {
+        if isDraining {
+            clients[client].close()
+            return markDirty(client: client)
+        }
+        armClient(client, nanoseconds)
+        resumeClient(client)
+    }
+}

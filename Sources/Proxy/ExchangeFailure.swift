@@ -1,0 +1,186 @@
+// When an exchange does not go well: what happened, on whose side, and whether it may be tried again.
+import Bytes
+import Connections
+import HTTP
+import Policy
+import Reactor
+
+struct ExchangeFailure {
+    enum Side { case downstream, upstream, gateway }
+    enum Retry {
+        case never
+        /// The peer may have closed an idle connection while the request was on its way.
+        case ifConnectionWasReused
+        /// Not one byte of the request can have been acted on.
+        case always
+    }
+    let kind: LocalResponse
+    let side: Side
+    let retry: Retry
+
+    init(_ kind: LocalResponse, _ side: Side, _ retry: Retry) {
+        self.kind = kind
+        self.side = side
+        self.retry = retry
+    }
+}
+
+extension Worker {
+    /// An upstream's connection ended, failed, lied or was late.
+    mutating func upstreamGone(_ id: SlotID, _ kind: LocalResponse) {
+        let exchange = upstreams[id].exchange
+        let neverSent = upstreams[id].isConnecting || !upstreams[id].hasSent
+        let wasReused = upstreams[id].isReused && !upstreams[id].hasReceived && kind == .upstreamClosed
+        let isUnreachable = upstreams[id].isConnecting
+        closeUpstream(id)
+        guard exchanges.contains(exchange) else { return }
+        exchanges[exchange].upstream = .none
+        if wasReused { exchanges[exchange].wantsFreshConnection = true }
+        let shown: LocalResponse = isUnreachable && kind == .upstreamClosed ? .upstreamUnavailable : kind
+        failed(
+            exchange, ExchangeFailure(shown, .upstream, neverSent ? .always : wasReused ? .ifConnectionWasReused : .never)
+        )
+    }
+
+    /// Tries once more where that is safe, or answers, or cuts the client off when an answer is already on its way.
+    mutating func failed(_ id: SlotID, _ failure: ExchangeFailure) {
+        let client = exchanges[id].client
+        let route = route(of: id)
+        let wasStale = exchanges[id].wantsFreshConnection
+        if failure.side == .upstream && !wasStale {
+            let group = Int(route.upstream)
+            counters.upstream(group, .failure)
+            snapshots[exchanges[id].snapshot].balancers[group].failed(Int(exchanges[id].peer), now: loop.now)
+        }
+        if clients[client].responseBegun {
+            exchanges[id].reason = failure.kind
+            log(id)
+            return cutOff(client)
+        }
+        if mayRetry(id, failure) {
+            counters.upstream(Int(route.upstream), .retry)
+            if !wasStale { exchanges[id].tried |= 1 << UInt64(exchanges[id].peer) }
+            exchanges[id].reason = failure.kind
+            return forward(id)
+        }
+        refuse(id, failure.kind)
+    }
+    private mutating func mayRetry(_ id: SlotID, _ failure: ExchangeFailure) -> Bool {
+        // What was read of the body is gone, and a loop of attempts must end.
+        if exchanges[id].bodyWasForwarded || exchanges[id].tries >= Self.triesLimit { return false }
+        switch failure.retry {
+        case .never: return false
+        case .ifConnectionWasReused: return heads[exchanges[id].head].method.isIdempotent
+        case .always: return true
+        }
+    }
+
+    /// The message that the client is reading cannot be finished: it must not look whole.
+    mutating func cutOff(_ client: SlotID) {
+        clients[client].abort()
+        closeClient(client)
+    }
+
+    // MARK: refusals
+
+    /// Answers an exchange ourselves, and ends it.
+    mutating func refuse(_ id: SlotID, _ kind: LocalResponse, missing permission: Int = -1) {
+        let client = exchanges[id].client
+        let upstream = exchanges[id].upstream
+        if upstreams.contains(upstream) { closeUpstream(upstream) }
+        exchanges[id].upstream = .none
+        exchanges[id].reason = kind
+        counters.rejected(Int(kind.rawValue))
+        if clients[client].responseBegun {
+            log(id)
+            return cutOff(client)
+        }
+        let route = route(of: id)
+        let closes = clients[client].mustClose(after: heads[exchanges[id].head]) || kind.closesConnection
+        added.clear()
+        writeResponseFields(route, status: kind.status, of: id)
+        writeRefusal(id, kind, closes: closes, missing: permission)
+        exchanges[id].status = Int32(kind.status)
+        sendLocal(id, closes: closes)
+    }
+    private mutating func writeRefusal(_ id: SlotID, _ kind: LocalResponse, closes: Bool, missing permission: Int) {
+        let route = route(of: id)
+        let form = form(id, route, closes: closes)
+        let sent = makeRefusal(
+            kind, form, snapshots[exchanges[id].snapshot].configuration.locations[Int(route.location)].access,
+            snapshots[exchanges[id].snapshot].configuration.providers, missing: permission, adding: added, by: &responses)
+        exchanges[id].bodySent = UInt64(sent)
+    }
+    /// What `return` says.
+    mutating func answer(_ id: SlotID) {
+        let route = route(of: id)
+        let closes = clients[exchanges[id].client].mustClose(after: heads[exchanges[id].head])
+        let form = form(id, route, closes: closes)
+        added.clear()
+        write(route.answerText, of: id)
+        text.clear()
+        text.append(added.bytes)
+        added.clear()
+        writeResponseFields(route, status: Int(route.status), of: id)
+        guard let sent = responses.answer(status: Int(route.status), text: text.bytes, form, added: added.bytes) else {
+            return refuse(id, .internalError)
+        }
+        exchanges[id].bodySent = UInt64(sent)
+        exchanges[id].status = route.status
+        sendLocal(id, closes: closes)
+    }
+    private mutating func form(_ id: SlotID, _ route: Route, closes: Bool) -> ResponseForm {
+        var form = ResponseForm(wallSeconds: loop.wallSeconds)
+        form.isHEAD = heads[exchanges[id].head].isHEAD
+        form.minor = heads[exchanges[id].head].minor
+        form.closes = closes
+        form.detail = route.detail
+        form.requestID = exchanges[id].requestID
+        return form
+    }
+    private mutating func sendLocal(_ id: SlotID, closes: Bool) {
+        let client = exchanges[id].client
+        let keepalive = route(of: id).keepaliveNanoseconds
+        responses.write(to: &clients[client].output, &buffers)
+        let goesOn = clients[client].answered(closing: closes)
+        markDirty(client: client)
+        log(id)
+        if goesOn {
+            if clients[client].discards { armClient(client, Self.lingerNanoseconds) }
+            awaitRequest(client, clients[client].discards ? Self.lingerNanoseconds : keepalive)
+        }
+    }
+
+    /// Bytes that are no request, or a body that is none: refused with what is known, which may be nothing but the listener.
+    mutating func malformed(_ client: SlotID, _ error: MessageError) {
+        let kind = LocalResponse(error)
+        let exchange = clients[client].exchange
+        if exchanges.contains(exchange) { return refuse(exchange, kind) }
+        if clients[client].discards { return clientGone(client) }
+        heads[spare].clear()
+        refuseWithoutRequest(client, kind)
+    }
+    /// Answers a client whose request never became an exchange; an exchange is made for the log's sake.
+    mutating func refuseWithoutRequest(_ client: SlotID, _ kind: LocalResponse) {
+        let fallback = snapshots[current].limits[Int(clients[client].listener)].route
+        let exchange = Exchange(
+            client: client, head: spare, snapshot: current, started: loop.now, requestID: requestIDs.next(),
+            route: fallback)
+        guard let id = exchanges.insert(exchange) else { return closeClient(client) }
+        snapshots[current].exchanges += 1
+        spare = heads.take()
+        clients[client].exchange = id
+        clients[client].forgetResponse()
+        refuse(id, kind)
+    }
+}
+
+/// Makes a refusal, with the challenge of the location's provider and the permission that was missing.
+private func makeRefusal(
+    _ kind: LocalResponse, _ form: ResponseForm, _ access: Access, _ providers: [AuthProvider], missing permission: Int,
+    adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
+) -> Int {
+    let realm = access.provider.map { Array(providers[$0].name.utf8) } ?? []
+    let scope = access.permissions.indices.contains(permission) ? Array(access.permissions[permission].name.utf8) : []
+    return responses.refuse(kind, form, realm: realm.span, scope: scope.span, added: added.bytes)
+}

@@ -1,0 +1,100 @@
+// Starts a gateway: rehearses the configuration, binds its addresses, starts the workers, and becomes the control thread.
+import Bytes
+package import Configuration
+import Glibc
+import Policy
+import Reactor
+import Telemetry
+import Transport
+
+package enum Gateway {
+    /// Why it did not start: what to print, one message each.
+    package struct StartError: Error {
+        package let diagnostics: [Diagnostic]
+    }
+
+    /// Descriptors that are not for connections: logs, sockets that listen, mailboxes, libraries.
+    private static let reservedDescriptors = 64
+
+    /// Runs until it is told to stop by a signal.
+    package static func run(_ configuration: GatewayConfiguration, from source: ConfigurationSource) throws(StartError) {
+        Host.ignoreBrokenPipes()
+        let diagnostics = Rehearsal.diagnostics(of: configuration)
+        guard diagnostics.isEmpty else { throw StartError(diagnostics: diagnostics) }
+        let count = max(1, configuration.process.workers ?? Host.cores)
+        let limit = connections(configuration, workers: count)
+        let sockets: [[BoundListener]]
+        let admin: AdminServer
+        do throws(Diagnostic) {
+            sockets = try Binding.bind(configuration.listeners, workers: count)
+            admin = try bindAdmin(configuration)
+            try writeProcessID(configuration)
+        } catch {
+            throw StartError(diagnostics: [error])
+        }
+        let signals = Signals()
+        let logs = Mailbox<LogMessage>()
+        let control = Mailbox<ControlMessage>()
+        let inboxes = (0..<count).map { _ in Mailbox<WorkerMessage>() }
+        LogFiles.start(logs)
+        for i in 0..<count {
+            let options = WorkerOptions(
+                index: i, workers: count, connections: limit, inbox: inboxes[i], control: control, logs: logs)
+            Thread.start(name: "worker \(i)") {
+                var worker = Worker(options)
+                worker.run()
+            }
+        }
+        var plane = ControlPlane(
+            source, configuration, signals: signals, inbox: control, logs: logs, workers: inboxes, admin: admin)
+        for i in 0..<count { inboxes[i].post(.install(configuration, sockets[i], plane.tickets)) }
+        plane.prepareKeys()
+        announce(plane, limit: limit)
+        plane.run()
+        finish(logs, configuration)
+    }
+    private static func announce(_ plane: borrowing ControlPlane, limit: Int) {
+        let wanted = plane.configuration.process.workerConnections
+        if limit < wanted {
+            plane.say(
+                .notice,
+                "worker_connections \(wanted) is more than the limit of open files allows: each worker takes \(limit)")
+        }
+        let addresses = plane.configuration.listeners.map(\.address.text).joined(separator: ", ")
+        plane.say(.notice, "listening on \(addresses) with \(plane.workers.count) workers")
+    }
+    private static func finish(_ logs: Mailbox<LogMessage>, _ configuration: GatewayConfiguration) {
+        let done = Mailbox<Bool>()
+        logs.post(.finish(done))
+        done.sleep(milliseconds: 5000)
+        if let path = configuration.process.pidFile { _ = unsafe unlink(path) }
+    }
+
+    /// Client connections for each worker: each may need a second descriptor, for its upstream.
+    private static func connections(_ configuration: GatewayConfiguration, workers: Int) -> Int {
+        let limit = Host.raiseDescriptorLimit()
+        let listeners = configuration.listeners.count * workers
+        let room = (limit - reservedDescriptors - listeners - 4 * workers) / 2 / workers
+        return max(8, min(configuration.process.workerConnections, room))
+    }
+    private static func bindAdmin(_ configuration: GatewayConfiguration) throws(Diagnostic) -> AdminServer {
+        guard let admin = configuration.admin else { return AdminServer(nil) }
+        do throws(SocketError) {
+            switch admin.address {
+            case .socket(let address): return AdminServer(try Socket.listen(address, backlog: 64, isShared: false))
+            case .unix(let path): return AdminServer(try Socket.listen(unix: path, backlog: 64))
+            }
+        } catch {
+            throw Diagnostic(at: admin.position, "cannot listen on \(admin.address.text): \(Binding.reason(error))")
+        }
+    }
+    private static func writeProcessID(_ configuration: GatewayConfiguration) throws(Diagnostic) {
+        guard let path = configuration.process.pidFile else { return }
+        _ = unsafe unlink(path)
+        guard let file = LogFile(path) else {
+            throw Diagnostic(
+                at: SourcePosition(file: path, line: 1, column: 1), "the pid file cannot be written")
+        }
+        file.write(Array("\(ProcessIdentity.number)\n".utf8))
+    }
+}

@@ -1,0 +1,54 @@
+// Bytes between the two sides of an exchange. Each function borrows one client and one upstream at once.
+import Bytes
+import Connections
+import HTTP
+
+/// Moves `n` bytes of data from the front of the input.
+@inline(__always)
+func relayRequestBody(
+    _ n: Int, of input: inout ByteBuffer, to upstream: inout ClientConnection, _ buffers: inout BufferPool
+) {
+    upstream.sendBody(input.prefix(n), &buffers)
+    input.consume(n)
+}
+
+/// Takes response events for as long as they need no decision.
+func relayResponse(
+    from upstream: inout ClientConnection, to client: inout ServerConnection, _ input: inout ByteBuffer,
+    head: inout ResponseHead, _ exchange: inout Exchange, _ buffers: inout BufferPool
+) -> MessageEvent {
+    while true {
+        let event = upstream.next(in: &input, head: &head)
+        switch event {
+        case .body(let n):
+            client.sendBody(input.prefix(n), &buffers)
+            input.consume(n)
+            exchange.bodySent &+= UInt64(n)
+        case .starved, .paused:
+            upstream.keep(&input, &buffers)
+            return event
+        case .head, .end, .malformed, .overrun: return event
+        }
+    }
+}
+
+/// Appends a request's head as the route wants it. `added` is whole fields.
+func sendRequestHead(
+    _ head: borrowing RequestHead, _ snapshot: borrowing Snapshot, _ route: Route, isAuthenticated: Bool,
+    matchedPrefix: Int, adding added: borrowing ByteBuffer, to out: inout ByteQueue, _ buffers: inout BufferPool
+) {
+    out.reserve(head.bytes.count + added.count + 128, &buffers)
+    if route.hasURI {
+        let step = snapshot.steps[Int(route.uri.start)]
+        let uri = snapshot.text.bytes.extracting(Int(step.start)..<Int(step.start + step.count))
+        out.reserve(head.bytes.count + added.count + uri.count + 128, &buffers)
+        head.writeRequestLine(replacingPathPrefix: matchedPrefix, with: uri, to: &out)
+    } else {
+        head.writeRequestLine(to: &out)
+    }
+    out.append(added.bytes)
+    head.writeFields(
+        dropping: snapshot.filters[isAuthenticated ? route.authenticatedFilter : route.requestFilter], to: &out)
+    if head.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
+    out.append("\r\n")
+}

@@ -1,0 +1,58 @@
+// A location as the request path reads it: plain numbers in one row, so that looking one up touches nothing that is counted.
+import Bytes
+import Configuration
+import HTTP
+import Policy
+
+/// A stretch of a snapshot's template steps.
+struct ProgramRange: BitwiseCopyable {
+    var start: Int32 = 0
+    var count: Int32 = 0
+    var isEmpty: Bool { count == 0 }
+}
+
+struct Route: BitwiseCopyable {
+    enum Action: UInt8 { case notFound, answer, proxy }
+    var action = Action.notFound
+    var detail = ErrorDetail.code
+    var hasURI = false
+    /// Index of the provider, or -1: `auth off`.
+    var provider: Int32 = -1
+    /// Index of the location in the configuration: `require` lines are looked up there.
+    var location: Int32 = 0
+    var status: Int32 = 0
+    var upstream: Int32 = -1
+    var accessLog: Int32 = -1
+    var requestFilter = SlotID.none
+    /// The same, without the verified Authorization field.
+    var authenticatedFilter = SlotID.none
+    /// What is sent upstream besides: Host, the forwarded fields, `proxy_set_header`.
+    var requestFields = ProgramRange()
+    var identityFields = ProgramRange()
+    /// `add_header`, for the statuses that nginx adds to, and for all.
+    var responseFields = ProgramRange()
+    var responseFieldsAlways = ProgramRange()
+    var answerText = ProgramRange()
+    /// The URI of `proxy_pass`.
+    var uri = ProgramRange()
+    var connectNanoseconds: UInt64 = 0
+    var readNanoseconds: UInt64 = 0
+    var upstreamSendNanoseconds: UInt64 = 0
+    var bodyNanoseconds: UInt64 = 0
+    var bodyMinimumRate: UInt64 = 0
+    var sendNanoseconds: UInt64 = 0
+    var keepaliveNanoseconds: UInt64 = 0
+    var keepaliveRequests: UInt32 = 0
+    /// Bytes; 0: unlimited.
+    var bodySize: Int64 = 0
+}
+
+/// What holds for a listener's connections before a request has a location: from its default server.
+struct ListenerLimits: BitwiseCopyable {
+    var http = HTTPLimits()
+    var headNanoseconds: UInt64 = 0
+    var keepaliveNanoseconds: UInt64 = 0
+    var sendNanoseconds: UInt64 = 0
+    /// The default server's fallback: whose name and log a request has that never got a route.
+    var route: Int32 = 0
+}

@@ -1,0 +1,80 @@
+// One worker's compiled copy of a configuration. Exchanges name the snapshot they began with, so that a reload never
+// changes a request halfway; when the last of them is over, an old snapshot goes.
+import Bytes
+import Configuration
+import HTTP
+import Policy
+import Telemetry
+
+struct Snapshot: ~Copyable {
+    let configuration: GatewayConfiguration
+    var table: RouteTable
+    let routes: FixedArray<Route>
+    /// By listener of the configuration.
+    let limits: FixedArray<ListenerLimits>
+    let steps: FixedArray<TemplateStep>
+    let text: ByteBuffer
+    let filters: SlotTable<FieldFilter>
+    /// What upstreams may not tell clients: hop-by-hop fields, and a word that is ours.
+    let responseFilter: SlotID
+    let authorization: Authorization
+    var balancers: [LoadBalancer]
+    /// For each group, the pool's numbers of its endpoints, in the balancer's order.
+    let endpoints: [[Int32]]
+    /// Where access logs go, by the index in a route.
+    let accessLogs: [AccessLog]
+    /// Steps of each text log format; empty for JSON.
+    let logPrograms: [ProgramRange]
+    /// Exchanges that began with it.
+    var exchanges = 0
+    /// When what still runs in it is cut short; set when a newer one is installed.
+    var endsAt: Instant?
+
+    /// Nil when the configuration cannot be compiled; the diagnostics say why. Only the rehearsal can fail.
+    static func compile(
+        _ configuration: GatewayConfiguration, into pool: inout UpstreamPool, _ diagnostics: inout [Diagnostic]
+    ) -> Snapshot? {
+        guard let table = RouteTable.compile(configuration, &diagnostics) else { return nil }
+        pool.retireAll()
+        let endpoints = configuration.upstreams.map { pool.adopt($0) }
+        var builder = SnapshotBuilder(configuration)
+        let routes = FixedArray(repeating: Route(), count: configuration.locations.count)
+        return builder.build(table, routes, endpoints)
+    }
+
+    init(
+        _ configuration: GatewayConfiguration, _ table: consuming RouteTable, _ routes: consuming FixedArray<Route>,
+        _ limits: consuming FixedArray<ListenerLimits>, _ steps: consuming FixedArray<TemplateStep>,
+        _ text: consuming ByteBuffer, _ filters: consuming SlotTable<FieldFilter>, _ responseFilter: SlotID,
+        _ endpoints: [[Int32]], _ accessLogs: [AccessLog], _ logPrograms: [ProgramRange]
+    ) {
+        self.configuration = configuration
+        self.table = table
+        self.routes = routes
+        self.limits = limits
+        self.steps = steps
+        self.text = text
+        self.filters = filters
+        self.responseFilter = responseFilter
+        authorization = Authorization(configuration)
+        balancers = configuration.upstreams.map { LoadBalancer($0) }
+        self.endpoints = endpoints
+        self.accessLogs = accessLogs
+        self.logPrograms = logPrograms
+    }
+    /// Balancers of unchanged groups go on where the older snapshot's are.
+    mutating func inherit(_ older: borrowing Snapshot) {
+        for i in configuration.upstreams.indices {
+            let group = configuration.upstreams[i]
+            guard let j = older.configuration.upstreams.firstIndex(where: { $0.name == group.name }),
+                older.configuration.upstreams[j].endpoints == group.endpoints
+            else { continue }
+            balancers[i].inherit(older.balancers[j])
+        }
+    }
+    var labels: CounterLabels {
+        CounterLabels(
+            routes: configuration.locations.map(\.name), upstreams: configuration.upstreams.map(\.name),
+            reasons: LocalResponse.allCases.map { "\($0.code)" })
+    }
+}

@@ -1,0 +1,145 @@
+// Turns the typed configuration into the rows, steps and filters of a snapshot.
+import Bytes
+import Configuration
+import HTTP
+import Policy
+
+struct SnapshotBuilder: ~Copyable {
+    private let configuration: GatewayConfiguration
+    private var compiler = TemplateCompiler()
+    private var filters: SlotTable<FieldFilter>
+    private var accessLogs: [AccessLog] = []
+    private var logPrograms: [ProgramRange] = []
+    /// Names that carry a verified identity anywhere in the configuration: no client may send them, on any route.
+    private let identityNames: [String]
+
+    init(_ configuration: GatewayConfiguration) {
+        self.configuration = configuration
+        filters = SlotTable(capacity: configuration.locations.count * 2 + 1)
+        var names = Location.defaultIdentityHeaders.map(\.name)
+        for location in configuration.locations { names += location.identityHeaders.map(\.name) }
+        identityNames = names
+        compiler.hostname = ProcessIdentity.hostname
+        compiler.processID = ProcessIdentity.number
+    }
+
+    mutating func build(
+        _ table: consuming RouteTable, _ routes: consuming FixedArray<Route>, _ endpoints: [[Int32]]
+    ) -> Snapshot? {
+        for i in configuration.locations.indices { routes[i] = route(i) }
+        var limits = FixedArray(repeating: ListenerLimits(), count: max(1, configuration.listeners.count))
+        for i in configuration.listeners.indices { limits[i] = listenerLimits(i) }
+        var response = SlotTable<FieldFilter>(capacity: 1)
+        swap(&response, &filters)
+        guard
+            let responseFilter = response.insert(
+                FieldFilter(dropping: FieldSet([.gatewayError]), allowsUnderscores: true))
+        else { return nil }
+        var steps = FixedArray(repeating: TemplateStep(kind: .text), count: compiler.steps.count)
+        for i in compiler.steps.indices { steps[i] = compiler.steps[i] }
+        var text = ByteBuffer(capacity: max(1, compiler.text.count))
+        text.append(compiler.text.span)
+        return Snapshot(
+            configuration, table, routes, limits, steps, text, response, responseFilter, endpoints, accessLogs,
+            logPrograms)
+    }
+
+    private func listenerLimits(_ i: Int) -> ListenerLimits {
+        let fallback = configuration.servers[configuration.listeners[i].defaultServer].fallback
+        let limits = configuration.locations[fallback].limits
+        return ListenerLimits(
+            http: HTTPLimits(lineSize: limits.lineSize, headSize: limits.headSize, fieldCount: limits.fieldCount),
+            headNanoseconds: limits.headerTimeout.nanoseconds,
+            keepaliveNanoseconds: limits.keepaliveTimeout.nanoseconds,
+            sendNanoseconds: limits.sendTimeout.nanoseconds, route: Int32(fallback))
+    }
+
+    private mutating func route(_ i: Int) -> Route {
+        let location = configuration.locations[i]
+        var route = Route()
+        route.location = Int32(i)
+        route.detail = location.errorDetail
+        route.provider = Int32(location.access.provider ?? -1)
+        take(location.limits, into: &route)
+        route.accessLog = accessLog(location.accessLog)
+        route.responseFields = fields(location.addedHeaders.filter { !$0.always }.map(\.field))
+        route.responseFieldsAlways = fields(location.addedHeaders.filter(\.always).map(\.field))
+        switch location.action {
+        case .notFound: break
+        case .answer(let status, let text):
+            route.action = .answer
+            route.status = Int32(status)
+            route.answerText = compiler.program { $0.template(text) }
+        case .proxy(let proxy):
+            route.action = .proxy
+            take(proxy, of: location, into: &route)
+        }
+        return route
+    }
+    private func take(_ limits: RequestLimits, into route: inout Route) {
+        route.bodyNanoseconds = limits.bodyTimeout.nanoseconds
+        route.bodyMinimumRate = UInt64(max(0, limits.bodyMinimumRate))
+        route.sendNanoseconds = limits.sendTimeout.nanoseconds
+        route.keepaliveNanoseconds = limits.keepaliveTimeout.nanoseconds
+        route.keepaliveRequests = UInt32(clamping: limits.keepaliveRequests)
+        route.bodySize = Int64(limits.bodySize)
+    }
+    private mutating func take(_ proxy: ProxyPass, of location: Location, into route: inout Route) {
+        route.upstream = Int32(proxy.upstream)
+        compiler.proxyHost = configuration.upstreams[proxy.upstream].name
+        if let uri = proxy.uri {
+            route.hasURI = true
+            route.uri = compiler.program { $0.literal(uri) }
+        }
+        route.connectNanoseconds = proxy.connectTimeout.nanoseconds
+        route.readNanoseconds = proxy.readTimeout.nanoseconds
+        route.upstreamSendNanoseconds = proxy.sendTimeout.nanoseconds
+        let set = proxy.setHeaders.filter { $0.name.lowercased() != "connection" }
+        route.requestFields = requestFields(proxy, set)
+        route.identityFields = fields(location.identityHeaders)
+        let dropped = FieldSet([
+            .host, .expect, .proxy, .proxyAuthorization, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
+            .xForwardedPort, .xForwardedServer, .xForwardedURI, .xForwardedPrefix, .xRealIP, .xOriginalURL,
+            .xRewriteURL, .xRequestID,
+        ])
+        let custom = (identityNames + set.map(\.name) + ForwardedFields.clientCopies).map { Array($0.utf8) }
+        let allows = location.limits.allowsUnderscores
+        route.requestFilter =
+            filters.insert(FieldFilter(dropping: dropped, custom: custom, allowsUnderscores: allows)) ?? .none
+        route.authenticatedFilter = route.requestFilter
+        if location.access.provider != nil && !location.forwardsToken {
+            let withToken = dropped.union(FieldSet([.authorization]))
+            route.authenticatedFilter =
+                filters.insert(FieldFilter(dropping: withToken, custom: custom, allowsUnderscores: allows)) ?? .none
+        }
+    }
+    /// Host first, as RFC 9110 section 7.2 asks; then where the request comes from, unless the configuration says it itself.
+    private mutating func requestFields(_ proxy: ProxyPass, _ set: [FieldTemplate]) -> ProgramRange {
+        let named = set.map { $0.name.lowercased() }
+        return compiler.program { compiler in
+            if !named.contains("host") { compiler.field(FieldTemplate(name: "Host", value: proxy.host)) }
+            let defaults: [(String, Variable)] = [
+                ("X-Forwarded-For", .remoteAddress), ("X-Forwarded-Proto", .scheme), ("X-Forwarded-Host", .httpHost),
+                ("X-Request-ID", .requestID),
+            ]
+            for (name, variable) in defaults where !named.contains(name.lowercased()) {
+                compiler.field(FieldTemplate(name: name, value: Template([.variable(variable)])))
+            }
+            for field in set { compiler.field(field) }
+        }
+    }
+    private mutating func fields(_ list: [FieldTemplate]) -> ProgramRange {
+        list.isEmpty ? ProgramRange() : compiler.program { for field in list { $0.field(field) } }
+    }
+    private mutating func accessLog(_ log: AccessLog?) -> Int32 {
+        guard let log else { return -1 }
+        if let known = accessLogs.firstIndex(of: log) { return Int32(known) }
+        accessLogs.append(log)
+        if case .text(let template) = log.format {
+            logPrograms.append(compiler.program { $0.template(template) })
+        } else {
+            logPrograms.append(ProgramRange())
+        }
+        return Int32(accessLogs.count - 1)
+    }
+}

@@ -1,0 +1,126 @@
+// Templates compiled to steps over one arena of text: writing a field is a walk over plain values.
+import Bytes
+import Configuration
+
+struct TemplateStep: BitwiseCopyable {
+    /// What to write. Everything but `text` and the two of fields is a variable.
+    enum Kind: UInt8 {
+        case text
+        /// The name of a field and its colon are about to be written; if nothing follows, the field is left out.
+        case fieldStart, fieldEnd
+        case host, httpHost, requestMethod, request, requestURI, uri, args, isArgs, scheme, serverProtocol, requestID
+        case requestLength, contentLength, contentType, requestField, cookie
+        case remoteAddress, remotePort, serverAddress, serverPort, serverName, connection, connectionRequests
+        case tlsProtocol, tlsCipher
+        case status, bytesSent, bodyBytesSent, requestTime
+        case upstreamAddress, upstreamStatus, upstreamResponseTime, upstreamConnectTime
+        case timeISO8601, timeLocal, milliseconds
+        case authSubject, authPermissions, authProvider, authResult, authReason, authCache
+    }
+    var kind: Kind
+    /// Of the arena: the text, or the name of a request field or cookie.
+    var start: UInt32 = 0
+    var count: UInt32 = 0
+}
+
+/// Collects the steps of one snapshot.
+struct TemplateCompiler {
+    private(set) var steps: [TemplateStep] = []
+    private(set) var text: [UInt8] = []
+    /// Fixed for the life of the process.
+    var hostname = ""
+    var processID = ""
+    /// The group's name as written in `proxy_pass`, for `$proxy_host`.
+    var proxyHost = ""
+
+    mutating func program(_ body: (inout TemplateCompiler) -> Void) -> ProgramRange {
+        let start = steps.count
+        body(&self)
+        return ProgramRange(start: Int32(start), count: Int32(steps.count - start))
+    }
+    mutating func template(_ template: Template) {
+        for piece in template.pieces {
+            switch piece {
+            case .text(let bytes): literal(bytes)
+            case .variable(let variable): self.variable(variable)
+            }
+        }
+    }
+    /// A whole field line, left out when its value turns out empty.
+    mutating func field(_ field: FieldTemplate) {
+        if field.value.pieces.isEmpty { return }
+        steps.append(TemplateStep(kind: .fieldStart))
+        literal(Array("\(field.name): ".utf8))
+        template(field.value)
+        steps.append(TemplateStep(kind: .fieldEnd))
+    }
+    mutating func literal(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        // Neighbours become one copy.
+        if let last = steps.last, last.kind == .text, Int(last.start + last.count) == text.count {
+            steps[steps.count - 1].count += UInt32(bytes.count)
+        } else {
+            steps.append(TemplateStep(kind: .text, start: UInt32(text.count), count: UInt32(bytes.count)))
+        }
+        text += bytes
+    }
+    private mutating func named(_ kind: TemplateStep.Kind, _ name: [UInt8]) {
+        steps.append(TemplateStep(kind: kind, start: UInt32(text.count), count: UInt32(name.count)))
+        text += name
+    }
+    mutating func variable(_ variable: Variable) {
+        switch variable {
+        case .requestField(let name): named(.requestField, name)
+        case .cookie(let name): named(.cookie, name)
+        case .hostname: literal(Array(hostname.utf8))
+        case .processID: literal(Array(processID.utf8))
+        case .proxyHost: literal(Array(proxyHost.utf8))
+        default: steps.append(TemplateStep(kind: Self.kind(variable)))
+        }
+    }
+    private static func kind(_ variable: Variable) -> TemplateStep.Kind {
+        switch variable {
+        case .host: .host
+        case .httpHost: .httpHost
+        case .requestMethod: .requestMethod
+        case .request: .request
+        case .requestURI: .requestURI
+        case .uri: .uri
+        case .args: .args
+        case .isArgs: .isArgs
+        case .scheme: .scheme
+        case .serverProtocol: .serverProtocol
+        case .requestID: .requestID
+        case .requestLength: .requestLength
+        case .contentLength: .contentLength
+        case .contentType: .contentType
+        case .remoteAddress: .remoteAddress
+        case .remotePort: .remotePort
+        case .serverAddress: .serverAddress
+        case .serverPort: .serverPort
+        case .serverName: .serverName
+        case .connection: .connection
+        case .connectionRequests: .connectionRequests
+        case .tlsProtocol: .tlsProtocol
+        case .tlsCipher: .tlsCipher
+        case .status: .status
+        case .bytesSent: .bytesSent
+        case .bodyBytesSent: .bodyBytesSent
+        case .requestTime: .requestTime
+        case .upstreamAddress: .upstreamAddress
+        case .upstreamStatus: .upstreamStatus
+        case .upstreamResponseTime: .upstreamResponseTime
+        case .upstreamConnectTime: .upstreamConnectTime
+        case .timeISO8601: .timeISO8601
+        case .timeLocal: .timeLocal
+        case .milliseconds: .milliseconds
+        case .authSubject: .authSubject
+        case .authPermissions: .authPermissions
+        case .authProvider: .authProvider
+        case .authResult: .authResult
+        case .authReason: .authReason
+        case .authCache: .authCache
+        case .requestField, .cookie, .hostname, .processID, .proxyHost: .text
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// Runs the steps of templates: fields for upstreams and clients, texts of `return`, lines of access logs.
+import Bytes
+import Connections
+import HTTP
+import Policy
+import Telemetry
+
+extension Worker {
+    /// Appends what the steps say to `added`.
+    mutating func write(_ program: ProgramRange, of id: SlotID) {
+        var fieldStart = 0
+        var valueStart = 0
+        for i in Int(program.start)..<Int(program.start + program.count) {
+            let step = snapshots[exchanges[id].snapshot].steps[i]
+            switch step.kind {
+            case .text:
+                appendText(step, snapshots[exchanges[id].snapshot].text, to: &added)
+                if valueStart < 0 { valueStart = added.count }
+            case .fieldStart:
+                fieldStart = added.count
+                valueStart = -1
+            case .fieldEnd:
+                if added.count == valueStart { added.truncate(to: fieldStart) } else { added.append("\r\n") }
+            default: write(step, of: id)
+            }
+        }
+    }
+    /// `add_header`: some statuses get it only where `always` was said.
+    mutating func writeResponseFields(_ route: Route, status: Int, of id: SlotID) {
+        if !route.responseFieldsAlways.isEmpty { write(route.responseFieldsAlways, of: id) }
+        if route.responseFields.isEmpty { return }
+        switch status {
+        case 200, 201, 204, 206, 301, 302, 303, 304, 307, 308: write(route.responseFields, of: id)
+        default: break
+        }
+    }
+
+    /// Appends the value of one variable.
+    mutating func write(_ step: TemplateStep, of id: SlotID) {
+        let head = exchanges[id].head, client = exchanges[id].client
+        switch step.kind {
+        case .remoteAddress: added.append(clients[client].address.bytes)
+        case .scheme: added.append(clients[client].isTLS ? "https" : "http")
+        case .requestID: exchanges[id].requestID.append(to: &added)
+        case .authSubject: authenticator.writeSubject(exchanges[id].principal, to: &added)
+        case .authPermissions: authenticator.writePermissions(exchanges[id].principal, to: &added)
+        case .authProvider: authenticator.writeProvider(exchanges[id].principal, to: &added)
+        case .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args, .isArgs, .serverProtocol,
+            .requestLength, .contentLength, .contentType:
+            appendRequestVariable(step.kind, heads[head], to: &added)
+        case .requestField, .cookie:
+            appendNamedVariable(step, snapshots[exchanges[id].snapshot].text, heads[head], to: &added)
+        default: writeRare(step.kind, of: id)
+        }
+    }
+}
+
+/// The text of a step.
+@inline(__always)
+func appendText(_ step: TemplateStep, _ text: borrowing ByteBuffer, to out: inout ByteBuffer) {
+    out.append(text.bytes.extracting(Int(step.start)..<Int(step.start + step.count)))
+}
+
+/// Variables that a request's head alone tells.
+private func appendRequestVariable(
+    _ kind: TemplateStep.Kind, _ head: borrowing RequestHead, to out: inout ByteBuffer
+) {
+    let bytes = head.bytes
+    switch kind {
+    case .host: for i in head.hostName { out.append(byte: lowerCase(bytes[i])) }
+    case .httpHost: out.append(bytes.extracting(head.host))
+    case .requestMethod: out.append(bytes.extracting(head.methodRange))
+    case .requestURI: out.append(bytes.extracting(head.targetRange))
+    case .uri: out.append(head.target.path(in: bytes))
+    case .args: out.append(bytes.extracting(head.target.query))
+    case .isArgs: if head.target.hasQuery { out.append("?") }
+    case .serverProtocol: out.append(head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1")
+    case .request:
+        out.append(bytes.extracting(head.methodRange))
+        out.append(" ")
+        out.append(bytes.extracting(head.targetRange))
+        out.append(head.minor == 0 ? " HTTP/1.0" : " HTTP/1.1")
+    case .requestLength: out.append(decimal: UInt64(bytes.count))
+    case .contentLength: if let range = head.value(of: .contentLength) { out.append(bytes.extracting(range)) }
+    case .contentType: if let range = head.value(of: .contentType) { out.append(bytes.extracting(range)) }
+    default: break
+    }
+}
+
+/// `$http_NAME` and `$cookie_NAME`.
+private func appendNamedVariable(
+    _ step: TemplateStep, _ text: borrowing ByteBuffer, _ head: borrowing RequestHead, to out: inout ByteBuffer
+) {
+    let name = text.bytes.extracting(Int(step.start)..<Int(step.start + step.count))
+    let bytes = head.bytes
+    if step.kind == .requestField {
+        if let range = head.value(named: name) { out.append(bytes.extracting(range)) }
+        return
+    }
+    guard let cookies = head.value(of: .cookie) else { return }
+    var i = cookies.lowerBound
+    while i < cookies.upperBound {
+        while i < cookies.upperBound, bytes[i] == UInt8(ascii: " ") || bytes[i] == UInt8(ascii: ";") { i += 1 }
+        var end = i
+        while end < cookies.upperBound, bytes[end] != UInt8(ascii: ";") { end += 1 }
+        if end - i > name.count, bytes[i + name.count] == UInt8(ascii: "="), isSame(bytes, i, name) {
+            return out.append(bytes.extracting(i + name.count + 1..<end))
+        }
+        i = end
+    }
+}
+private func isSame(_ bytes: Span<UInt8>, _ start: Int, _ name: Span<UInt8>) -> Bool {
+    for j in 0..<name.count where bytes[start + j] != name[j] { return false }
+    return true
+}
+@inline(__always)
+private func lowerCase(_ byte: UInt8) -> UInt8 { byte &- 65 < 26 ? byte | 0x20 : byte }
+
+extension Worker {
+    /// Variables of answers, times and connections: for logs, so their cost is a log's.
+    private mutating func writeRare(_ kind: TemplateStep.Kind, of id: SlotID) {
+        let client = exchanges[id].client
+        switch kind {
+        case .remotePort: added.append(decimal: UInt64(clients[client].address.port))
+        case .connection: added.append(decimal: UInt64(UInt32(bitPattern: client.index)) << 32 | UInt64(client.generation))
+        case .connectionRequests: added.append(decimal: UInt64(clients[client].requests))
+        case .status: added.append(decimal: UInt64(exchanges[id].status), width: 3)
+        case .bodyBytesSent, .bytesSent: added.append(decimal: exchanges[id].bodySent)
+        case .requestTime: LogNumber.appendSeconds(spent(since: exchanges[id].started), to: &added)
+        case .upstreamAddress: added.append(upstreamName(of: id).span)
+        case .upstreamStatus:
+            if exchanges[id].upstreamStatus > 0 { added.append(decimal: UInt64(exchanges[id].upstreamStatus)) }
+        case .upstreamResponseTime: appendSeconds(since: exchanges[id].upstreamStarted, until: loop.now)
+        case .upstreamConnectTime:
+            if let end = exchanges[id].upstreamConnected {
+                appendSeconds(since: exchanges[id].upstreamStarted, until: end)
+            }
+        case .tlsProtocol: for byte in clients[client].protocolName().utf8 { added.append(byte: byte) }
+        case .tlsCipher: for byte in clients[client].cipherName().utf8 { added.append(byte: byte) }
+        case .timeISO8601: CivilTime(wallSeconds: loop.wallSeconds).appendISO8601(to: &added)
+        case .timeLocal: CivilTime(wallSeconds: loop.wallSeconds).appendCommonLogTime(to: &added)
+        case .milliseconds: LogNumber.appendSeconds(UInt64(EventLoop.wallMilliseconds) * 1_000_000, to: &added)
+        case .authResult: added.append(authResult(of: id))
+        case .authReason: added.append(exchanges[id].reason?.code ?? "-")
+        case .authCache: added.append(authCache(of: id).name)
+        case .serverName, .serverAddress, .serverPort: writeServer(kind, of: id)
+        default: break
+        }
+    }
+    private mutating func appendSeconds(since start: Instant?, until end: Instant) {
+        guard let start else { return }
+        LogNumber.appendSeconds(end.nanoseconds &- start.nanoseconds, to: &added)
+    }
+    private mutating func writeServer(_ kind: TemplateStep.Kind, of id: SlotID) {
+        let listener = Int(clients[exchanges[id].client].listener)
+        let text = serverText(kind, snapshots[exchanges[id].snapshot].configuration, listener, route(of: id))
+        for byte in text.utf8 { added.append(byte: byte) }
+    }
+}

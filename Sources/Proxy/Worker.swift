@@ -1,0 +1,230 @@
+// One thread's gateway: it alone acts. The loop returns events, connections return messages, policy returns verdicts;
+// here they are joined. Everything a request touches is a slot of a table that this value owns.
+import Bytes
+import Configuration
+import Connections
+import HTTP
+import Policy
+import Reactor
+import Telemetry
+import Transport
+
+/// What a worker is made with, on its own thread.
+struct WorkerOptions: Sendable {
+    let index: Int
+    let workers: Int
+    /// Client connections it may hold.
+    let connections: Int
+    let inbox: Mailbox<WorkerMessage>
+    let control: Mailbox<ControlMessage>
+    let logs: Mailbox<LogMessage>
+}
+
+struct Worker: ~Copyable {
+    /// Attempts at upstreams for one request: a loop of failures must end.
+    static var triesLimit: UInt8 { 16 }
+    /// A deadline that means "none now": it is looked at, found moot and set again.
+    static var farNanoseconds: UInt64 { 3_600_000_000_000 }
+    /// How long a client may go on with a body that was refused.
+    static var lingerNanoseconds: UInt64 { 1_000_000_000 }
+    /// A TLS handshake takes four packets; one that stalls holds memory and nothing else.
+    static var handshakeNanoseconds: UInt64 { 5_000_000_000 }
+    /// How often a worker looks after what has no event: 1 s.
+    static var upkeepNanoseconds: UInt64 { 1_000_000_000 }
+    /// Accepts in one turn: others must get their turn, too.
+    static var acceptsPerTurn: Int { 64 }
+    /// Bytes read at once: large, so that a large body costs few calls; one buffer serves all connections.
+    static var inputSize: Int { 256 * 1024 }
+
+    let options: WorkerOptions
+    var loop = EventLoop()
+    var listeners: SlotTable<Listener>
+    /// By the configuration's order: which slot listens, and for which address.
+    var listenerSlots: [SlotID] = []
+    var listenerAddresses: [ListenAddress] = []
+    var clients: SlotTable<ServerConnection>
+    var upstreams: SlotTable<ClientConnection>
+    var exchanges: SlotTable<Exchange>
+    var heads: HeadPool
+    /// The head that the next request is parsed into.
+    var spare: SlotID
+    var response = ResponseHead()
+    var snapshots: SlotTable<Snapshot>
+    var current = SlotID.none
+    var pool = UpstreamPool()
+    var buffers = BufferPool()
+    /// What one connection sent: filled, used up or kept, within one step.
+    var input = ByteBuffer(capacity: Worker.inputSize)
+    /// Fields and values on their way into a message or a log.
+    var added = ByteBuffer(capacity: 4096)
+    var text = ByteBuffer(capacity: 1024)
+    var responses = LocalResponseWriter()
+    var dirtyClients: [SlotID] = []
+    var dirtyUpstreams: [SlotID] = []
+    var resumedClients: [SlotID] = []
+    var resumedUpstreams: [SlotID] = []
+    var authenticator: Authenticator
+    var requestIDs = RequestIDs()
+    var counters = Counters(CounterLabels(routes: [], upstreams: [], reasons: []))
+    var logLines = LogBatch()
+    var limiter = LogLimiter(reasons: LocalResponse.allCases.count)
+    var clientCount = 0
+    /// Where the search for an idle client goes on.
+    var evictionCursor: Int32 = 0
+    var upkeep: Deadline
+    var isDraining = false
+    var drainsBy: Instant?
+    var isDone = false
+
+    init(_ options: WorkerOptions) {
+        self.options = options
+        listeners = SlotTable(capacity: 256)
+        clients = SlotTable(capacity: options.connections)
+        upstreams = SlotTable(capacity: options.connections * 2)
+        exchanges = SlotTable(capacity: options.connections)
+        heads = HeadPool(capacity: options.connections + 1)
+        snapshots = SlotTable(capacity: 1024)
+        spare = heads.take()
+        authenticator = Authenticator([], workers: options.workers)
+        upkeep = loop.timers.add(
+            Token(.task, .none), Instant(nanoseconds: loop.now.nanoseconds + Self.upkeepNanoseconds))
+        loop.register(options.inbox.descriptor, Token(.mailbox, .none))
+    }
+
+    // MARK: the loop
+
+    mutating func run() {
+        while !isDone {
+            loop.wait()
+            while let event = loop.next() { handle(event) }
+            resume()
+            flush()
+            logLines.post(to: options.logs)
+        }
+        options.control.post(.drained(worker: options.index))
+    }
+    private mutating func handle(_ event: Event) {
+        switch event {
+        case .ready(.client, let id, let readiness): if clients.contains(id) { clientReady(id, readiness) }
+        case .ready(.upstream, let id, let readiness): if upstreams.contains(id) { upstreamReady(id, readiness) }
+        case .ready(.listener, let id, _): if listeners.contains(id) { accept(id) }
+        case .ready(.mailbox, _, _): takeMessages()
+        case .deadline(.client, let id): if clients.contains(id) { clientDeadline(id) }
+        case .deadline(.upstream, let id): if upstreams.contains(id) { upstreamDeadline(id) }
+        case .deadline(.task, _): keepUp()
+        case .ready, .deadline: break
+        }
+    }
+
+    /// Connections that may go on without a new readiness: a pipelined request, a pause that is over.
+    private mutating func resume() {
+        var i = 0
+        while i < resumedClients.count {
+            let id = resumedClients[i]
+            i += 1
+            if clients.contains(id) {
+                clients[id].isQueued = false
+                readClient(id)
+            }
+        }
+        resumedClients.removeAll(keepingCapacity: true)
+        i = 0
+        while i < resumedUpstreams.count {
+            let id = resumedUpstreams[i]
+            i += 1
+            if upstreams.contains(id) {
+                upstreams[id].isQueued = false
+                readUpstream(id)
+            }
+        }
+        resumedUpstreams.removeAll(keepingCapacity: true)
+    }
+    /// Every connection that got output in this turn, once; what that wakes has its turn before the next sleep.
+    private mutating func flush() {
+        while !(dirtyClients.isEmpty && dirtyUpstreams.isEmpty && resumedClients.isEmpty && resumedUpstreams.isEmpty) {
+            var i = 0
+            while i < dirtyUpstreams.count {
+                flushUpstream(dirtyUpstreams[i])
+                i += 1
+            }
+            dirtyUpstreams.removeAll(keepingCapacity: true)
+            i = 0
+            while i < dirtyClients.count {
+                flushClient(dirtyClients[i])
+                i += 1
+            }
+            dirtyClients.removeAll(keepingCapacity: true)
+            resume()
+        }
+    }
+    private mutating func flushClient(_ id: SlotID) {
+        guard clients.contains(id) else { return }
+        clients[id].isDirty = false
+        let before = clients[id].outputCount
+        switch clients[id].flush(&buffers) {
+        case .emptied:
+            counters.tally.clientBytesSent &+= UInt64(before)
+            if clients[id].isClosing { return endClient(id) }
+            let upstream = upstreamOf(client: id)
+            if upstreams.contains(upstream) { resumeUpstream(upstream) }
+        case .blocked:
+            let sent = before - clients[id].outputCount
+            counters.tally.clientBytesSent &+= UInt64(sent)
+            armClient(id, sendNanoseconds(id))
+            if clients[id].outputCount < ConnectionLimits.backPressure {
+                let upstream = upstreamOf(client: id)
+                if upstreams.contains(upstream) { resumeUpstream(upstream) }
+            }
+        case .broken: clientGone(id)
+        }
+    }
+    private mutating func flushUpstream(_ id: SlotID) {
+        guard upstreams.contains(id) else { return }
+        upstreams[id].isDirty = false
+        let before = upstreams[id].outputCount
+        let result = upstreams[id].flush(&buffers)
+        counters.tally.upstreamBytesSent &+= UInt64(before - upstreams[id].outputCount)
+        switch result {
+        case .emptied:
+            let exchange = upstreams[id].exchange
+            guard exchanges.contains(exchange) else { return }
+            let client = exchanges[exchange].client
+            if clients[client].isReadingBody { resumeClient(client) }
+        case .blocked: break
+        case .broken:
+            // It may have answered before it stopped listening (RFC 9112 section 9.5).
+            upstreams[id].stopSending(&buffers)
+            resumeUpstream(id)
+        }
+    }
+
+    @inline(__always) mutating func markDirty(client id: SlotID) {
+        if !clients[id].isDirty {
+            clients[id].isDirty = true
+            dirtyClients.append(id)
+        }
+    }
+    @inline(__always) mutating func markDirty(upstream id: SlotID) {
+        if !upstreams[id].isDirty {
+            upstreams[id].isDirty = true
+            dirtyUpstreams.append(id)
+        }
+    }
+    mutating func resumeClient(_ id: SlotID) {
+        if clients[id].canProceed && !clients[id].isQueued {
+            clients[id].isQueued = true
+            resumedClients.append(id)
+        }
+    }
+    mutating func resumeUpstream(_ id: SlotID) {
+        if upstreams[id].canProceed && !upstreams[id].isQueued {
+            upstreams[id].isQueued = true
+            resumedUpstreams.append(id)
+        }
+    }
+    /// The route of an exchange, in the snapshot it began with.
+    @inline(__always) mutating func route(of id: SlotID) -> Route {
+        snapshots[exchanges[id].snapshot].routes[Int(exchanges[id].route)]
+    }
+    mutating func spent(since start: Instant) -> UInt64 { loop.now.nanoseconds &- start.nanoseconds }
+}

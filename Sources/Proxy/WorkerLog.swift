@@ -1,0 +1,197 @@
+// The end of every exchange: counted and logged exactly once, whatever happened.
+import Bytes
+import Configuration
+import Connections
+import HTTP
+import Policy
+import Reactor
+import Telemetry
+import Transport
+
+extension Worker {
+    /// The exchange is over; its head, its identity and its snapshot are let go.
+    mutating func log(_ id: SlotID) {
+        let route = route(of: id)
+        counters.request(
+            route: Int(exchanges[id].route), status: Int(exchanges[id].status),
+            nanoseconds: spent(since: exchanges[id].started))
+        if route.accessLog >= 0 { writeAccess(id, Int(route.accessLog)) }
+        if exchanges[id].reason != nil { writeReason(id) }
+        let client = exchanges[id].client
+        if clients.contains(client) { clients[client].exchange = .none }
+        if exchanges[id].principal.isKnown { authenticator.release(exchanges[id].principal) }
+        let snapshot = exchanges[id].snapshot
+        heads.give(exchanges[id].head)
+        exchanges.destroy(id)
+        snapshots[snapshot].exchanges -= 1
+        if snapshots[snapshot].exchanges == 0 && snapshot != current { snapshots.destroy(snapshot) }
+    }
+
+    private mutating func writeAccess(_ id: SlotID, _ log: Int) {
+        let snapshot = exchanges[id].snapshot
+        let target = snapshots[snapshot].accessLogs[log].target
+        let program = snapshots[snapshot].logPrograms[log]
+        logLines.begin()
+        if case .json = snapshots[snapshot].accessLogs[log].format {
+            writeJSON(id)
+        } else {
+            for i in Int(program.start)..<Int(program.start + program.count) {
+                let step = snapshots[snapshot].steps[i]
+                if step.kind == .text {
+                    appendText(step, snapshots[snapshot].text, to: &logLines.line)
+                    continue
+                }
+                added.clear()
+                write(step, of: id)
+                appendEscaped(added, isTarget: step.kind.holdsTarget, to: &logLines.line)
+            }
+            logLines.line.append("\n")
+        }
+        logLines.end(target)
+    }
+    private mutating func writeJSON(_ id: SlotID) {
+        let client = exchanges[id].client
+        var record = AccessRecord()
+        record.wallSeconds = loop.wallSeconds
+        record.wallMilliseconds = Int(EventLoop.wallMilliseconds % 1000)
+        record.remotePort = clients[client].address.port
+        record.status = Int(exchanges[id].status)
+        record.requestBytes = UInt64(heads[exchanges[id].head].bytes.count) &+ exchanges[id].bodyReceived
+        record.sentBytes = exchanges[id].bodySent
+        record.sentBodyBytes = exchanges[id].bodySent
+        record.requestTime = Int64(clamping: spent(since: exchanges[id].started))
+        record.upstreamConnectTime = interval(exchanges[id].upstreamStarted, exchanges[id].upstreamConnected)
+        record.upstreamHeaderTime = interval(exchanges[id].upstreamStarted, exchanges[id].upstreamAnswered)
+        record.upstreamResponseTime = interval(exchanges[id].upstreamStarted, loop.now)
+        record.upstreamStatus = Int(exchanges[id].upstreamStatus)
+        record.upstreamTries = Int(exchanges[id].tries)
+        record.connection = UInt64(UInt32(bitPattern: client.index)) << 32 | UInt64(client.generation)
+        record.connectionRequests = UInt64(clients[client].requests)
+        record.isTLS = clients[client].isTLS
+        record.protocolName = heads[exchanges[id].head].minor == 0 ? "HTTP/1.0" : "HTTP/1.1"
+        record.tlsProtocol = tlsWord(clients[client].isTLS ? clients[client].protocolName() : "")
+        record.authResult = authResult(of: id)
+        record.reason = exchanges[id].reason?.code ?? "-"
+        record.authCache = authCache(of: id)
+        record.source = exchanges[id].upstreamStatus > 0 ? "upstream" : exchanges[id].status > 0 ? "gateway" : "-"
+        added.clear()
+        exchanges[id].requestID.append(to: &added)
+        text.clear()
+        authenticator.writeSubject(exchanges[id].principal, to: &text)
+        let location = snapshots[exchanges[id].snapshot].configuration.locations[Int(exchanges[id].route)]
+        appendRecord(
+            record, heads[exchanges[id].head], clients[client].address, id: added, subject: text,
+            route: Array(location.name.utf8), upstream: upstreamName(of: id), provider: providerName(of: id),
+            to: &logLines.line)
+    }
+    private func interval(_ start: Instant?, _ end: Instant?) -> Int64 {
+        guard let start, let end else { return -1 }
+        return Int64(clamping: end.nanoseconds &- start.nanoseconds)
+    }
+    /// A refusal in the error log: why, and of what; at most ten lines a second for each reason.
+    private mutating func writeReason(_ id: SlotID) {
+        guard let reason = exchanges[id].reason else { return }
+        let log = snapshots[exchanges[id].snapshot].configuration.errorLog
+        let severity: LogSeverity = reason.status >= 500 ? .error : .info
+        guard severity.rawValue <= log.level.rawValue else { return }
+        guard case .write(let suppressed) = limiter.admit(Int(reason.rawValue), now: loop.now) else {
+            counters.tally.logLinesSuppressed &+= 1
+            return
+        }
+        var line = LogLine(severity, wallSeconds: loop.wallSeconds)
+        line.append(reason.code)
+        line.append(": ")
+        line.append(reason.detail)
+        line.append(", client: ")
+        line.append(clients[exchanges[id].client].address.bytes)
+        let head = exchanges[id].head
+        appendRequest(heads[head], to: &line)
+        let upstream = upstreamName(of: id)
+        if !upstream.isEmpty {
+            line.append(", upstream: ")
+            line.append(upstream.span)
+        }
+        line.append(suppressed: suppressed)
+        logLines.add(line.finish(), to: log.target)
+    }
+
+    // MARK: words
+
+    mutating func authResult(of id: SlotID) -> StaticString {
+        if route(of: id).provider < 0 { return "off" }
+        if exchanges[id].reason?.status == 403 { return "denied" }
+        if exchanges[id].principal.isKnown { return "ok" }
+        return exchanges[id].reason == .keysUnavailable ? "unavailable" : "refused"
+    }
+    mutating func authCache(of id: SlotID) -> CacheUse {
+        guard exchanges[id].principal.isKnown else { return .none }
+        return exchanges[id].principal.wasCached ? .hit : .miss
+    }
+    mutating func upstreamName(of id: SlotID) -> [UInt8] {
+        let peer = Int(exchanges[id].peer)
+        let group = Int(route(of: id).upstream)
+        guard peer >= 0, group >= 0 else { return [] }
+        return pool.endpoints[Int(snapshots[exchanges[id].snapshot].endpoints[group][peer])].name
+    }
+    private mutating func providerName(of id: SlotID) -> [UInt8] {
+        let provider = route(of: id).provider
+        guard provider >= 0 else { return [] }
+        return Array(snapshots[exchanges[id].snapshot].configuration.providers[Int(provider)].name.utf8)
+    }
+}
+
+extension TemplateStep.Kind {
+    /// The value may hold a query with secrets in it.
+    var holdsTarget: Bool { self == .request || self == .requestURI || self == .args || self == .requestField }
+}
+
+private func appendEscaped(_ value: borrowing ByteBuffer, isTarget: Bool, to line: inout ByteBuffer) {
+    if value.isEmpty { return line.append("-") }
+    if isTarget {
+        Redaction.appendTarget(value.bytes, .text, to: &line)
+    } else {
+        Redaction.append(value.bytes, .text, to: &line)
+    }
+}
+private func appendRequest(_ head: borrowing RequestHead, to line: inout LogLine) {
+    if head.methodRange.isEmpty { return }
+    line.append(", request: \"")
+    line.append(head.bytes.extracting(head.methodRange))
+    line.append(" ")
+    line.append(target: head.bytes.extracting(head.targetRange))
+    line.append("\"")
+}
+private func appendRecord(
+    _ record: AccessRecord, _ head: borrowing RequestHead, _ address: borrowing ClientAddress,
+    id: borrowing ByteBuffer, subject: borrowing ByteBuffer, route: [UInt8], upstream: [UInt8], provider: [UInt8],
+    to line: inout ByteBuffer
+) {
+    let bytes = head.bytes
+    let agent = head.value(of: .userAgent) ?? 0..<0
+    let referer = head.value(of: .referer) ?? 0..<0
+    let texts = AccessTexts(
+        remoteAddress: address.bytes, method: bytes.extracting(head.methodRange),
+        target: bytes.extracting(head.targetRange), host: bytes.extracting(head.host),
+        userAgent: bytes.extracting(agent), referer: bytes.extracting(referer), requestID: id.bytes,
+        route: route.span, upstream: upstream.span, provider: provider.span, subject: subject.bytes)
+    record.appendJSON(texts, to: &line)
+}
+private func tlsWord(_ name: String) -> StaticString {
+    switch name {
+    case "TLSv1.3": "TLSv1.3"
+    case "TLSv1.2": "TLSv1.2"
+    default: "-"
+    }
+}
+/// `$server_name`, `$server_addr`, `$server_port`.
+func serverText(
+    _ kind: TemplateStep.Kind, _ configuration: GatewayConfiguration, _ listener: Int, _ route: Route
+) -> String {
+    if kind == .serverName {
+        let server = configuration.servers[configuration.locations[Int(route.location)].server]
+        for name in server.names { if case .exact(let bytes) = name { return String(decoding: bytes, as: UTF8.self) } }
+        return ""
+    }
+    guard case .socket(let address) = configuration.listeners[listener].address else { return "" }
+    return kind == .serverPort ? "\(address.port)" : address.address.text
+}

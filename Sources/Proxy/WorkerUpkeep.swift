@@ -1,0 +1,157 @@
+// What a worker is told by the control thread, and what it does once a second.
+import Bytes
+import Configuration
+import Connections
+import JOSE
+import Policy
+import Reactor
+import Telemetry
+import Transport
+
+extension Worker {
+    mutating func takeMessages() {
+        for message in options.inbox.takeAll() {
+            switch message {
+            case .install(let configuration, let sockets, let tickets): install(configuration, sockets, tickets)
+            case .keys(let provider, let keys): authenticator.install(keys, provider: provider)
+            case .collect: collect()
+            case .drain(let end): drain(by: end)
+            }
+        }
+    }
+
+    // MARK: configuration
+
+    /// Cannot fail: the control thread compiled the same value before.
+    private mutating func install(
+        _ configuration: GatewayConfiguration, _ sockets: [BoundListener], _ tickets: TicketKeys
+    ) {
+        var diagnostics: [Diagnostic] = []
+        guard var snapshot = Snapshot.compile(configuration, into: &pool, &diagnostics) else {
+            preconditionFailure("a configuration that passed its rehearsal compiles")
+        }
+        if snapshots.contains(current) { snapshot.inherit(snapshots[current]) }
+        let labels = snapshot.labels
+        guard let id = snapshots.insert(snapshot) else { return }
+        let older = current
+        current = id
+        authenticator.update(configuration.providers)
+        listen(configuration, sockets, tickets)
+        retire(older, after: configuration.process.shutdownTimeout)
+        renew(labels)
+        for surplus in pool.surplus() where upstreams.contains(surplus) { closeUpstream(surplus) }
+    }
+    private mutating func retire(_ older: SlotID, after timeout: Duration?) {
+        guard snapshots.contains(older) else { return }
+        if snapshots[older].exchanges == 0 { return snapshots.destroy(older) }
+        snapshots[older].endsAt = timeout.map { after($0.nanoseconds) }
+    }
+    /// Counters of a new generation; what the old one counted goes to the control thread first.
+    private mutating func renew(_ labels: CounterLabels) {
+        guard labels != counters.labels else { return }
+        collect()
+        counters = Counters(labels)
+    }
+    private mutating func collect() {
+        tallyTokens()
+        options.control.post(
+            .counters(worker: options.index, counters.values(), endpoints: pool.endpoints.count))
+        let kept = counters.labels
+        counters = Counters(kept)
+    }
+
+    /// Sockets of addresses that stay are kept with the connections that wait in them; others are closed or added.
+    private mutating func listen(
+        _ configuration: GatewayConfiguration, _ sockets: [BoundListener], _ tickets: TicketKeys
+    ) {
+        var slots: [SlotID] = []
+        for listener in configuration.listeners {
+            if let known = listenerAddresses.firstIndex(of: listener.address) {
+                slots.append(listenerSlots[known])
+            } else if let bound = sockets.first(where: { $0.address == listener.address }),
+                let id = listeners.insert(Listener(Socket(owning: bound.descriptor)))
+            {
+                loop.register(listeners[id].descriptor, Token(.listener, id))
+                slots.append(id)
+            } else {
+                slots.append(.none)
+            }
+        }
+        for old in listenerSlots where !slots.contains(old) && listeners.contains(old) { listeners.destroy(old) }
+        renumberClients(slots)
+        listenerSlots = slots
+        listenerAddresses = configuration.listeners.map(\.address)
+        for (i, listener) in configuration.listeners.enumerated() where listeners.contains(slots[i]) {
+            listeners[slots[i]].use(context(listener, tickets))
+        }
+    }
+    private func context(_ listener: Configuration.Listener, _ tickets: TicketKeys) -> TLSContext? {
+        guard let tls = listener.tls else { return nil }
+        return try? TLSContext.server(
+            certificate: tls.certificate, privateKey: tls.privateKey, allowsTLS12: tls.allowsTLS12,
+            allowsTLS13: tls.allowsTLS13, tickets: tickets)
+    }
+    /// Connections name their listener by its place in the configuration: places may have changed.
+    private mutating func renumberClients(_ slots: [SlotID]) {
+        let moved = listenerSlots.map { old in Int32(slots.firstIndex(of: old) ?? 0) }
+        if moved.indices.allSatisfy({ moved[$0] == Int32($0) }) { return }
+        for i in 0..<clients.capacity {
+            guard let id = clients.occupant(i) else { continue }
+            clients[id].listener = moved[Int(clients[id].listener)]
+        }
+    }
+
+    // MARK: once a second
+
+    mutating func keepUp() {
+        upkeep = loop.timers.renewed(upkeep, after(Self.upkeepNanoseconds))
+        resumeAccepting()
+        endRetired()
+        if let end = drainsBy, loop.now >= end { closeAll() }
+        if isDraining && clientCount == 0 { isDone = true }
+    }
+    /// What an older configuration still runs after its time is cut short.
+    private mutating func endRetired() {
+        for i in 0..<snapshots.capacity {
+            guard let id = snapshots.occupant(i) else { continue }
+            guard let end = snapshots[id].endsAt, loop.now >= end else { continue }
+            for k in 0..<exchanges.capacity {
+                guard let exchange = exchanges.occupant(k), exchanges[exchange].snapshot == id else { continue }
+                clientGone(exchanges[exchange].client)
+            }
+        }
+    }
+
+    // MARK: the end
+
+    private mutating func drain(by end: Instant?) {
+        isDraining = true
+        drainsBy = end
+        for id in listenerSlots where listeners.contains(id) {
+            accept(id)
+            listeners.destroy(id)
+        }
+        listenerSlots = []
+        listenerAddresses = []
+        for i in 0..<clients.capacity {
+            guard let id = clients.occupant(i) else { continue }
+            if clients[id].isIdle { closeClient(id) } else { clients[id].closeAfterResponse() }
+        }
+        if clientCount == 0 { isDone = true }
+    }
+    private mutating func closeAll() {
+        for i in 0..<clients.capacity {
+            if let id = clients.occupant(i) { clientGone(id) }
+        }
+    }
+    private mutating func tallyTokens() {
+        let tokens = authenticator.takeCounts()
+        counters.tally.tokenCacheHits &+= tokens.hits
+        counters.tally.tokenCacheMisses &+= tokens.misses
+        counters.tally.tokenCacheEvictions &+= tokens.evictions
+        counters.tally.tokenCacheEntries &+= tokens.entries
+        counters.tally.tokenCacheBytes &+= tokens.bytes
+        counters.tally.signatureVerifications &+= tokens.verifications
+        counters.tally.logLinesLost &+= logLines.takeLost()
+    }
+}
