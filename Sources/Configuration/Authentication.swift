@@ -12,6 +12,8 @@ package struct AuthProvider: Sendable, Equatable {
     package var keySource: KeySource?
     /// Keys of `key_file`, read when the configuration was.
     package var localKeys = JSONWebKeySet()
+    /// The files they came from.
+    package var keyFiles: [String] = []
     package var algorithms: [SignatureAlgorithm] = [.rs256, .es256, .eddsa]
     /// Accepted `typ` values, lower case without `application/`; nil stands for an absent one.
     package var tokenTypes: [String?] = ["at+jwt", "jwt", nil]

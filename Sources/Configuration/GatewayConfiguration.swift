@@ -9,17 +9,23 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var providers: [AuthProvider] = []
     /// Named groups first, then one group for each literal address in a `proxy_pass`.
     package var upstreams: [Upstream] = []
+    /// How many of them are named groups.
+    package var namedUpstreams = 0
     /// Distinct addresses to listen on; servers refer to them by index.
     package var listeners: [Listener] = []
     package var servers: [Server] = []
     /// Every location of every server, nested ones too, and each server's own fallback; a route is an index into this.
     package var locations: [Location] = []
+    /// `log_format` by name, the built-in one first; locations carry their own copy.
+    package var logFormats = [NamedFormat.main]
+    /// What a print-out must not show.
+    package var concealed = ConcealedArguments()
 
     package init() {}
 }
 
 /// Where something was said: for diagnostics, and for answers that name the line that demanded something.
-package struct SourcePosition: Sendable, Equatable, Comparable {
+package struct SourcePosition: Sendable, Equatable {
     package var file: String
     /// Both count from 1; columns count characters.
     package var line: Int
@@ -30,9 +36,13 @@ package struct SourcePosition: Sendable, Equatable, Comparable {
         self.line = line
         self.column = column
     }
-    package static func < (a: SourcePosition, b: SourcePosition) -> Bool {
-        (a.file, a.line, a.column) < (b.file, b.line, b.column)
-    }
+
+    /// `gateway.conf:41:13`
+    package var text: String { "\(file):\(line):\(column)" }
+
+    /// Always true: where a value was said does not change what it means. So a reload after an inserted comment finds
+    /// providers, pools and caches unchanged, and a print-out read again equals what it was printed from.
+    package static func == (a: SourcePosition, b: SourcePosition) -> Bool { true }
 }
 
 /// What concerns the process as a whole.
@@ -46,15 +56,25 @@ package struct ProcessSettings: Sendable, Equatable {
     package var pidFile: String?
 
     package init() {}
-}
 
-/// Metrics and health for operators, on an address of their own.
-package struct AdminEndpoint: Sendable, Equatable {
-    package var address: ListenAddress
-    package var position: SourcePosition
-
-    package init(address: ListenAddress, position: SourcePosition) {
-        self.address = address
-        self.position = position
-    }
+    static let rows: [Directive<MainSettings>] = [
+        // 1024: more threads than any machine has cores are a slip of the finger.
+        .setting(
+            "worker_processes", in: [.main], Codec.count(1...1024).or("auto"), \.process.workers,
+            "Event loops, one thread each; auto: one for each core"),
+        // A million connections of one worker is past every descriptor limit in use.
+        .setting(
+            "worker_connections", in: [.main], .count(16...1_000_000), \.process.workerConnections,
+            "Client connections of one worker; past it accepting pauses and idle connections go first"),
+        .setting(
+            "worker_shutdown_timeout", in: [.main], .endlessTime(.zero ... .seconds(86_400)), \.process.shutdownTimeout,
+            "How long old connections may finish on reload and stop; 0: for ever"),
+        Directive(
+            row: DirectiveRow(
+                name: "pid", blocks: [.main], form: "PATH", arity: 1...1, summary: "File that holds the process number"),
+            read: { statement, main, reader throws(Diagnostic) in
+                main.process.pidFile = try reader.path(statement.arguments[0])
+            },
+            write: { main in main.process.pidFile.map { [WrittenLine([Syntax.quoted($0)])] } ?? [] }),
+    ]
 }

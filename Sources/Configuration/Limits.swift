@@ -23,4 +23,45 @@ package struct RequestLimits: Sendable, Equatable {
     package var allowsUnderscores = false
 
     package init() {}
+
+    private static let anywhere: [BlockKind] = [.main, .server, .location]
+    private static let beforeLocation: [BlockKind] = [.main, .server]
+    /// A timeout of an hour is as good as none; none is a way to be held up for ever.
+    private static let timeouts: ClosedRange<Duration> = .milliseconds(1) ... .seconds(3600)
+
+    static let rows: [Directive<RouteSettings>] = [
+        .setting(
+            "client_header_timeout", in: beforeLocation, .time(timeouts), \.limits.headerTimeout,
+            "From the first byte of a request to the end of its head, absolute"),
+        .setting(
+            "client_body_timeout", in: anywhere, .time(timeouts), \.limits.bodyTimeout, "Between two reads of a body"),
+        .setting(
+            "client_body_min_rate", in: anywhere, .size(0...1 << 30), \.limits.bodyMinimumRate,
+            "Bytes a second that a body must bring on average after its first 10 s; 0: any"),
+        .setting(
+            "send_timeout", in: anywhere, .time(timeouts), \.limits.sendTimeout,
+            "Without progress in writing to the client"),
+        .setting(
+            "keepalive_timeout", in: anywhere, .time(.zero ... .seconds(86_400)), \.limits.keepaliveTimeout,
+            "How long an idle client connection is kept; 0: not at all"),
+        .setting(
+            "keepalive_requests", in: anywhere, .count(1...1_000_000_000), \.limits.keepaliveRequests,
+            "Requests of one client connection"),
+        .setting(
+            "client_max_body_size", in: anywhere, .size(0...1 << 50), \.limits.bodySize,
+            "Bytes of a request body; 0: unlimited"),
+        // The bounds are those of the parser's offsets with room to spare; less than 1k breaks ordinary clients.
+        .setting(
+            "client_header_line_size", in: beforeLocation, .size(1024...1 << 20), \.limits.lineSize,
+            "Bytes of the request line, and of one header line"),
+        .setting(
+            "client_header_size", in: beforeLocation, .size(1024...4 << 20), \.limits.headSize,
+            "Bytes of a whole request head"),
+        .setting(
+            "client_header_count", in: beforeLocation, .count(8...1000), \.limits.fieldCount, "Fields of a request head"
+        ),
+        .setting(
+            "underscores_in_headers", in: beforeLocation, .flag, \.limits.allowsUnderscores,
+            "Whether fields with \"_\" in their name are passed on rather than dropped"),
+    ]
 }

@@ -1,5 +1,5 @@
 // Groups of endpoints to forward to.
-package import Bytes
+internal import Bytes
 
 /// A named group, or the single address of a literal `proxy_pass`.
 package struct Upstream: Sendable, Equatable {

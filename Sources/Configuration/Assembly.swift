@@ -1,0 +1,177 @@
+// Drafts to the immutable tree: names become indices, nested locations become one list, `listen` lines become listeners.
+
+extension ConfigurationReader {
+    mutating func assemble(_ draft: ServerDraft, _ statement: Statement) {
+        let index = configuration.servers.count
+        let fallback = location(
+            .fallback, label: LocationMatch.fallback.text, draft.scope, server: index, serverName: draft.names.first,
+            action: draft.scope.answer ?? .notFound)
+        configuration.locations.append(fallback)
+        var server = Server(fallback: configuration.locations.count - 1, position: statement.position)
+        server.names = draft.names
+        configuration.servers.append(server)
+        for child in draft.scope.locations {
+            configuration.servers[index].locations.append(append(child, server: index, serverName: draft.names.first))
+        }
+        bind(draft, server: index, statement)
+    }
+
+    private mutating func append(_ draft: LocationDraft, server: Int, serverName: ServerName?) -> Int {
+        var action = draft.scope.answer ?? .notFound
+        if let target = draft.target { action = .proxy(proxyPass(target, draft.scope.settings)) }
+        let index = configuration.locations.count
+        configuration.locations.append(
+            location(
+                draft.match, label: draft.label, draft.scope, server: server, serverName: serverName, action: action))
+        for child in draft.scope.locations {
+            let child = append(child, server: server, serverName: serverName)
+            configuration.locations[index].children.append(child)
+        }
+        return index
+    }
+
+    private func location(
+        _ match: LocationMatch, label: String, _ scope: RouteScope, server: Int, serverName: ServerName?,
+        action: LocationAction
+    ) -> Location {
+        let settings = scope.settings
+        var location = Location(
+            match: match, server: server, name: distinctName(label, serverName), position: scope.position)
+        location.action = action
+        location.access = access(settings)
+        location.limits = settings.limits
+        location.errorDetail = settings.errorDetail
+        location.identityHeaders = settings.identityHeaders
+        location.forwardsToken = settings.forwardsToken
+        location.addedHeaders = settings.addedHeaders
+        location.accessLog = settings.accessLog
+        location.pathGuard = settings.pathGuard
+        return location
+    }
+
+    private func access(_ settings: RouteSettings) -> Access {
+        var access = Access()
+        access.provider = configuration.providers.firstIndex { $0.name == settings.auth?.text }
+        // What a location with `auth off` inherits demands nothing there.
+        if access.provider != nil { access.permissions = settings.permissions }
+        return access
+    }
+
+    /// Labels of metrics: two locations with the same path in different servers or blocks stay two.
+    private func distinctName(_ label: String, _ serverName: ServerName?) -> String {
+        func isTaken(_ name: String) -> Bool { configuration.locations.contains { $0.name == name } }
+        if !isTaken(label) { return label }
+        let named = serverName.map { "\(label) of \($0.written)" } ?? label
+        if !isTaken(named) { return named }
+        var number = 2
+        while isTaken("\(named) #\(number)") { number += 1 }
+        return "\(named) #\(number)"
+    }
+
+    private func proxyPass(_ target: ProxyTarget, _ settings: RouteSettings) -> ProxyPass {
+        let isSocketPath = target.authority.hasPrefix("unix:")
+        var pass = ProxyPass(
+            // The path of a socket is no host; nginx says "localhost" there too.
+            upstream: target.upstream,
+            host: isSocketPath ? Template(text: "localhost") : Template([.variable(.proxyHost)]))
+        pass.uri = target.uri
+        pass.connectTimeout = settings.connectTimeout
+        pass.readTimeout = settings.readTimeout
+        pass.sendTimeout = settings.sendTimeout
+        pass.setHeaders = settings.upstreamFields.filter { $0.foldedName != "host" }
+        if let host = settings.upstreamFields.first(where: { $0.foldedName == "host" }) { pass.host = host.value }
+        return pass
+    }
+}
+
+extension ConfigurationReader {
+    private mutating func bind(_ draft: ServerDraft, server: Int, _ statement: Statement) {
+        if draft.listens.isEmpty {
+            report(statement.error("this server has no \"listen\"", suggestion: "write \"listen 8080;\""))
+        }
+        var tls: TLSSettings?
+        if draft.listens.contains(where: \.isTLS) {
+            do throws(Diagnostic) {
+                tls = try settings(draft.tls, for: statement.position)
+            } catch {
+                report(error)
+            }
+        }
+        for listen in draft.listens {
+            for address in listen.addresses { bind(address, listen, server: server, tls) }
+        }
+    }
+
+    private mutating func bind(_ address: ListenAddress, _ listen: ListenDraft, server: Int, _ tls: TLSSettings?) {
+        let word = listen.word
+        guard let index = configuration.listeners.firstIndex(where: { $0.address == address }) else {
+            var listener = Listener(address: address, defaultServer: server, position: word.position)
+            listener.isTLS = listen.isTLS
+            listener.backlog = listen.backlog ?? listener.backlog
+            listener.tls = listen.isTLS ? tls : nil
+            configuration.listeners.append(listener)
+            configuration.servers[server].listeners.append(configuration.listeners.count - 1)
+            if listen.isDefault { saidDefault[configuration.listeners.count - 1] = word.position }
+            return
+        }
+        let earlier = configuration.listeners[index]
+        let place = earlier.position.text
+        if configuration.servers[server].listeners.contains(index) {
+            return report(word.error("duplicate listen \"\(word.shown)\": the first one is at \(place)"))
+        }
+        if earlier.isTLS != listen.isTLS {
+            return report(
+                word.error("\"\(word.shown)\" is listened to with and without \"ssl\": the other one is at \(place)"))
+        }
+        if let backlog = listen.backlog, backlog != earlier.backlog {
+            return report(word.error("\"\(word.shown)\" has another backlog (\(earlier.backlog)) at \(place)"))
+        }
+        if let tls, let first = earlier.tls, tls.certificate != first.certificate || tls.privateKey != first.privateKey
+        {
+            var place = word
+            place.position = tls.certificatePosition
+            place.length = 1
+            report(
+                place.error(
+                    "two servers on one address with different certificates: choosing by name (SNI) is not supported yet; the other certificate is at \(first.certificatePosition.text)"
+                ))
+        }
+        configuration.servers[server].listeners.append(index)
+        guard listen.isDefault else { return }
+        if let said = saidDefault[index] {
+            return report(
+                word.error("duplicate default_server for \"\(word.shown)\": the first one is at \(said.text)"))
+        }
+        saidDefault[index] = word.position
+        configuration.listeners[index].defaultServer = server
+        configuration.listeners[index].tls = tls ?? configuration.listeners[index].tls
+    }
+
+    /// Clashes that show only when everything is known.
+    mutating func checkListeners() {
+        if let admin = configuration.admin,
+            let listener = configuration.listeners.first(where: { $0.address == admin.address })
+        {
+            report(
+                Diagnostic(at: listener.position, "\"admin\" listens on this address too, at \(admin.position.text)"))
+        }
+        for (index, server) in configuration.servers.enumerated() {
+            for other in configuration.servers[..<index] where !Set(other.listeners).isDisjoint(with: server.listeners)
+            {
+                let shared = server.effectiveNames.first { other.effectiveNames.contains($0) }
+                if let shared {
+                    report(
+                        Diagnostic(
+                            at: server.position,
+                            "server_name \"\(shared.written)\" belongs to the server at \(other.position.text) on the same address: this one is unreachable by it",
+                            length: 6))
+                }
+            }
+        }
+    }
+}
+
+extension Server {
+    /// A server without a name is the one for requests without a host, as in nginx.
+    fileprivate var effectiveNames: [ServerName] { names.isEmpty ? [.exact([])] : names }
+}

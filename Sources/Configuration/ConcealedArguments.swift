@@ -1,0 +1,36 @@
+// Which arguments came from references, by block and directive, so that no print-out shows them.
+
+package struct ConcealedArguments: Sendable, Equatable {
+    private var byBlock: [String: [String: Set<String>]] = [:]
+
+    package init() {}
+
+    /// Remembers the secret arguments of a statement in the block that begins at `place`.
+    mutating func add(_ statement: Statement, at place: SourcePosition) {
+        let secrets = statement.allArguments.filter(\.isSecret).map { Syntax.quoted($0.text) }
+        byBlock[place.text, default: [:]][statement.name.text, default: []].formUnion(secrets)
+    }
+
+    /// An inner block begins with what holds in the outer one.
+    mutating func inherit(from outer: SourcePosition, to inner: SourcePosition) {
+        guard let names = byBlock[outer.text] else { return }
+        byBlock[inner.text, default: [:]].merge(names) { $0.union($1) }
+    }
+
+    /// The directive is said anew in this block.
+    mutating func forget(_ name: String, at place: SourcePosition) { byBlock[place.text]?[name] = nil }
+
+    /// The lines with `***` for what is secret: the arguments known to be, or all of them when they are spelled otherwise now.
+    func hiding(_ lines: [WrittenLine], of name: String, at place: SourcePosition) -> [WrittenLine] {
+        guard let secrets = byBlock[place.text]?[name] else { return lines }
+        let all = lines.flatMap { $0.arguments + ($0.block ?? []).flatMap { $0 } }
+        let isFound = all.contains(where: secrets.contains)
+        func hidden(_ arguments: [String]) -> [String] {
+            arguments.map { secrets.contains($0) || !isFound ? "\"***\"" : $0 }
+        }
+        return lines.map { WrittenLine(hidden($0.arguments), block: $0.block.map { $0.map(hidden) }) }
+    }
+
+    /// How a value was written does not change what it means.
+    package static func == (a: ConcealedArguments, b: ConcealedArguments) -> Bool { true }
+}

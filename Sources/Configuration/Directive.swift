@@ -1,0 +1,70 @@
+// A row of the directive table: everything there is to know about one directive, once.
+
+/// Where a directive may stand.
+enum BlockKind: String, Sendable, CaseIterable {
+    case main, server, location, upstream, authProvider = "auth_provider", admin, identityHeaders = "identity_headers"
+
+    /// For messages: `in location`, `at the top level`.
+    var place: String { self == .main ? "at the top level" : "in \(rawValue)" }
+}
+
+/// One line that says a directive: its arguments in the syntax of the file, and for a block the lines inside.
+struct WrittenLine: Sendable, Equatable {
+    var arguments: [String]
+    var block: [[String]]?
+
+    init(_ arguments: [String], block: [[String]]? = nil) {
+        self.arguments = arguments
+        self.block = block
+    }
+}
+
+/// The parts of a row that do not depend on what it changes.
+package struct DirectiveRow: Sendable {
+    package var name: String
+    var blocks: [BlockKind]
+    /// The arguments as the reference shows them, bounds included.
+    package var form: String
+    var arity: ClosedRange<Int>
+    /// May be said several times in one block; in an inner block it then replaces all that the outer one said.
+    package var repeats = false
+    package var opensBlock = false
+    /// One sentence without a full stop.
+    package var summary: String
+}
+
+/// A row. `Block` is the value that the directive changes.
+struct Directive<Block>: Sendable {
+    var row: DirectiveRow
+    /// For a list: forgets what was inherited; called before the first one in a block.
+    var clear: (@Sendable (inout Block) -> Void)?
+    var read: @Sendable (Statement, inout Block, inout ConfigurationReader) throws(Diagnostic) -> Void
+    /// The lines that say what the block holds; none when it is only ever read as part of something else.
+    var write: @Sendable (Block) -> [WrittenLine]
+
+    /// A row for a value with a fixed spelling, kept in one field.
+    static func setting<Value>(
+        _ name: String, in blocks: [BlockKind], _ codec: Codec<Value>,
+        _ field: any WritableKeyPath<Block, Value> & Sendable, _ summary: String
+    ) -> Directive {
+        Directive(
+            row: DirectiveRow(name: name, blocks: blocks, form: codec.form, arity: codec.arity, summary: summary),
+            read: { statement, block, _ throws(Diagnostic) in
+                block[keyPath: field] = try codec.parse(statement.arguments)
+            },
+            write: { [WrittenLine(codec.print($0[keyPath: field]))] })
+    }
+
+    /// The same row for a value that contains this one's.
+    func lifted<Outer>(_ field: any WritableKeyPath<Outer, Block> & Sendable) -> Directive<Outer> {
+        let (clear, read, write) = (clear, read, write)
+        var lifted = Directive<Outer>(
+            row: row,
+            read: { statement, outer, reader throws(Diagnostic) in
+                try read(statement, &outer[keyPath: field], &reader)
+            },
+            write: { write($0[keyPath: field]) })
+        if let clear { lifted.clear = { clear(&$0[keyPath: field]) } }
+        return lifted
+    }
+}

@@ -1,0 +1,155 @@
+// The effective configuration as text: everything that holds, defaults included, in the language it was read from.
+
+extension GatewayConfiguration {
+    /// Valid configuration text that reads back as an equal configuration, but for what is secret, which is `***`.
+    package func dump() -> String {
+        var out = ConfigurationWriter(concealed: concealed)
+        let file = servers.first?.position.file ?? ""
+        out.write(MainSettings.rows.filter { $0.row.blocks == [.main] }, MainSettings(of: self), at: .start(of: file))
+        if let admin {
+            out.block("admin", at: admin.position) {
+                $0.write(AdminDraft.rows, AdminDraft(address: admin.address), at: admin.position)
+            }
+        }
+        for provider in providers {
+            out.block("auth_provider \(provider.name) jwt", at: provider.position) {
+                $0.write(ProviderDraft.rows, ProviderDraft(provider), at: provider.position)
+            }
+        }
+        for upstream in upstreams.prefix(namedUpstreams) {
+            out.block("upstream \(upstream.name)", at: upstream.position) {
+                $0.write(Upstream.rows, upstream, at: upstream.position)
+            }
+        }
+        for (index, server) in servers.enumerated() {
+            out.block("server", at: server.position) {
+                $0.write(ServerDraft.rows, ServerDraft(of: server, index, in: self), at: server.position)
+                for child in server.locations { write(child, to: &$0) }
+            }
+        }
+        return out.text
+    }
+
+    private func write(_ index: Int, to out: inout ConfigurationWriter) {
+        let location = locations[index]
+        out.block("location \(location.match.written)", at: location.position) {
+            $0.write(LocationDraft.rows, LocationDraft(of: location, in: self), at: location.position)
+            for child in location.children { write(child, to: &$0) }
+        }
+    }
+}
+
+/// Lines with indentation.
+private struct ConfigurationWriter {
+    let concealed: ConcealedArguments
+    private(set) var text = ""
+    private var indent = ""
+
+    init(concealed: ConcealedArguments) { self.concealed = concealed }
+
+    mutating func block(_ head: String, at place: SourcePosition, _ body: (inout ConfigurationWriter) -> Void) {
+        text += "\n\(indent)\(head) {\n"
+        indent += "    "
+        body(&self)
+        indent.removeLast(4)
+        text += "\(indent)}\n"
+    }
+
+    mutating func write<Block>(_ rows: [Directive<Block>], _ block: Block, at place: SourcePosition) {
+        for directive in rows {
+            let name = directive.row.name
+            for line in concealed.hiding(directive.write(block), of: name, at: place) {
+                text += indent + ([name] + line.arguments).joined(separator: " ")
+                if let inner = line.block {
+                    text += " { " + inner.map { $0.joined(separator: " ") + "; " }.joined() + "}\n"
+                } else {
+                    text += ";\n"
+                }
+            }
+        }
+    }
+}
+
+extension SourcePosition {
+    fileprivate static func start(of file: String) -> SourcePosition { SourcePosition(file: file, line: 1, column: 1) }
+}
+
+extension LocationMatch {
+    fileprivate var written: String {
+        switch self {
+        case .exact(let path): "= " + Syntax.quoted(String(decoding: path, as: UTF8.self))
+        case .prefix(let path, let stops): (stops ? "^~ " : "") + Syntax.quoted(String(decoding: path, as: UTF8.self))
+        case .pattern(let pattern, let isCaseSensitive): (isCaseSensitive ? "~ " : "~* ") + Syntax.quoted(pattern)
+        case .fallback: ""
+        }
+    }
+}
+
+// Back from what holds to what would have to be said.
+
+extension MainSettings {
+    fileprivate init(of configuration: GatewayConfiguration) {
+        process = configuration.process
+        errorLog = configuration.errorLog
+        logFormats = configuration.logFormats
+    }
+}
+
+extension ServerDraft {
+    fileprivate init(of server: Server, _ index: Int, in configuration: GatewayConfiguration) {
+        self.init(position: server.position)
+        names = server.names
+        for number in server.listeners {
+            let listener = configuration.listeners[number]
+            var listen = ListenDraft(addresses: [listener.address], word: Argument("", position: listener.position))
+            listen.isTLS = listener.isTLS
+            listen.isDefault = listener.defaultServer == index
+            listen.backlog = listener.backlog
+            listens.append(listen)
+        }
+        if let settings = server.listeners.lazy.compactMap({ configuration.listeners[$0].tls }).first {
+            tls.certificate = Argument(settings.certificateFile, position: settings.certificatePosition)
+            tls.key = Argument(settings.keyFile, position: settings.keyPosition)
+            tls.allowsTLS12 = settings.allowsTLS12
+            tls.allowsTLS13 = settings.allowsTLS13
+        }
+        scope.settings = RouteSettings(of: configuration.locations[server.fallback], in: configuration)
+        if case .answer = configuration.locations[server.fallback].action {
+            scope.answer = configuration.locations[server.fallback].action
+        }
+    }
+}
+
+extension LocationDraft {
+    fileprivate init(of location: Location, in configuration: GatewayConfiguration) {
+        self.init(match: location.match, label: location.name, scope: RouteScope(position: location.position))
+        scope.settings = RouteSettings(of: location, in: configuration)
+        switch location.action {
+        case .notFound: break
+        case .answer: scope.answer = location.action
+        case .proxy(let pass):
+            target = ProxyTarget(
+                upstream: pass.upstream, authority: configuration.upstreams[pass.upstream].name, uri: pass.uri)
+        }
+    }
+}
+
+extension RouteSettings {
+    fileprivate init(of location: Location, in configuration: GatewayConfiguration) {
+        limits = location.limits
+        pathGuard = location.pathGuard
+        errorDetail = location.errorDetail
+        accessLog = location.accessLog
+        auth = Argument(
+            location.access.provider.map { configuration.providers[$0].name } ?? "off", position: location.position)
+        permissions = location.access.permissions
+        identityHeaders = location.identityHeaders
+        forwardsToken = location.forwardsToken
+        addedHeaders = location.addedHeaders
+        guard case .proxy(let pass) = location.action else { return }
+        upstreamFields = [FieldTemplate(name: "Host", value: pass.host)] + pass.setHeaders
+        connectTimeout = pass.connectTimeout
+        readTimeout = pass.readTimeout
+        sendTimeout = pass.sendTimeout
+    }
+}

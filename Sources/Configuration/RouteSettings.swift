@@ -1,0 +1,61 @@
+// What holds in a location and is inherited: from the file to servers, to locations, to nested locations.
+
+/// The settings of one level. An inner level begins as a copy of the outer one.
+struct RouteSettings: Sendable {
+    var limits = RequestLimits()
+    var pathGuard = true
+    var errorDetail = ErrorDetail.code
+    var accessLog: AccessLog?
+    /// `auth`: the name of a provider or `off`; nil until it is said.
+    var auth: Argument?
+    var permissions: [RequiredPermission] = []
+    /// `require`, if this level says it itself.
+    var ownRequire: Argument?
+    var identityHeaders = Location.defaultIdentityHeaders
+    var forwardsToken = false
+    var addedHeaders: [AddedField] = []
+    /// `proxy_set_header`, Host included.
+    var upstreamFields: [FieldTemplate] = []
+    var connectTimeout: Duration = .seconds(2)
+    var readTimeout: Duration = .seconds(30)
+    var sendTimeout: Duration = .seconds(30)
+    /// Words of this level itself that use variables which only a verified identity fills.
+    var ownIdentityUses: [Argument] = []
+
+    init() {}
+
+    /// What an inner level begins with.
+    var inherited: RouteSettings {
+        var copy = self
+        copy.ownIdentityUses = []
+        copy.ownRequire = nil
+        return copy
+    }
+
+    static let rows: [Directive<RouteSettings>] =
+        RequestLimits.rows + [
+            .setting(
+                "path_guard", in: [.main, .server, .location], .flag, \.pathGuard,
+                "Refuse a path that common servers read in several ways with different access")
+        ] + AccessLog.rows + Access.rows + FieldTemplate.rows + ProxyPass.rows
+}
+
+/// What servers and locations have in common: settings, an answer of their own, and locations inside.
+struct RouteScope: Sendable {
+    var settings = RouteSettings()
+    var answer: LocationAction?
+    var answerWord: Argument?
+    var locations: [LocationDraft] = []
+    /// What encloses the locations: every location around this level, the outermost first.
+    var enclosing: [LocationMatch] = []
+    var position: SourcePosition
+
+    init(position: SourcePosition) { self.position = position }
+
+    /// Rows for servers and locations alike.
+    static func rows(for kind: BlockKind) -> [Directive<RouteScope>] {
+        RouteSettings.rows.filter { $0.row.blocks.contains(kind) }.map { $0.lifted(\.settings) } + [
+            answerRow, locationRow,
+        ]
+    }
+}
