@@ -5,6 +5,8 @@ package struct FieldSet: Sendable, Equatable, BitwiseCopyable {
     var bits: UInt64
 
     package init() { bits = 0 }
+    /// Of one name; builds nothing, so it may stand on the request path.
+    init(_ name: FieldName) { bits = name.bit & ~FieldName.other.bit }
     package init(_ names: [FieldName]) {
         bits = names.reduce(0) { $0 | $1.bit } & ~FieldName.other.bit
     }
@@ -32,5 +34,7 @@ package struct FieldSet: Sendable, Equatable, BitwiseCopyable {
     }
     /// Cannot be removed by naming them in Connection (RFC 9110 section 7.6.1): who could, would change where a
     /// message ends or where it goes.
-    static var fixed: FieldSet { FieldSet([.host, .contentLength, .transferEncoding]) }
+    static var fixed: FieldSet {
+        FieldSet(.host).union(FieldSet(.contentLength)).union(FieldSet(.transferEncoding))
+    }
 }

@@ -54,6 +54,6 @@ extension ResponseHead {
     /// must have room for `bytes.count`.
     package borrowing func writeFields(dropping filter: borrowing FieldFilter, to out: inout ByteQueue) {
         let forbidsLength = status < 200 || status == 204
-        fields.write(dropping: filter, forbidsLength ? FieldSet([.contentLength]) : FieldSet(), to: &out)
+        fields.write(dropping: filter, forbidsLength ? FieldSet(.contentLength) : FieldSet(), to: &out)
     }
 }

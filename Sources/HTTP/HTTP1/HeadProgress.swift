@@ -18,7 +18,7 @@ package struct HeadProgress: BitwiseCopyable, Sendable {
     mutating func step(_ s: borrowing Span<UInt8>, _ limits: HTTPLimits) -> Step {
         if scanned == 0 { return .parse }
         if scan(s) { return .parse }
-        if let error = exceeded(s.count, limits) { return .fail(error) }
+        if let error = exceeded(s, limits) { return .fail(error) }
         return .wait
     }
 
@@ -51,11 +51,13 @@ package struct HeadProgress: BitwiseCopyable, Sendable {
         return isDue
     }
 
-    /// What can be said of `count` bytes before they are parsed. A pending line may end in a CR that does not count, and
+    /// What can be said of these bytes before they are parsed. The CR that a pending line may end in does not count, and
     /// an empty line may stand before a request.
-    private func exceeded(_ count: Int, _ limits: HTTPLimits) -> MessageError? {
-        if count - Int(lineStart) > limits.lineSize + 1 { return lines == 0 ? .requestLineTooLong : .fieldTooLong }
-        if count >= limits.headSize + 2 { return .headTooLarge }
+    private func exceeded(_ s: borrowing Span<UInt8>, _ limits: HTTPLimits) -> MessageError? {
+        let pending = s.count - Int(lineStart)
+        let size = pending > 0 && s[s.count - 1] == UInt8(ascii: "\r") ? pending - 1 : pending
+        if size > limits.lineSize { return lines == 0 ? .requestLineTooLong : .fieldTooLong }
+        if s.count >= limits.headSize + 2 { return .headTooLarge }
         return Int(lines) > limits.fieldCount + 1 ? .tooManyFields : nil
     }
 }
