@@ -1,23 +1,33 @@
-// Runs Argon2id beside the event loops: two hashes at a time, a short queue, and a refusal when that is full.
+// Runs Argon2id on threads of its own: two hashes at a time, a short queue, and a refusal when that is full.
+import Dispatch
 import Foundation
 import Synchronization
 
+/// Lives as long as the process: its threads never end.
 final class PasswordHasher: Sendable {
-    /// Each hash holds 19 MiB and a core for some 20 ms: two keep a small machine responsive.
-    private static let threads = 2
+    /// Each hash holds 19 MiB and a core for some 20 ms: two keep a small machine responsive. They are threads and not
+    /// operations of a queue, because those would take the threads that every other request runs on.
+    private static let threadCount = 2
     /// At two threads the last in the queue waits well under a second; who would wait longer is told to come back.
     private static let queueLimit = 64
 
-    private let queue: OperationQueue
-    private let waiting = Mutex(0)
+    private let queue = Mutex<[@Sendable () -> Void]>([])
+    private let arrivals = DispatchSemaphore(value: 0)
     /// The hash of a password that nobody knows, for names that nobody has: the answer takes as long (OWASP).
     private let decoy: String
 
     init() {
-        queue = OperationQueue()
-        queue.maxConcurrentOperationCount = Self.threads
-        queue.name = "argon2id"
         decoy = Argon2id.hash(Array(UUID().uuidString.utf8))
+        for _ in 0..<Self.threadCount {
+            Thread.detachNewThread { [self] in
+                while true { takeNext()() }
+            }
+        }
+    }
+
+    private func takeNext() -> @Sendable () -> Void {
+        arrivals.wait()
+        return queue.withLock { $0.removeFirst() }
     }
 
     /// Whether the password fits the hash; with no hash the same work is done and the answer is no.
@@ -37,15 +47,15 @@ final class PasswordHasher: Sendable {
     }
 
     private func run<Answer: Sendable>(_ work: @escaping @Sendable () -> Answer) async throws(Problem) -> Answer {
-        let admitted = waiting.withLock { waiting in
-            guard waiting < Self.queueLimit else { return false }
-            waiting += 1
-            return true
+        let answer: Answer? = await withCheckedContinuation { continuation in
+            let admitted = queue.withLock { queue in
+                guard queue.count < Self.queueLimit else { return false }
+                queue.append { continuation.resume(returning: work()) }
+                return true
+            }
+            if admitted { arrivals.signal() } else { continuation.resume(returning: nil) }
         }
-        guard admitted else { throw .overloaded }
-        defer { waiting.withLock { $0 -= 1 } }
-        return await withCheckedContinuation { continuation in
-            queue.addOperation { continuation.resume(returning: work()) }
-        }
+        guard let answer else { throw .overloaded }
+        return answer
     }
 }
