@@ -162,7 +162,7 @@ def test_slow_but_steady_reader_is_served(gateway, origin):
         received, started = len(client.kept), time.monotonic()
         while received < len(body):
             client.kept = b""
-            part = client._receive(time.monotonic() + 5)
+            part = client.receive(time.monotonic() + 5)
             assert part, "cut although it was read steadily"
             received += len(part)
             if time.monotonic() - started < 2.5:

@@ -117,7 +117,7 @@ def test_request_in_flight_keeps_its_configuration(start, origin):
         reload(gateway, CONFIGURATION.replace('"one"', '"two"').replace("proxy_pass http://@origin@;", "return 404;"))
         wait_for_version(gateway, b"two")
         going.set()
-        assert head.status == 200 and client._exactly(10, time.monotonic() + 3) == b"helloworld"
+        assert head.status == 200 and client.read_exactly(10, time.monotonic() + 3) == b"helloworld"
         assert client.request(get("/x")).status == 404
 
 

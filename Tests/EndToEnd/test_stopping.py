@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.gateway import _accepts
+from harness.gateway import accepts
 from harness.origin import OK
 from harness.raw import get
 from harness.waiting import wait_until
@@ -52,7 +52,7 @@ def test_request_in_flight_finishes(start, origin, number):
         client.send(get("/x"))
         origin.wait_for(1)
         gateway.send_signal(number)
-        wait_until(lambda: not _accepts(gateway.port), 0.5, what="no new connections")
+        wait_until(lambda: not accepts(gateway.port), 0.5, what="no new connections")
         response = client.read_response()
         assert response.status == 200 and response.body == b"ok" and response.says_close
         client.expect_close()
@@ -127,4 +127,3 @@ def test_taken_port_is_one_clear_sentence(start, tmp_path):
         gateway = start(CONFIGURATION.replace("@port@", str(port)), ready=False)
         assert gateway.process.wait(5) != 0
         assert f"127.0.0.1:{port}" in gateway.log and "in use" in gateway.log
-        gateway.process.returncode = 0

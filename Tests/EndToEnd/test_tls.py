@@ -8,7 +8,6 @@ import time
 import pytest
 
 from harness.gateway import run_command
-from harness.origin import answering
 from harness.raw import Client, get, post
 from harness.waiting import wait_until
 

@@ -106,7 +106,7 @@ def test_U01_malformed_chunks(gateway, origin, body, together):
             if head.status == 502:
                 return
             with pytest.raises((TruncatedAnswer, MalformedAnswer, ConnectionResetError)):
-                client._read_chunks(time.monotonic() + 3)
+                client.read_chunks(time.monotonic() + 3)
         except (TruncatedAnswer, ConnectionResetError):
             pass
     wait_until(lambda: origin.open_connections == 0, what="the upstream connection is destroyed")

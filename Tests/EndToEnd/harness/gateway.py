@@ -43,6 +43,7 @@ class Gateway:
 
     def __init__(self, configuration: str, folder: Path, *, environment: dict[str, str] | None = None,
                  descriptors: int | None = None, ready: bool = True, **values: object):
+        assert os.access(BINARY, os.X_OK), f"{BINARY} is missing: swift build -c release --product gateway"
         self.folder = folder
         self.values = _Ports(folder=folder, **values)
         self.file = folder / "gateway.conf"
@@ -89,7 +90,7 @@ class Gateway:
         """Every port of the configuration takes connections."""
         for name, port in list(self.values.items()):
             if name.startswith("port") or name.endswith("_port"):
-                wait_until(lambda port=port: not self.alive or _accepts(port), within, 0.002, f"{name} accepts")
+                wait_until(lambda port=port: not self.alive or accepts(port), within, 0.002, f"{name} accepts")
         assert self.alive, f"the gateway ended with {self.process.returncode}:\n{self.log}"
 
     def connect(self, **options) -> Client:
@@ -164,7 +165,8 @@ class Gateway:
         self.process.wait()
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
+    """Whether somebody listens on 127.0.0.1:port."""
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:

@@ -103,7 +103,8 @@ class Client:
                 return
             time.sleep(pause)
 
-    def _receive(self, deadline: float) -> bytes:
+    def receive(self, deadline: float) -> bytes:
+        """Some bytes, or none at the end; `deadline` is on the monotonic clock."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError(f"nothing more came; kept {self.kept[:200]!r}")
@@ -111,7 +112,7 @@ class Client:
         return self.socket.recv(262_144)
 
     def _more(self, deadline: float) -> None:
-        data = self._receive(deadline)
+        data = self.receive(deadline)
         if not data:
             raise TruncatedAnswer(f"closed after {self.kept[:300]!r}")
         self.kept += data
@@ -125,11 +126,12 @@ class Client:
             raise MalformedAnswer(f"line does not end in CRLF: {line!r}")
         return line[:-2]
 
-    def _exactly(self, count: int, deadline: float) -> bytes:
+    def read_exactly(self, count: int, deadline: float) -> bytes:
+        """So many bytes; fewer are a cut answer."""
         parts, missing = [self.kept[:count]], count - len(self.kept)
         self.kept = self.kept[count:]
         while missing > 0:
-            data = self._receive(deadline)
+            data = self.receive(deadline)
             if not data:
                 raise TruncatedAnswer(f"{missing} of {count} bytes of a body are missing")
             parts.append(data[:missing])
@@ -177,16 +179,17 @@ class Client:
             if codings != ["chunked"]:
                 raise MalformedAnswer(f"coding {codings}")
             response.chunked = True
-            response.body = self._read_chunks(deadline)
+            response.body = self.read_chunks(deadline)
         elif lengths:
             if not re.fullmatch(r"\d+", lengths[0]):
                 raise MalformedAnswer(f"length {lengths}")
-            response.body = self._exactly(int(lengths[0]), deadline)
+            response.body = self.read_exactly(int(lengths[0]), deadline)
         else:
             response.until_close = True
             response.body = self.read_to_end(deadline - time.monotonic())
 
-    def _read_chunks(self, deadline: float) -> bytes:
+    def read_chunks(self, deadline: float) -> bytes:
+        """A chunked body (RFC 9112 §7.1), decoded."""
         body = b""
         while True:
             line = self._line(deadline)
@@ -195,8 +198,8 @@ class Client:
             size = int(line, 16)
             if size == 0:
                 break
-            body += self._exactly(size, deadline)
-            if self._exactly(2, deadline) != b"\r\n":
+            body += self.read_exactly(size, deadline)
+            if self.read_exactly(2, deadline) != b"\r\n":
                 raise MalformedAnswer("chunk without CRLF")
         while trailer := self._line(deadline):
             if not _FIELD_LINE.fullmatch(trailer):
@@ -206,14 +209,14 @@ class Client:
     def read_to_end(self, within: float = 5.0) -> bytes:
         """Everything until the peer closes."""
         deadline = time.monotonic() + within
-        while data := self._receive(deadline):
+        while data := self.receive(deadline):
             self.kept += data
         data, self.kept = self.kept, b""
         return data
 
     def read_some(self, within: float = 5.0) -> bytes:
         if not self.kept:
-            self.kept = self._receive(time.monotonic() + within)
+            self.kept = self.receive(time.monotonic() + within)
         data, self.kept = self.kept, b""
         return data
 
@@ -233,7 +236,7 @@ class Client:
         """The gateway cuts the connection; returns what came before."""
         deadline = time.monotonic() + within
         try:
-            while data := self._receive(deadline):
+            while data := self.receive(deadline):
                 self.kept += data
         except (ConnectionResetError, BrokenPipeError, ssl.SSLError):
             pass
