@@ -1,4 +1,5 @@
 // What a reader of JSON meets next, as a kind and a range of the document: nothing is copied, nothing is decoded.
+// Unsafe: the bytes of a literal, which live for ever.
 package import Bytes
 
 /// Why a document was refused.

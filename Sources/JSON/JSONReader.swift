@@ -1,4 +1,5 @@
 // Strict pull reading of a JSON document that lies in a span: one pass, no recursion, nothing allocated after `init`.
+// Unsafe: the bytes of a literal, which live for ever.
 import Bytes
 
 /// Gives the events of one document after the other. What it hands out is only to be believed once `.end` was reached: an

@@ -1,4 +1,4 @@
-// What variables can say about this process.
+// What variables can say about this process. Unsafe: gethostname() fills an array of ours, within one call.
 import Glibc
 
 enum ProcessIdentity {

@@ -1,4 +1,4 @@
-// A file that lines are appended to.
+// A file that lines are appended to. Owns its descriptor; the pointer of a line is used within one call.
 import CLinux
 import Glibc
 

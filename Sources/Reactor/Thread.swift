@@ -1,4 +1,5 @@
-// Threads and process-wide settings of the kernel. A thread's body is boxed until the thread has taken it over.
+// Threads and process-wide settings of the kernel. A thread's body is boxed until the thread has taken it over, which then
+// owns and frees it.
 import CLinux
 import Glibc
 

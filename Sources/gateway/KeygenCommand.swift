@@ -1,4 +1,5 @@
 // `gateway keygen`: a signing key for development, its public half and the key set a gateway reads.
+// Unsafe: write() reads an array within one call; strerror()'s text is copied at once.
 import ArgumentParser
 import Glibc
 import JOSE

@@ -1,4 +1,5 @@
-// Standard output and error, and the environment.
+// Standard output and error, and the environment. Unsafe: the C library's list of variables, which nothing here changes,
+// is copied; texts are used within one call.
 import Configuration
 import Glibc
 

@@ -22,6 +22,7 @@ enum Rules {
 
     /// What of the system each target may import beside that.
     static let systemImports: [String: Set<String>] = [
+        "Bytes": ["Glibc"],  // calloc(), whose pages cost nothing until they are written
         "Reactor": ["Glibc", "Synchronization"],  // threads, descriptors, the one mutex
         "Configuration": ["Glibc"],  // reads the files that a configuration names
         "Proxy": ["Glibc", "Synchronization"],  // the process: its number, its name, its limits, its log files
@@ -45,11 +46,14 @@ enum Rules {
         "Sources/JSON/JSONEvent.swift": "compares with literals",
         "Sources/JSON/JSONReader.swift": "compares with literals",
         "Sources/Policy/Pattern.swift": "PCRE2",
+        "Sources/Proxy/Gateway.swift": "unlink()",
         "Sources/Proxy/ProcessIdentity.swift": "gethostname()",
         "Sources/Reactor/EventLoop.swift": "epoll",
         "Sources/Reactor/LogFile.swift": "log files by system calls",
         "Sources/Reactor/Socket.swift": "socket calls",
         "Sources/Reactor/Thread.swift": "threads",
+        "Sources/gateway/KeygenCommand.swift": "writing key files",
+        "Sources/gateway/Terminal.swift": "standard output and the environment",
         "Sources/Transport/TLSContext.swift": "OpenSSL's settings of TLS",
         "Sources/Transport/TLSSession.swift": "one TLS connection of OpenSSL",
     ]
