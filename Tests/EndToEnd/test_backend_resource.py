@@ -67,13 +67,13 @@ def test_no_token_is_a_plain_challenge(backend):
 def test_good_forgery_by_the_key_itself_passes(backend):
     """The tool of the tests below makes tokens that are accepted when nothing is wrong with them."""
     assert backend.get("/api/protected/data", backend.forge()).status_code == 200
-    assert backend.get("/api/protected/data", backend.forge(aud=["other", "api"])).status_code == 200
+    assert backend.get("/api/protected/data", backend.forge(aud=["other", "gateway-demo"])).status_code == 200
     assert backend.get("/api/protected/data", backend.forge(header={"typ": "application/AT+JWT"})).status_code == 200
 
 
 @pytest.mark.parametrize("claims,code", [
     ({"iss": "https://localhost:8443/"}, "issuer_mismatch"), ({"iss": None}, "issuer_mismatch"),
-    ({"aud": "apis"}, "audience_mismatch"), ({"aud": None}, "audience_mismatch"), ({"aud": []}, "audience_mismatch"),
+    ({"aud": "gateway-demos"}, "audience_mismatch"), ({"aud": None}, "audience_mismatch"), ({"aud": []}, "audience_mismatch"),
     ({"aud": ["other"]}, "audience_mismatch"),
     ({"exp": 1_000_000_000}, "token_expired"), ({"exp": 0}, "token_expired"), ({"exp": -1}, "token_expired"),
     ({"exp": None}, "claim_missing"),
@@ -92,7 +92,7 @@ def test_expiry_has_the_leeway_of_the_gateway(backend):
 
 @pytest.mark.parametrize("expiry", ["2000000000", True, [2_000_000_000], {}])
 def test_expiry_of_another_type(backend, expiry):
-    payload = segment({"iss": "https://localhost:8443", "aud": "api", "sub": "alice", "exp": expiry})
+    payload = segment({"iss": "https://localhost:8443", "aud": "gateway-demo", "sub": "alice", "exp": expiry})
     refused(backend, signed(backend, header(backend), payload), "claim_type")
 
 
@@ -108,7 +108,7 @@ def signed(backend, header: str, payload: str) -> str:
 
 
 def test_duplicate_claims_are_refused(backend):
-    payload = segment('{"iss": "https://localhost:8443", "aud": "api", "sub": "alice", "sub": "admin", '
+    payload = segment('{"iss": "https://localhost:8443", "aud": "gateway-demo", "sub": "alice", "sub": "admin", '
                       '"exp": 9000000000, "permissions": ["read:data"]}')
     refused(backend, signed(backend, header(backend), payload), "token_malformed")
 

@@ -88,6 +88,7 @@ struct JSONReader {
     private mutating func members(depth: Int) throws(JSONFault) -> [JSONMember] {
         advance()
         var members: [JSONMember] = []
+        var names: Set<String> = []
         skipBlanks()
         if take("}") { return members }
         repeat {
@@ -95,7 +96,7 @@ struct JSONReader {
             let start = position
             guard peek == UInt8(ascii: "\"") else { throw fault("a member name in double quotes is expected here") }
             let name = try string()
-            guard !members.contains(where: { $0.name == name }) else {
+            guard names.insert(name).inserted else {
                 throw JSONFault(message: "the member \"\(name)\" stands here twice", position: start, member: name)
             }
             skipBlanks()

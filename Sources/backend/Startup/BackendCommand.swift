@@ -21,7 +21,7 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "The users (keys/secrets.json).") var secrets: String?
     @Option(help: "The permissions of each role (keys/permissions.json).") var permissions: String?
     @Option(help: "The iss of tokens (https://localhost:8443).") var issuer: String?
-    @Option(help: "The aud of tokens (api).") var audience: String?
+    @Option(help: "The aud of tokens (gateway-demo).") var audience: String?
     @Option(name: .customLong("client-id"), help: "The client_id of tokens (web).") var clientID: String?
     @Option(help: "How long an access token lives (10m).") var accessTokenLifetime: String?
     @Option(help: "How long a session lives (30d).") var refreshTokenLifetime: String?

@@ -31,7 +31,7 @@ struct Settings: Sendable {
         "secrets": "keys/secrets.json",
         "permissions": "keys/permissions.json",
         "issuer": "https://localhost:8443",
-        "audience": "api",
+        "audience": "gateway-demo",
         "client_id": "web",
         "access_token_lifetime": "10m",
         "refresh_token_lifetime": "30d",

@@ -56,9 +56,10 @@ struct SecretsFile: Sendable {
             var reader = try MemberReader(try JSONReader.parse(bytes))
             let nodes = try reader.array("users")
             try reader.finish()
+            var names: Set<String> = []
             for (index, node) in nodes.enumerated() {
                 let user = try entry(MemberReader(node, path: "users[\(index)]"))
-                guard !users.contains(where: { $0.name == user.name }) else {
+                guard names.insert(user.name).inserted else {
                     throw JSONFault(message: "the user \"\(user.name)\" stands here twice", position: node.start)
                 }
                 users.append(user)

@@ -148,13 +148,13 @@ class Backend:
     def claims(self, token: str) -> dict:
         """The claims of an access token, verified with the published key by another implementation."""
         key = jwt.PyJWK(self.key_set()[0])
-        return jwt.decode(token, key, algorithms=[key.algorithm_name], audience="api", issuer="https://localhost:8443")
+        return jwt.decode(token, key, algorithms=[key.algorithm_name], audience="gateway-demo", issuer="https://localhost:8443")
 
     def forge(self, key=None, header: dict | None = None, **claims) -> str:
         """A token as the auth service would sign it, with other claims; `None` removes one."""
         published = self.key_set()[0]
         now = int(time.time())
-        content = {"iss": "https://localhost:8443", "aud": "api", "sub": "alice", "exp": now + 60, "nbf": now,
+        content = {"iss": "https://localhost:8443", "aud": "gateway-demo", "sub": "alice", "exp": now + 60, "nbf": now,
                    "iat": now, "jti": "1", "sid": "1", "client_id": "web", "permissions": ["read:data"]} | claims
         return jwt.encode({name: value for name, value in content.items() if value is not None}, key or self.key,
                           algorithm=(header or {}).get("alg", published["alg"]),
