@@ -56,8 +56,12 @@ def values() -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def module_gateway(request: pytest.FixtureRequest, module_origin: Origin, values: dict[str, object],
-                   tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def module_gateway(
+    request: pytest.FixtureRequest,
+    module_origin: Origin,
+    values: dict[str, object],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp(Path(request.path).stem)
     gateway = Gateway(request.module.CONFIGURATION, folder, origin=module_origin.address, **values)
     try:

@@ -51,9 +51,17 @@ def test_metrics_are_valid_and_typed(gateway):
     response = admin(gateway, "/metrics")
     assert response.status == 200 and response.get("content-type").startswith("text/plain; version=0.0.4")
     metrics = gateway.metrics()
-    for name in ("requests_total", "rejected_total", "connections_accepted_total", "connections_active",
-                 "upstream_connects_total", "upstream_reuses_total", "jwt_cache_hits_total", "jwt_cache_misses_total",
-                 "request_duration_seconds_count"):
+    for name in (
+        "requests_total",
+        "rejected_total",
+        "connections_accepted_total",
+        "connections_active",
+        "upstream_connects_total",
+        "upstream_reuses_total",
+        "jwt_cache_hits_total",
+        "jwt_cache_misses_total",
+        "request_duration_seconds_count",
+    ):
         assert metrics.has(f"gateway_{name}"), name
 
 
@@ -69,8 +77,16 @@ def test_admin_methods(gateway):
         assert client.read_response("HEAD").status == 200
 
 
-@pytest.mark.parametrize("data", [b"\0\0\0\0", b"GET\r\n\r\n", b"GET /healthz HTTP/1.1\nHost: a\n\n", b"x" * 100_000,
-                                  b"GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0\0\0\0",
+        b"GET\r\n\r\n",
+        b"GET /healthz HTTP/1.1\nHost: a\n\n",
+        b"x" * 100_000,
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
 def test_garbage_on_the_admin_port(gateway, data):
     with Client(gateway.admin_port) as client:
         try:
@@ -123,14 +139,20 @@ def test_upstream_reuse_is_counted(gateway, origin):
 def test_connections_are_counted(gateway):
     before = gateway.metrics()
     clients = [gateway.connect() for _ in range(5)]
-    wait_until(lambda: gateway.metrics().sum("gateway_connections_active")
-               >= before.sum("gateway_connections_active") + 5, what="five more active")
+    wait_until(
+        lambda: gateway.metrics().sum("gateway_connections_active") >= before.sum("gateway_connections_active") + 5,
+        what="five more active",
+    )
     for client in clients:
         client.close()
-    wait_until(lambda: gateway.metrics().sum("gateway_connections_active") <= before.sum("gateway_connections_active"),
-               what="none more active")
-    assert gateway.metrics().sum("gateway_connections_accepted_total") >= before.sum(
-        "gateway_connections_accepted_total") + 5
+    wait_until(
+        lambda: gateway.metrics().sum("gateway_connections_active") <= before.sum("gateway_connections_active"),
+        what="none more active",
+    )
+    assert (
+        gateway.metrics().sum("gateway_connections_accepted_total")
+        >= before.sum("gateway_connections_accepted_total") + 5
+    )
 
 
 def test_bytes_are_counted(gateway, origin):
@@ -147,7 +169,9 @@ def test_R11_labels_come_from_the_configuration(gateway, origin, rsa_key):
     before = set(gateway.metrics().samples)
     for number in range(30):
         gateway.request(get(f"/path-{number}", host=f"host-{number}.example"))
-        gateway.request(get(f"/api/{number}", bearer(rsa_key.token(sub=f"sub-{number}", header={"kid": f"kid-{number}"}))))
+        gateway.request(
+            get(f"/api/{number}", bearer(rsa_key.token(sub=f"sub-{number}", header={"kid": f"kid-{number}"})))
+        )
         gateway.request(get("/x", method=f"METHOD{number}"))
     after = gateway.metrics()
     assert set(after.samples) == before
@@ -159,7 +183,9 @@ def test_R11_labels_come_from_the_configuration(gateway, origin, rsa_key):
 def test_admin_on_a_unix_socket(start, tmp_path):
 
     path = tmp_path / "admin.sock"
-    start(f"admin {{ listen unix:{path}; }} server {{ listen 127.0.0.1:@port@; auth off; location / {{ return 204; }} }}")
+    start(
+        f"admin {{ listen unix:{path}; }} server {{ listen 127.0.0.1:@port@; auth off; location / {{ return 204; }} }}"
+    )
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(3)
         client.connect(str(path))

@@ -94,10 +94,13 @@ def test_H15_other_expectations(gateway, origin, value):
     assert origin.received == b""
 
 
-@pytest.mark.parametrize(("path", "fields", "status", "code"), [
-    ("/protected/", [], 401, "token_missing"),
-    ("/x", ["Content-Length: 200000"], 413, "body_too_large"),
-])
+@pytest.mark.parametrize(
+    ("path", "fields", "status", "code"),
+    [
+        ("/protected/", [], 401, "token_missing"),
+        ("/x", ["Content-Length: 200000"], 413, "body_too_large"),
+    ],
+)
 def test_H15_refused_before_continue(gateway, origin, path, fields, status, code):
     fields = fields or ["Content-Length: 5"]
     with gateway.connect() as client:
@@ -155,7 +158,9 @@ def test_H17_request_hidden_in_a_body_is_body(gateway, origin, token):
     origin.reset()
     inner = get("/admin/x")
     with gateway.connect() as client:
-        client.send(post("/protected/a", inner, bearer(token)) + get("/protected/b", bearer(token)) + get("/protected/c"))
+        client.send(
+            post("/protected/a", inner, bearer(token)) + get("/protected/b", bearer(token)) + get("/protected/c")
+        )
         assert client.read_response().status == 200
         assert client.read_response().status == 200
         check_answer(client.read_response(), 401, "token_missing", closed=False)
@@ -165,10 +170,15 @@ def test_H17_request_hidden_in_a_body_is_body(gateway, origin, token):
 def test_H17_each_pipelined_request_is_authorised_on_its_own(gateway, origin, token):
     origin.reset()
     wanted = [200, 401, 403, 200, 401]
-    data = b"".join([
-        get("/protected/1", bearer(token)), get("/protected/2"), get("/admin/3", bearer(token)), get("/4"),
-        get("/protected/5", bearer(token[:-6] + "AAAAAA")),
-    ])
+    data = b"".join(
+        [
+            get("/protected/1", bearer(token)),
+            get("/protected/2"),
+            get("/admin/3", bearer(token)),
+            get("/4"),
+            get("/protected/5", bearer(token[:-6] + "AAAAAA")),
+        ]
+    )
     with gateway.connect() as client:
         client.send(data)
         assert [client.read_response().status for _ in wanted] == wanted
@@ -177,6 +187,7 @@ def test_H17_each_pipelined_request_is_authorised_on_its_own(gateway, origin, to
 
 def test_H16_origin_answers_before_the_body_is_read(gateway, origin):
     """An early answer goes out at once; what is left of the body does not become the next request."""
+
     def refuse_early(connection):
         connection.read_head()
         connection.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")

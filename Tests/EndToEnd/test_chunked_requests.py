@@ -43,20 +43,45 @@ def expect_body_refusal(gateway, origin, body: bytes, how: str = "whole") -> Non
 
 
 @every_delivery
-@pytest.mark.parametrize("line", [
-    b"", b"0x10", b"+5", b" 5", b"5 ", b"\t5", b"1" * 17, b"fffffffffffffffff", b"8000000000000000",
-    b"ffffffffffffffff", b"-1", b"5_0", b"g", b"5,", b"0000000000000000000005",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"0x10",
+        b"+5",
+        b" 5",
+        b"5 ",
+        b"\t5",
+        b"1" * 17,
+        b"fffffffffffffffff",
+        b"8000000000000000",
+        b"ffffffffffffffff",
+        b"-1",
+        b"5_0",
+        b"g",
+        b"5,",
+        b"0000000000000000000005",
+    ],
+    ids=id_of,
+)
 def test_H10_chunk_size(gateway, origin, line, how):
     expect_body_refusal(gateway, origin, line + b"\r\nhello\r\n0\r\n\r\n", how)
 
 
 @every_delivery
-@pytest.mark.parametrize("body", [
-    b"5\nhello\r\n0\r\n\r\n", b"5\r\nhello\n0\r\n\r\n", b"5\r\nhello\r\n0\n\r\n", b"5\rhello\r\n0\r\n\r\n",
-    b"5\r\nhello\r\n0\r\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n", b"5\r\nhello\r\n0\r\nX-A: b\n\r\n",
-    b"5;a=b\nhello\r\n0\r\n\r\n",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"5\nhello\r\n0\r\n\r\n",
+        b"5\r\nhello\n0\r\n\r\n",
+        b"5\r\nhello\r\n0\n\r\n",
+        b"5\rhello\r\n0\r\n\r\n",
+        b"5\r\nhello\r\n0\r\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nX-A: b\n\r\n",
+        b"5;a=b\nhello\r\n0\r\n\r\n",
+    ],
+    ids=id_of,
+)
 def test_H07_bare_line_ends_in_chunks(gateway, origin, body, how):
     expect_body_refusal(gateway, origin, body, how)
 
@@ -72,9 +97,21 @@ def test_H11_extensions_are_parsed_and_dropped(gateway, origin, extension):
 
 
 @every_delivery
-@pytest.mark.parametrize("line", [
-    b';a="b', b';a="\x00"', b';a="b\nc"', b";a=\x01", b";=b", b";" + b"a" * 300, b';a=b"c"', b";a==b", b";a=b\x7f",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "line",
+    [
+        b';a="b',
+        b';a="\x00"',
+        b';a="b\nc"',
+        b";a=\x01",
+        b";=b",
+        b";" + b"a" * 300,
+        b';a=b"c"',
+        b";a==b",
+        b";a=b\x7f",
+    ],
+    ids=id_of,
+)
 def test_H11_bad_extensions(gateway, origin, line, how):
     expect_body_refusal(gateway, origin, b"5" + line + b"\r\nhello\r\n0\r\n\r\n", how)
 
@@ -85,7 +122,9 @@ def test_H11_budget_of_extensions_in_one_body(gateway, origin):
 
 
 @every_delivery
-@pytest.mark.parametrize("body", [b"5\r\nhelloX\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"5\r\nhello\rX0\r\n\r\n"], ids=id_of)
+@pytest.mark.parametrize(
+    "body", [b"5\r\nhelloX\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"5\r\nhello\rX0\r\n\r\n"], ids=id_of
+)
 def test_H12_data_without_line_end(gateway, origin, body, how):
     expect_body_refusal(gateway, origin, body, how)
 
@@ -112,6 +151,7 @@ def test_H12_last_chunk_never_comes(gateway, origin):
 
 def test_H12_bad_chunk_after_the_answer_began(gateway, origin):
     """The head of the answer is out, so only cutting the connection tells the client."""
+
     def answer_at_once(connection):
         connection.read_head()
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
@@ -126,10 +166,16 @@ def test_H12_bad_chunk_after_the_answer_began(gateway, origin):
         assert len(client.expect_cut()) <= 4
 
 
-@pytest.mark.parametrize("trailer", [
-    b"Content-Length: 3\r\n", b"Authorization: Bearer x\r\n", b"X-Auth-Subject: admin\r\n", b"Host: evil\r\n",
-    b"X-Plain: 1\r\n",
-])
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        b"Content-Length: 3\r\n",
+        b"Authorization: Bearer x\r\n",
+        b"X-Auth-Subject: admin\r\n",
+        b"Host: evil\r\n",
+        b"X-Plain: 1\r\n",
+    ],
+)
 def test_H13_trailers_are_dropped(gateway, origin, trailer):
     with gateway.connect() as client:
         assert client.request(chunked("/x", b"hello", trailers=trailer)).status == 200
@@ -151,7 +197,7 @@ def test_chunks_of_every_size_arrive_as_one_body(gateway, origin):
     pieces, start = [], 0
     while start < len(body):
         size = sizes[len(pieces) % len(sizes)]
-        pieces.append(body[start:start + size])
+        pieces.append(body[start : start + size])
         start += size
     origin.serve(lambda connection: (connection.read_request(), connection.send(OK)))
     with gateway.connect() as client:

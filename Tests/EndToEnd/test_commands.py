@@ -57,19 +57,22 @@ def test_dump_hides_secrets(tmp_path):
     assert "hunter2" not in done.stdout + done.stderr and "***" in done.stdout
 
 
-@pytest.mark.parametrize(("line", "position", "words"), [
-    ("retrun 204;", "6:18", ['unknown directive "retrun"', 'did you mean "return"?']),
-    ("listen 80;", "6:18", ['"listen"']),
-    ("return 204; return 205;", "6:30", ["duplicate"]),
-    ("proxy_pass http://nowhere;", "6:29", ["nowhere"]),
-    ("auth nobody;", "6:23", ["nobody"]),
-    ("client_body_timeout 5q;", "6:38", ["ms", "s"]),
-    ("proxy_cache x;", "6:18", ["proxy_cache"]),
-    ("client_max_body_size ten;", "6:39", ["ten"]),
-    ("return;", "6:18", ["return"]),
-    ("return 204 ${env:SURELY_NOT_SET};", "6:29", ["SURELY_NOT_SET"]),
-    ("return 200 $nonsense;", "6:29", ["nonsense"]),
-])
+@pytest.mark.parametrize(
+    ("line", "position", "words"),
+    [
+        ("retrun 204;", "6:18", ['unknown directive "retrun"', 'did you mean "return"?']),
+        ("listen 80;", "6:18", ['"listen"']),
+        ("return 204; return 205;", "6:30", ["duplicate"]),
+        ("proxy_pass http://nowhere;", "6:29", ["nowhere"]),
+        ("auth nobody;", "6:23", ["nobody"]),
+        ("client_body_timeout 5q;", "6:38", ["ms", "s"]),
+        ("proxy_cache x;", "6:18", ["proxy_cache"]),
+        ("client_max_body_size ten;", "6:39", ["ten"]),
+        ("return;", "6:18", ["return"]),
+        ("return 204 ${env:SURELY_NOT_SET};", "6:29", ["SURELY_NOT_SET"]),
+        ("return 200 $nonsense;", "6:29", ["nonsense"]),
+    ],
+)
 def test_messages(tmp_path, line, position, words):
     done = check(tmp_path, GOOD.replace("return 204;", line))
     output = done.stdout + done.stderr
@@ -82,7 +85,9 @@ def test_messages(tmp_path, line, position, words):
 
 
 def test_many_messages_in_one_run(tmp_path):
-    done = check(tmp_path, GOOD.replace("return 204;", "retrun 204; proxy_psas x; auth nobody; client_body_timeout 5q;"))
+    done = check(
+        tmp_path, GOOD.replace("return 204;", "retrun 204; proxy_psas x; auth nobody; client_body_timeout 5q;")
+    )
     assert done.returncode == 1
     assert (done.stdout + done.stderr).count(": error:") == 4
 
@@ -126,10 +131,15 @@ def test_example_file_is_valid():
     assert run_command("check", "-c", ROOT / "gateway.conf.example", cwd=ROOT).returncode in (0, 1)
 
 
-@pytest.mark.parametrize(("options", "kind", "algorithm"), [
-    ([], rsa.RSAPrivateKey, "RS256"), (["--rsa", "3072"], rsa.RSAPrivateKey, "RS256"),
-    (["--ec", "P-256"], ec.EllipticCurvePrivateKey, "ES256"), (["--ed25519"], ed25519.Ed25519PrivateKey, "EdDSA"),
-])
+@pytest.mark.parametrize(
+    ("options", "kind", "algorithm"),
+    [
+        ([], rsa.RSAPrivateKey, "RS256"),
+        (["--rsa", "3072"], rsa.RSAPrivateKey, "RS256"),
+        (["--ec", "P-256"], ec.EllipticCurvePrivateKey, "ES256"),
+        (["--ed25519"], ed25519.Ed25519PrivateKey, "EdDSA"),
+    ],
+)
 def test_keygen(tmp_path, start, module_origin, options, kind, algorithm):
     folder = tmp_path / "keys"
     done = run_command("keygen", *options, "--out", folder)
@@ -174,8 +184,17 @@ def test_keygen_never_overwrites_a_private_key(tmp_path):
     assert (tmp_path / "k" / "private_key.pem").read_bytes() == before
 
 
-@pytest.mark.parametrize("options", [["--rsa", "1024"], ["--rsa", "x"], ["--ec", "P-999"], ["--rsa", "2048", "--ed25519"],
-                                     ["--out", "/proc/nowhere"], ["--unknown"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--rsa", "1024"],
+        ["--rsa", "x"],
+        ["--ec", "P-999"],
+        ["--rsa", "2048", "--ed25519"],
+        ["--out", "/proc/nowhere"],
+        ["--unknown"],
+    ],
+)
 def test_keygen_refuses(tmp_path, options):
     done = run_command("keygen", *options, cwd=tmp_path)
     assert done.returncode != 0 and done.stderr

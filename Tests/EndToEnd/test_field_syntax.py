@@ -43,16 +43,20 @@ def test_H06_fold_before_the_first_field(gateway, origin, how):
 
 
 @every_delivery
-@pytest.mark.parametrize(("data", "code"), [
-    (b"GET /x HTTP/1.1\nHost: localhost\r\n\r\n", "request_line"),
-    (b"GET /x HTTP/1.1\r\nHost: localhost\nX-A: b\r\n\r\n", "header_invalid"),
-    (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\n\r\n", "header_invalid"),
-    (b"GET /x HTTP/1.1\r\nHost: localhost\r\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n", "header_invalid"),
-    (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\rX-B: c\r\n\r\n", "header_invalid"),
-    (b"GET /x HTTP/1.1\rHost: localhost\r\n\r\n", "request_line"),
-    (b"GET /x HTTP/1.1\r\r\nHost: localhost\r\n\r\n", "request_line"),
-    (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\r\n\r\n", "header_invalid"),
-], ids=id_of)
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"GET /x HTTP/1.1\nHost: localhost\r\n\r\n", "request_line"),
+        (b"GET /x HTTP/1.1\r\nHost: localhost\nX-A: b\r\n\r\n", "header_invalid"),
+        (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\n\r\n", "header_invalid"),
+        (b"GET /x HTTP/1.1\r\nHost: localhost\r\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n", "header_invalid"),
+        (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\rX-B: c\r\n\r\n", "header_invalid"),
+        (b"GET /x HTTP/1.1\rHost: localhost\r\n\r\n", "request_line"),
+        (b"GET /x HTTP/1.1\r\r\nHost: localhost\r\n\r\n", "request_line"),
+        (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\r\n\r\n", "header_invalid"),
+    ],
+    ids=id_of,
+)
 def test_H07_bare_line_ends_in_head(gateway, origin, data, code, how):
     expect_refusal(gateway, origin, data, 400, code, closed=True, how=how)
 
@@ -77,18 +81,31 @@ def test_H08_tab_and_high_bytes_pass_unchanged(gateway, origin):
 
 
 @every_delivery
-@pytest.mark.parametrize("lines", [
-    b": x\r\n", b" : x\r\n", b"X A: b\r\n", b"X-A : b\r\n", b"X(: b\r\n", b"no colon\r\n", b"nocolon\r\n",
-    b"X-\xc3\xa9: b\r\n", b"X-A\x00: b\r\n",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b": x\r\n",
+        b" : x\r\n",
+        b"X A: b\r\n",
+        b"X-A : b\r\n",
+        b"X(: b\r\n",
+        b"no colon\r\n",
+        b"nocolon\r\n",
+        b"X-\xc3\xa9: b\r\n",
+        b"X-A\x00: b\r\n",
+    ],
+    ids=id_of,
+)
 def test_H09_malformed_names(gateway, origin, lines, how):
     expect_refusal(gateway, origin, with_lines(lines), 400, "header_invalid", closed=True, how=how)
 
 
 def test_H22_framing_fields_and_host_survive_connection(gateway, origin):
     with gateway.connect() as client:
-        client.send(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nX-Hop: 1\r\nX-Stay: 2\r\n"
-                    b"Connection: keep-alive, Content-Length, Transfer-Encoding, Host, X-Hop\r\n\r\nhello")
+        client.send(
+            b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nX-Hop: 1\r\nX-Stay: 2\r\n"
+            b"Connection: keep-alive, Content-Length, Transfer-Encoding, Host, X-Hop\r\n\r\nhello"
+        )
         assert client.read_response().status == 200
         assert client.request(get("/after")).status == 200
     first, second = origin.wait_for(2)
@@ -106,8 +123,10 @@ def test_H22_close_wins_over_keep_alive(gateway, origin):
 
 def test_H22_chunked_body_named_in_connection(gateway, origin):
     with gateway.connect() as client:
-        client.send(b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
-                    b"Connection: Transfer-Encoding\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        client.send(
+            b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+            b"Connection: Transfer-Encoding\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        )
         assert client.read_response().status == 200
         assert client.request(get("/after")).status == 200
     assert [seen.body for seen in origin.wait_for(2)] == [b"hello", b""]

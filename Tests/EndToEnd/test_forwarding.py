@@ -76,7 +76,7 @@ def test_answer_bodies(gateway, origin, framing, size):
     if framing == "length":
         origin.serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + body))
     elif framing == "chunked":
-        chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[i:i + 999] for i in range(0, size, 999)))
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[i : i + 999] for i in range(0, size, 999)))
         origin.serve(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"))
     else:
         origin.serve(then_closing(b"HTTP/1.1 200 OK\r\n\r\n" + body))
@@ -88,9 +88,12 @@ def test_answer_bodies(gateway, origin, framing, size):
 
 
 def test_answer_fields_pass(gateway, origin):
-    origin.serve(answering(
-        b"HTTP/1.1 418 I'm a teapot\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nX-UPPER: 1\r\nServer: origin\r\n"
-        b"Date: Sat, 21 Nov 2026 09:00:00 GMT\r\nETag: \"x\"\r\nContent-Length: 2\r\n\r\nok"))
+    origin.serve(
+        answering(
+            b"HTTP/1.1 418 I'm a teapot\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nX-UPPER: 1\r\nServer: origin\r\n"
+            b'Date: Sat, 21 Nov 2026 09:00:00 GMT\r\nETag: "x"\r\nContent-Length: 2\r\n\r\nok'
+        )
+    )
     response = gateway.request(get("/x"))
     assert (response.status, response.reason) == (418, "I'm a teapot")
     assert response.all("set-cookie") == ["a=b", "c=d"]
@@ -132,12 +135,15 @@ def test_keep_alive_of_http_1_0(gateway, origin):
         client.expect_close()
 
 
-@pytest.mark.parametrize("answer", [
-    b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n\r\n",
-    b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n",
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n",
+    ],
+)
 def test_HEAD(gateway, origin, answer):
     origin.serve(answering(answer))
     with gateway.connect() as client:
@@ -151,10 +157,14 @@ def test_HEAD(gateway, origin, answer):
     assert all(seen.method == "HEAD" for seen in origin.requests)
 
 
-@pytest.mark.parametrize("answer", [
-    b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n",
-    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n",
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n',
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n",
+    ],
+)
 def test_answers_without_body(gateway, origin, answer):
     origin.serve(answering(answer, OK))
     with gateway.connect() as client:
@@ -166,7 +176,11 @@ def test_answers_without_body(gateway, origin, answer):
 
 
 def test_205_and_empty_200(gateway, origin):
-    origin.serve(answering(b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+    origin.serve(
+        answering(
+            b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        )
+    )
     with gateway.connect() as client:
         assert [client.request(get("/x")).status for _ in range(2)] == [205, 200]
 
@@ -192,9 +206,20 @@ def test_unasked_continue_of_the_origin_is_swallowed(gateway, origin):
 
 
 def test_hop_by_hop_fields_of_the_request(gateway, origin):
-    gateway.request(get("/x", "Connection: keep-alive, X-Custom-Hop", "X-Custom-Hop: 1", "Keep-Alive: timeout=5",
-                        "Proxy-Connection: keep-alive", "TE: trailers", "Upgrade: foo", "Proxy-Authorization: Basic eA==",
-                        "Proxy: http://evil", "X-End: 1"))
+    gateway.request(
+        get(
+            "/x",
+            "Connection: keep-alive, X-Custom-Hop",
+            "X-Custom-Hop: 1",
+            "Keep-Alive: timeout=5",
+            "Proxy-Connection: keep-alive",
+            "TE: trailers",
+            "Upgrade: foo",
+            "Proxy-Authorization: Basic eA==",
+            "Proxy: http://evil",
+            "X-End: 1",
+        )
+    )
     names = set(origin.last.names())
     assert not names & {"x-custom-hop", "keep-alive", "proxy-connection", "te", "upgrade", "proxy"}
     assert "x-end" in names
@@ -202,9 +227,12 @@ def test_hop_by_hop_fields_of_the_request(gateway, origin):
 
 
 def test_hop_by_hop_fields_of_the_answer(gateway, origin):
-    origin.serve(answering(
-        b"HTTP/1.1 200 OK\r\nConnection: X-Custom-Hop\r\nX-Custom-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
-        b"Proxy-Connection: close\r\nUpgrade: h2c\r\nX-End: 1\r\nContent-Length: 2\r\n\r\nok"))
+    origin.serve(
+        answering(
+            b"HTTP/1.1 200 OK\r\nConnection: X-Custom-Hop\r\nX-Custom-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
+            b"Proxy-Connection: close\r\nUpgrade: h2c\r\nX-End: 1\r\nContent-Length: 2\r\n\r\nok"
+        )
+    )
     with gateway.connect() as client:
         response = client.request(get("/x"))
         for name in ("x-custom-hop", "keep-alive", "proxy-connection", "upgrade"):
@@ -237,9 +265,20 @@ def test_forwarded_fields(gateway, origin):
 
 
 def test_forwarded_fields_of_a_client_are_not_believed(gateway, origin):
-    gateway.request(get("/x", "X-Forwarded-For: 10.0.0.1", "x-forwarded-proto: https", "X-Forwarded-Host: evil",
-                        "X_Forwarded_For: 10.0.0.2", "Forwarded: for=10.0.0.3", "X-Real-IP: 10.0.0.4",
-                        "X-Original-URL: /admin", "X-Rewrite-URL: /admin", "X-Forwarded-Uri: /admin"))
+    gateway.request(
+        get(
+            "/x",
+            "X-Forwarded-For: 10.0.0.1",
+            "x-forwarded-proto: https",
+            "X-Forwarded-Host: evil",
+            "X_Forwarded_For: 10.0.0.2",
+            "Forwarded: for=10.0.0.3",
+            "X-Real-IP: 10.0.0.4",
+            "X-Original-URL: /admin",
+            "X-Rewrite-URL: /admin",
+            "X-Forwarded-Uri: /admin",
+        )
+    )
     seen = origin.last
     assert seen.get("x-forwarded-for") == "127.0.0.1"
     assert seen.get("x-forwarded-proto") == "http"
@@ -265,8 +304,16 @@ def test_host_of_the_upstream_by_default(gateway, origin):
 
 
 def test_set_fields(gateway, origin):
-    gateway.request(get("/fields/x?y=1", "User-Agent: test", "Accept-Encoding: gzip", "X-Fixed: client's",
-                        "x-real-ip: 10.0.0.1", host="shop.example"))
+    gateway.request(
+        get(
+            "/fields/x?y=1",
+            "User-Agent: test",
+            "Accept-Encoding: gzip",
+            "X-Fixed: client's",
+            "x-real-ip: 10.0.0.1",
+            host="shop.example",
+        )
+    )
     seen = origin.last
     assert seen.get("host") == "shop.example"
     assert seen.get("x-real-ip") == "127.0.0.1"
@@ -277,11 +324,22 @@ def test_set_fields(gateway, origin):
     assert seen.get("x-fixed") == "a b"
 
 
-@pytest.mark.parametrize(("path", "forwarded"), [
-    ("/with-uri/a?b", "/base/a?b"), ("/with-uri/", "/base/"), ("/no-slash", "/other"), ("/no-slash/a", "/other/a"),
-    ("/exact?x=1", "/replaced?x=1"), ("/root/a/b", "/a/b"), ("/root/", "/"), ("/plain/a", "/plain/a"),
-    ("/with-uri/a%2fb", "/base/a%2fb"), ("/with-uri/a/../b", "/base/b"), ("/named/a?b", "/named/a?b"),
-])
+@pytest.mark.parametrize(
+    ("path", "forwarded"),
+    [
+        ("/with-uri/a?b", "/base/a?b"),
+        ("/with-uri/", "/base/"),
+        ("/no-slash", "/other"),
+        ("/no-slash/a", "/other/a"),
+        ("/exact?x=1", "/replaced?x=1"),
+        ("/root/a/b", "/a/b"),
+        ("/root/", "/"),
+        ("/plain/a", "/plain/a"),
+        ("/with-uri/a%2fb", "/base/a%2fb"),
+        ("/with-uri/a/../b", "/base/b"),
+        ("/named/a?b", "/named/a?b"),
+    ],
+)
 def test_proxy_pass_with_and_without_uri(gateway, origin, path, forwarded):
     assert gateway.request(get(path)).status == 200
     assert origin.last.target == forwarded

@@ -19,25 +19,37 @@ def direct():
     origin.close()
 
 
-@pytest.mark.parametrize("answer", [
-    b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", b"HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX", b"HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX",
+        b"HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ],
+)
 def test_client_refuses_malformed_answers(direct, answer):
     direct.serve(answering(answer))
     with Client(direct.port) as client, pytest.raises(MalformedAnswer):
         client.request(get("/x"))
 
 
-@pytest.mark.parametrize("answer", [
-    b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+    ],
+)
 def test_client_notices_cut_answers(direct, answer):
     direct.serve(then_closing(answer))
     with Client(direct.port) as client, pytest.raises(TruncatedAnswer):
@@ -71,7 +83,10 @@ def test_origin_records_every_byte(direct):
         assert [client.read_response().status for _ in range(3)] == [200] * 3
     assert direct.received == data
     assert [(seen.method, seen.target, seen.body) for seen in direct.requests] == [
-        ("GET", "/a", b""), ("POST", "/b", b"hello"), ("POST", "/c", b"onetwo")]
+        ("GET", "/a", b""),
+        ("POST", "/b", b"hello"),
+        ("POST", "/c", b"onetwo"),
+    ]
     direct.reset()
     assert direct.received == b"" and direct.requests == []
 
@@ -95,11 +110,22 @@ def test_metrics_are_read():
     assert metrics.label_values("x") == {"1", '2"\\\n'}
 
 
-@pytest.mark.parametrize(("before", "after"), [
-    ('a_total{x="1"} 5', 'a_total{x="1"} 5\na_total{x="1"} 5'), ("} 5", "} five"), ('x="1"', "x=1"), ("} 5", "} -5"),
-    ("# TYPE a_total counter\n", ""), ("a_total", "a"), ("h_count 2", "h_count 3"), ('le="+Inf"', 'le="2"'),
-    ('h_bucket{le="1"} 1', 'h_bucket{le="1"} 4'), ("h_sum 3", "h_sum 3\na_total 1"), ("# HELP a_total Help.", "# NOTE x"),
-])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('a_total{x="1"} 5', 'a_total{x="1"} 5\na_total{x="1"} 5'),
+        ("} 5", "} five"),
+        ('x="1"', "x=1"),
+        ("} 5", "} -5"),
+        ("# TYPE a_total counter\n", ""),
+        ("a_total", "a"),
+        ("h_count 2", "h_count 3"),
+        ('le="+Inf"', 'le="2"'),
+        ('h_bucket{le="1"} 1', 'h_bucket{le="1"} 4'),
+        ("h_sum 3", "h_sum 3\na_total 1"),
+        ("# HELP a_total Help.", "# NOTE x"),
+    ],
+)
 def test_malformed_metrics_are_refused(before, after):
     with pytest.raises((prometheus.MetricsError, ValueError)):
         prometheus.parse(GOOD_METRICS.replace(before, after))

@@ -84,11 +84,16 @@ def test_J67_useless_answers(start, rsa_key, key_server, mode):
 
 
 MODES = ("fail", "garbage", "stall", "empty")
-FOUR = "worker_processes 2; error_log stderr info;" + "".join(
-    f"auth_provider {mode} jwt {{ issuer {ISSUER}; audience {AUDIENCE}; jwks @{mode}@; jwks_refresh 10s; }}\n"
-    for mode in MODES
-) + "server { listen 127.0.0.1:@port@; auth off;" + "".join(
-    f"location /{mode}/ {{ auth {mode}; proxy_pass http://@origin@; }}\n" for mode in MODES) + "}"
+FOUR = (
+    "worker_processes 2; error_log stderr info;"
+    + "".join(
+        f"auth_provider {mode} jwt {{ issuer {ISSUER}; audience {AUDIENCE}; jwks @{mode}@; jwks_refresh 10s; }}\n"
+        for mode in MODES
+    )
+    + "server { listen 127.0.0.1:@port@; auth off;"
+    + "".join(f"location /{mode}/ {{ auth {mode}; proxy_pass http://@origin@; }}\n" for mode in MODES)
+    + "}"
+)
 
 
 def test_last_good_keys_are_kept(start, rsa_key):
@@ -101,7 +106,9 @@ def test_last_good_keys_are_kept(start, rsa_key):
         counts = {mode: len(server.hits) for mode, server in servers.items()}
         for mode, server in servers.items():
             server.mode = mode
-        wait_until(lambda: all(len(server.hits) > counts[mode] for mode, server in servers.items()), 13, what="refreshes")
+        wait_until(
+            lambda: all(len(server.hits) > counts[mode] for mode, server in servers.items()), 13, what="refreshes"
+        )
         time.sleep(0.3)
         for mode in MODES:
             for _ in range(6):

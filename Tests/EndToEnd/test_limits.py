@@ -108,10 +108,16 @@ def test_R07_too_many_fields(gateway, origin, how):
 
 
 @every_delivery
-@pytest.mark.parametrize("lines", [
-    ["X-A: " + "a" * 65_536], ["Cookie: " + "c=d; " * 8_000], [f"X-{n}: {'a' * 1_000}" for n in range(60)],
-    ["X" * 20_000 + ": a"],
-], ids=["one field", "cookie", "many fields", "name"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["X-A: " + "a" * 65_536],
+        ["Cookie: " + "c=d; " * 8_000],
+        [f"X-{n}: {'a' * 1_000}" for n in range(60)],
+        ["X" * 20_000 + ": a"],
+    ],
+    ids=["one field", "cookie", "many fields", "name"],
+)
 def test_R07_too_large_head(gateway, origin, lines, how):
     expect_refusal(gateway, origin, get("/x", *lines), 431, "header_too_large", closed=True, how=how)
 
@@ -154,7 +160,9 @@ def test_R08_exactly_the_limit_passes(gateway, origin):
 def test_slow_but_steady_reader_is_served(gateway, origin):
     """send_timeout counts time without progress, not the whole time."""
     body = bytes(4 << 20)
-    origin.serve(lambda c: (c.read_request(), c.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)))
+    origin.serve(
+        lambda c: (c.read_request(), c.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
+    )
     with gateway.connect(receive_buffer=32_768) as client:
         client.send(get("/x"))
         head = client.read_head()

@@ -60,27 +60,69 @@ server {
 """
 
 
-@pytest.mark.parametrize(("path", "answer"), [
-    ("/", "exact root"), ("/x", "root"), ("/?x", "exact root"), ("/exact", "exact"), ("/exact?x=1", "exact"),
-    ("/exact/", "prefix of exact"), ("/exactly", "root"), ("/a", "a"), ("/a/", "a"), ("/a/x", "a"), ("/ab", "root"),
-    ("/a/b", "a"), ("/a/b/", "a b"), ("/a/b/c", "a b"), ("/a/bc", "a"), ("/static/x.php", "static"),
-    ("/x.php", "pattern php"), ("/x.PHP", "root"), ("/x.PNG", "pattern image"), ("/v12/x", "pattern version"),
-    ("/v12/x.php", "pattern php"), ("/vx/", "root"), ("/outer/x", "outer"), ("/outer/inner/x", "inner"),
-    ("/outer/x.txt", "inner pattern"), ("/outer/x.php", "pattern php"), ("/a/./b/c", "a b"), ("/x/../a", "a"),
-    ("/%61", "a"), ("/x.php?y", "pattern php"),
-])
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/", "exact root"),
+        ("/x", "root"),
+        ("/?x", "exact root"),
+        ("/exact", "exact"),
+        ("/exact?x=1", "exact"),
+        ("/exact/", "prefix of exact"),
+        ("/exactly", "root"),
+        ("/a", "a"),
+        ("/a/", "a"),
+        ("/a/x", "a"),
+        ("/ab", "root"),
+        ("/a/b", "a"),
+        ("/a/b/", "a b"),
+        ("/a/b/c", "a b"),
+        ("/a/bc", "a"),
+        ("/static/x.php", "static"),
+        ("/x.php", "pattern php"),
+        ("/x.PHP", "root"),
+        ("/x.PNG", "pattern image"),
+        ("/v12/x", "pattern version"),
+        ("/v12/x.php", "pattern php"),
+        ("/vx/", "root"),
+        ("/outer/x", "outer"),
+        ("/outer/inner/x", "inner"),
+        ("/outer/x.txt", "inner pattern"),
+        ("/outer/x.php", "pattern php"),
+        ("/a/./b/c", "a b"),
+        ("/x/../a", "a"),
+        ("/%61", "a"),
+        ("/x.php?y", "pattern php"),
+    ],
+)
 def test_location(gateway, path, answer):
     response = gateway.request(get(path, host="first.example"))
     assert response.status == 200 and response.body.decode() == answer
 
 
-@pytest.mark.parametrize(("host", "answer"), [
-    ("first.example", "root"), ("FIRST.EXAMPLE", "root"), ("first.example:8080", "root"), ("first.example.", "root"),
-    ("second.example", "second"), ("a.wild.example", "second"), ("a.b.wild.example", "second"),
-    ("deep.wild.example", "third"), ("wild.example", "root"), ("www.anything.example", "second"),
-    ("dot.example", "second"), ("x.dot.example", "second"), ("re7.example", "second"), ("rex.example", "root"),
-    ("xfirst.example", "root"), ("unknown.example", "root"), ("127.0.0.1", "root"), ("[::1]:80", "root"),
-])
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("first.example", "root"),
+        ("FIRST.EXAMPLE", "root"),
+        ("first.example:8080", "root"),
+        ("first.example.", "root"),
+        ("second.example", "second"),
+        ("a.wild.example", "second"),
+        ("a.b.wild.example", "second"),
+        ("deep.wild.example", "third"),
+        ("wild.example", "root"),
+        ("www.anything.example", "second"),
+        ("dot.example", "second"),
+        ("x.dot.example", "second"),
+        ("re7.example", "second"),
+        ("rex.example", "root"),
+        ("xfirst.example", "root"),
+        ("unknown.example", "root"),
+        ("127.0.0.1", "root"),
+        ("[::1]:80", "root"),
+    ],
+)
 def test_server_name(gateway, host, answer):
     assert gateway.request(get("/x", host=host)).body.decode() == answer
 

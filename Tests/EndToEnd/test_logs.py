@@ -27,8 +27,11 @@ server {
 
 def lines(gateway, name: str, count: int = 1) -> list[str]:
     file = gateway.folder / name
-    wait_until(lambda: file.exists() and len(file.read_text(errors="replace").splitlines()) >= count, 3,
-               what=f"{count} lines in {name}")
+    wait_until(
+        lambda: file.exists() and len(file.read_text(errors="replace").splitlines()) >= count,
+        3,
+        what=f"{count} lines in {name}",
+    )
     return file.read_text().splitlines()
 
 
@@ -74,12 +77,28 @@ def test_own_format_and_off(gateway):
     assert not any(line["path"] == "/off/x" for line in gateway.access_log())
 
 
-@pytest.mark.parametrize("value", [
-    'a" 200 0 "', "a\\", "\x80\xff\xfe", "\u00e9", "a\tb", "\x1b[31mred", "\x9b31m", "</script>", '","status":0,"x":"',
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        'a" 200 0 "',
+        "a\\",
+        "\x80\xff\xfe",
+        "\u00e9",
+        "a\tb",
+        "\x1b[31mred",
+        "\x9b31m",
+        "</script>",
+        '","status":0,"x":"',
+    ],
+)
 def test_R10_nothing_leaves_its_field(gateway, origin, value):
-    raw = b"GET /%s HTTP/1.1\r\nHost: localhost\r\nX-Tag: " + value.encode("latin-1") + b"\r\nUser-Agent: " + value.encode(
-        "latin-1") + b"\r\n\r\n"
+    raw = (
+        b"GET /%s HTTP/1.1\r\nHost: localhost\r\nX-Tag: "
+        + value.encode("latin-1")
+        + b"\r\nUser-Agent: "
+        + value.encode("latin-1")
+        + b"\r\n\r\n"
+    )
     with gateway.connect() as client:
         allowed = "\x1b" not in value
         for path in (b"own/inject", b"json-inject"):
@@ -107,7 +126,10 @@ def test_R10_lines_stay_lines(gateway, origin):
         json.loads(line)
 
 
-@pytest.mark.parametrize("target", ["/q?access_token=verysecret1", "/q?x=1&token=verysecret2", "/q?a=eyJhbGciOiJub25lIn0.eyJhIjoxfQ.verysecret3"])
+@pytest.mark.parametrize(
+    "target",
+    ["/q?access_token=verysecret1", "/q?x=1&token=verysecret2", "/q?a=eyJhbGciOiJub25lIn0.eyJhIjoxfQ.verysecret3"],
+)
 def test_R10_secrets_in_a_target_are_masked(gateway, origin, target):
     count = len(gateway.access_log())
     gateway.request(get(target))

@@ -49,23 +49,42 @@ def token(gateway, rsa_key):
     return token
 
 
-@pytest.mark.parametrize(("path", "location"), [
-    ("/./api/x", "/api/"), ("/x/../api/admin/x", "/api/admin/"), ("/x/%2e%2e/api/x", "/api/"),
-    ("/x/%2E%2e/api/x", "/api/"), ("/%61pi/x", "/api/"), ("/%61%70%69/x", "/api/"), ("/public/../api/x", "/api/"),
-    ("/x/.%2e/api/x", "/api/"), ("/api/./x", "/api/"), ("/public/%2e/../api/x", "/api/"),
-])
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/./api/x", "/api/"),
+        ("/x/../api/admin/x", "/api/admin/"),
+        ("/x/%2e%2e/api/x", "/api/"),
+        ("/x/%2E%2e/api/x", "/api/"),
+        ("/%61pi/x", "/api/"),
+        ("/%61%70%69/x", "/api/"),
+        ("/public/../api/x", "/api/"),
+        ("/x/.%2e/api/x", "/api/"),
+        ("/api/./x", "/api/"),
+        ("/public/%2e/../api/x", "/api/"),
+    ],
+)
 def test_P01_protected_whatever_the_spelling(gateway, origin, path, location):
     response = gateway.request(get(path))
     assert response.status == 401 and response.code == "token_missing"
     assert origin.received == b""
 
 
-@pytest.mark.parametrize(("path", "forwarded"), [
-    ("/public/./a", "/public/a"), ("/public/b/../a", "/public/a"), ("/public/%2e%2e/public/a", "/public/a"),
-    ("/public/%61?x=%2e%2e/../y", "/public/%61?x=%2e%2e/../y"), ("/public/a/..", "/public/"),
-    ("/public/a/.", "/public/a/"), ("/public/...", "/public/..."), ("/public/a%7eb", "/public/a%7eb"),
-    ("/public/%7E%7e", "/public/%7E%7e"), ("/public/.a/..b", "/public/.a/..b"),
-])
+@pytest.mark.parametrize(
+    ("path", "forwarded"),
+    [
+        ("/public/./a", "/public/a"),
+        ("/public/b/../a", "/public/a"),
+        ("/public/%2e%2e/public/a", "/public/a"),
+        ("/public/%61?x=%2e%2e/../y", "/public/%61?x=%2e%2e/../y"),
+        ("/public/a/..", "/public/"),
+        ("/public/a/.", "/public/a/"),
+        ("/public/...", "/public/..."),
+        ("/public/a%7eb", "/public/a%7eb"),
+        ("/public/%7E%7e", "/public/%7E%7e"),
+        ("/public/.a/..b", "/public/.a/..b"),
+    ],
+)
 def test_P01_dots_resolved_all_else_as_it_came(gateway, origin, path, forwarded):
     assert gateway.request(get(path)).status == 200
     assert origin.last.target == forwarded
@@ -76,14 +95,41 @@ def test_P01_above_the_root(gateway, origin, path):
     expect_refusal(gateway, origin, get(path), 400, "path_invalid", closed=False)
 
 
-@pytest.mark.parametrize("path", [
-    "/public//../api/x", "//api//admin/x", "/public/..%2fapi/x", "/public/%2e%2e%2fapi/x", "/public/..%5capi/x",
-    "/api;x=/public", "/api;x/admin/x", "/public/..;/api/x", "/;x/admin", "/public/%252e%252e/api/x",
-    "/public/..%252fapi/x", "/public/%c0%ae%c0%ae/api/x", "/public/%ef%bc%8e%ef%bc%8e/api/x", "/API/admin/x", "/Api/x",
-    "/api%2fadmin/x", "/api/admin.", "/admin.", "/admin%0a", "/%09admin", "/admin%3f", "/admin%23x", "/%20/admin",
-    "/admin%20", "/%2fadmin", "/x/..%c0%afadmin", "/%61dmin;jsessionid=1", "/admin;", "/ADMIN",
-    "/public/x;/../../admin",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/public//../api/x",
+        "//api//admin/x",
+        "/public/..%2fapi/x",
+        "/public/%2e%2e%2fapi/x",
+        "/public/..%5capi/x",
+        "/api;x=/public",
+        "/api;x/admin/x",
+        "/public/..;/api/x",
+        "/;x/admin",
+        "/public/%252e%252e/api/x",
+        "/public/..%252fapi/x",
+        "/public/%c0%ae%c0%ae/api/x",
+        "/public/%ef%bc%8e%ef%bc%8e/api/x",
+        "/API/admin/x",
+        "/Api/x",
+        "/api%2fadmin/x",
+        "/api/admin.",
+        "/admin.",
+        "/admin%0a",
+        "/%09admin",
+        "/admin%3f",
+        "/admin%23x",
+        "/%20/admin",
+        "/admin%20",
+        "/%2fadmin",
+        "/x/..%c0%afadmin",
+        "/%61dmin;jsessionid=1",
+        "/admin;",
+        "/ADMIN",
+        "/public/x;/../../admin",
+    ],
+)
 def test_P02_readings_with_other_access(gateway, origin, path):
     response = gateway.request(get(path))
     if response.status == 401:
@@ -93,9 +139,16 @@ def test_P02_readings_with_other_access(gateway, origin, path):
     expect_refusal(gateway, origin, get(path), 400, "path_ambiguous", closed=False)
 
 
-@pytest.mark.parametrize("path", [
-    "/api%2fadmin/x", "/api/admin.", "/API/admin/x", "/api;x/admin/x", "/api/%252e%252e/admin/x",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api%2fadmin/x",
+        "/api/admin.",
+        "/API/admin/x",
+        "/api;x/admin/x",
+        "/api/%252e%252e/admin/x",
+    ],
+)
 def test_P02_readings_refused_with_a_token_too(gateway, origin, token, path):
     origin.reset()
     response = gateway.request(get(path, bearer(token)))
@@ -104,10 +157,21 @@ def test_P02_readings_refused_with_a_token_too(gateway, origin, token, path):
     assert origin.received == b""
 
 
-@pytest.mark.parametrize("path", [
-    "/public/a%2Fb", "/public/shop;v=1", "/public/a%5cb", "/public//a", "/public/A%20b", "/public/%c3%a9",
-    "/public/a%253fb", "/public/x.", "/public/%3f", "/public/a%2fb;c=d//e%252f?x=%2f..%2f",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/public/a%2Fb",
+        "/public/shop;v=1",
+        "/public/a%5cb",
+        "/public//a",
+        "/public/A%20b",
+        "/public/%c3%a9",
+        "/public/a%253fb",
+        "/public/x.",
+        "/public/%3f",
+        "/public/a%2fb;c=d//e%252f?x=%2f..%2f",
+    ],
+)
 def test_P03_same_access_passes_byte_for_byte(gateway, origin, path):
     assert gateway.request(get(path)).status == 200
     assert origin.last.target == path
@@ -152,10 +216,19 @@ def test_P06_not_found_with_a_token(gateway, origin, token):
     assert origin.received == b""
 
 
-@pytest.mark.parametrize(("path", "protected"), [
-    ("/admin", True), ("/admin/", True), ("/admin/x", True), ("/adminx", False), ("/api/admin/", True),
-    ("/api/admin/x", True), ("/apix", False), ("/api/", True),
-])
+@pytest.mark.parametrize(
+    ("path", "protected"),
+    [
+        ("/admin", True),
+        ("/admin/", True),
+        ("/admin/x", True),
+        ("/adminx", False),
+        ("/api/admin/", True),
+        ("/api/admin/x", True),
+        ("/apix", False),
+        ("/api/", True),
+    ],
+)
 def test_P07_prefixes_are_segments(gateway, origin, path, protected):
     response = gateway.request(get(path))
     assert response.status == (401 if protected else 200)

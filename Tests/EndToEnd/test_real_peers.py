@@ -50,8 +50,9 @@ def nginx(tmp_path_factory):
     (folder / "files" / "page.txt").write_text("line of text\n" * 1000)
     (folder / "files" / "large.bin").write_bytes(bytes(range(256)) * 40_000)
     (folder / "nginx.conf").write_text(fill_in(NGINX, {"folder": folder, "nginx": port, "user": getpass.getuser()}))
-    process = subprocess.Popen(["/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"],
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"], stderr=subprocess.DEVNULL
+    )
     try:
         wait_until(lambda: accepts(port), what="nginx accepts")
         yield port
@@ -68,8 +69,21 @@ def values(nginx, authority):
 
 def curl(gateway, authority, *options: str, path: str = "/page.txt", scheme: str = "http"):
     port = gateway.tls_port if scheme == "https" else gateway.port
-    return subprocess.run(["curl", "-sS", "--http1.1", "--max-time", "10", "--cacert", authority.file, *options,
-                           f"{scheme}://localhost:{port}{path}"], capture_output=True, timeout=15)
+    return subprocess.run(
+        [
+            "curl",
+            "-sS",
+            "--http1.1",
+            "--max-time",
+            "10",
+            "--cacert",
+            authority.file,
+            *options,
+            f"{scheme}://localhost:{port}{path}",
+        ],
+        capture_output=True,
+        timeout=15,
+    )
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -94,8 +108,10 @@ def test_curl_conditional(gateway, authority):
     assert done.stdout == b"304"
 
 
-@pytest.mark.parametrize("options", [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"],
-                                     ["-H", "Expect:"], ["--http1.0"]])
+@pytest.mark.parametrize(
+    "options",
+    [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"], ["-H", "Expect:"], ["--http1.0"]],
+)
 def test_curl_uploads(gateway, authority, tmp_path, options):
     body = tmp_path / "body"
     body.write_bytes(b"x" * 3_000_000)
@@ -127,7 +143,11 @@ def test_httpx_streams_uploads(gateway):
 
 @pytest.mark.parametrize("path", ["/page.txt", "/large.bin"])
 def test_wrk_finds_no_error(gateway, path):
-    done = subprocess.run(["wrk", "-t1", "-c20", "-d1s", f"http://127.0.0.1:{gateway.port}{path}"],
-                          capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        ["wrk", "-t1", "-c20", "-d1s", f"http://127.0.0.1:{gateway.port}{path}"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
     assert done.returncode == 0 and "Requests/sec" in done.stdout
     assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout

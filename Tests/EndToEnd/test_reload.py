@@ -50,15 +50,22 @@ def test_new_configuration_takes_effect(start, origin):
     assert gateway.alive
 
 
-@pytest.mark.parametrize(("broken", "words"), [
-    (CONFIGURATION.replace("return 200", "retrun 200"), ["retrun", "return"]),
-    (CONFIGURATION + "}", ["}"]),
-    ("", []),
-    (CONFIGURATION.replace('"one"; }', '"two"; } location ~ "(" { return 200; }'), []),
-    (CONFIGURATION.replace('"one"', '"two"') + "auth_provider x jwt { issuer a; audience b; key_file /nonexistent; }",
-     ["/nonexistent"]),
-    (CONFIGURATION.replace("http://@origin@", "http://nowhere"), ["nowhere"]),
-], ids=["unknown directive", "brace", "empty", "pattern", "file", "upstream"])
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (CONFIGURATION.replace("return 200", "retrun 200"), ["retrun", "return"]),
+        (CONFIGURATION + "}", ["}"]),
+        ("", []),
+        (CONFIGURATION.replace('"one"; }', '"two"; } location ~ "(" { return 200; }'), []),
+        (
+            CONFIGURATION.replace('"one"', '"two"')
+            + "auth_provider x jwt { issuer a; audience b; key_file /nonexistent; }",
+            ["/nonexistent"],
+        ),
+        (CONFIGURATION.replace("http://@origin@", "http://nowhere"), ["nowhere"]),
+    ],
+    ids=["unknown directive", "brace", "empty", "pattern", "file", "upstream"],
+)
 def test_bad_file_changes_nothing(start, origin, broken, words):
     gateway = start(CONFIGURATION)
     with gateway.connect() as client:
@@ -137,7 +144,10 @@ def test_upstream_pool_of_an_unchanged_group_survives(start, origin):
     gateway = start(CONFIGURATION.replace("worker_processes 2", "worker_processes 1"))
     for name in (b"two", b"three"):
         assert gateway.request(get("/x")).status == 200
-        reload(gateway, CONFIGURATION.replace("worker_processes 2", "worker_processes 1").replace('"one"', f'"{name.decode()}"'))
+        reload(
+            gateway,
+            CONFIGURATION.replace("worker_processes 2", "worker_processes 1").replace('"one"', f'"{name.decode()}"'),
+        )
         wait_for_version(gateway, name)
     assert gateway.request(get("/x")).status == 200
     assert len({seen.connection for seen in origin.requests}) == 1
@@ -197,8 +207,11 @@ def test_no_request_fails_during_many_reloads(start, origin):
 def test_changed_files_are_read_again(start, origin, authority, rsa_key, ec_key, tmp_path):
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(key_set(rsa_key)))
-    gateway = start(CONFIGURATION.replace("auth off;", "auth main;", 1)
-                    + f"auth_provider main jwt {{ issuer {ISSUER}; audience {AUDIENCE}; key_file @keys@; }}", keys=keys)
+    gateway = start(
+        CONFIGURATION.replace("auth off;", "auth main;", 1)
+        + f"auth_provider main jwt {{ issuer {ISSUER}; audience {AUDIENCE}; key_file @keys@; }}",
+        keys=keys,
+    )
     assert gateway.request(get("/version", bearer(rsa_key.token()))).status == 200
     assert gateway.request(get("/version", bearer(ec_key.token()))).status == 401
     keys.write_text(json.dumps(key_set(ec_key)))
@@ -209,9 +222,15 @@ def test_changed_files_are_read_again(start, origin, authority, rsa_key, ec_key,
 
 def test_changed_certificate_is_served_after_reload(start, origin, authority):
     certificate, key = authority.issue("localhost")
-    gateway = start(CONFIGURATION.replace(
-        "auth off;", "listen 127.0.0.1:@tls_port@ ssl; ssl_certificate @cert@; ssl_certificate_key @key@; auth off;", 1),
-        cert=certificate, key=key)
+    gateway = start(
+        CONFIGURATION.replace(
+            "auth off;",
+            "listen 127.0.0.1:@tls_port@ ssl; ssl_certificate @cert@; ssl_certificate_key @key@; auth off;",
+            1,
+        ),
+        cert=certificate,
+        key=key,
+    )
 
     def serial() -> int:
         with Client(gateway.tls_port, tls=authority.client_context()) as client:

@@ -28,21 +28,25 @@ def id_of(data) -> str:
 
 
 @every_delivery
-@pytest.mark.parametrize(("line", "status", "code"), [
-    (b"GET /x HTTP/1.2", 505, "version_unsupported"),
-    (b"GET /x HTTP/2.0", 505, "version_unsupported"),
-    (b"GET /x HTTP/3.0", 505, "version_unsupported"),
-    (b"GET /x http/1.1", 400, "request_line"),
-    (b"GET /x HTTP/1.1 x", 400, "request_line"),
-    (b"GET /x HTTP/1.1 ", 400, "request_line"),
-    (b"GET /x HTTP/11", 400, "request_line"),
-    (b"GET /x HTTP/1.10", 400, "request_line"),
-    (b"GET /x HTTP/01.1", 400, "request_line"),
-    (b"GET /x HTTP/1,1", 400, "request_line"),
-    (b"GET /x", 400, "request_line"),
-    (b"GET", 400, "request_line"),
-    (b"GET /x HTTPS/1.1", 400, "request_line"),
-], ids=id_of)
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        (b"GET /x HTTP/1.2", 505, "version_unsupported"),
+        (b"GET /x HTTP/2.0", 505, "version_unsupported"),
+        (b"GET /x HTTP/3.0", 505, "version_unsupported"),
+        (b"GET /x http/1.1", 400, "request_line"),
+        (b"GET /x HTTP/1.1 x", 400, "request_line"),
+        (b"GET /x HTTP/1.1 ", 400, "request_line"),
+        (b"GET /x HTTP/11", 400, "request_line"),
+        (b"GET /x HTTP/1.10", 400, "request_line"),
+        (b"GET /x HTTP/01.1", 400, "request_line"),
+        (b"GET /x HTTP/1,1", 400, "request_line"),
+        (b"GET /x", 400, "request_line"),
+        (b"GET", 400, "request_line"),
+        (b"GET /x HTTPS/1.1", 400, "request_line"),
+    ],
+    ids=id_of,
+)
 def test_H18_version(gateway, origin, line, status, code, how):
     data = line + b"\r\nHost: localhost\r\n\r\n"
     expect_refusal(gateway, origin, data, status, code, closed=True, how=how)
@@ -72,8 +76,9 @@ def test_H19_more_empty_lines(gateway, origin, prefix, how):
 
 def test_H20_upgrade_to_h2c_is_stripped(gateway, origin):
     with gateway.connect() as client:
-        response = client.request(get("/x", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
-                                      "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"))
+        response = client.request(
+            get("/x", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
+        )
         assert response.status == 200 and response.get("upgrade") is None
         assert client.request(get("/after")).status == 200
     assert not {"upgrade", "http2-settings"} & set(origin.wait_for(2)[0].names())
@@ -81,18 +86,33 @@ def test_H20_upgrade_to_h2c_is_stripped(gateway, origin):
 
 
 def test_H20_upgrade_to_websocket_is_stripped_too(gateway, origin):
-    response = gateway.request(get("/x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
+    response = gateway.request(
+        get(
+            "/x",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        )
+    )
     assert response.status == 200
     assert "upgrade" not in origin.last.names()
 
 
 @every_delivery
-@pytest.mark.parametrize(("method", "status", "code"), [
-    (b"G(T", 400, "request_line"), (b"G\x00T", 400, "request_line"), (b"G\xc3\x89T", 400, "request_line"),
-    (b"", 400, "request_line"), (b"GET:", 400, "request_line"), (b"\tGET", 400, "request_line"),
-    (b"\"GET\"", 400, "request_line"),
-], ids=id_of)
+@pytest.mark.parametrize(
+    ("method", "status", "code"),
+    [
+        (b"G(T", 400, "request_line"),
+        (b"G\x00T", 400, "request_line"),
+        (b"G\xc3\x89T", 400, "request_line"),
+        (b"", 400, "request_line"),
+        (b"GET:", 400, "request_line"),
+        (b"\tGET", 400, "request_line"),
+        (b'"GET"', 400, "request_line"),
+    ],
+    ids=id_of,
+)
 def test_H23_method_not_token(gateway, origin, method, status, code, how):
     data = method + b" /x HTTP/1.1\r\nHost: localhost\r\n\r\n"
     expect_refusal(gateway, origin, data, status, code, closed=True, how=how)
@@ -115,7 +135,10 @@ def test_H23_preface_of_http_2(gateway, origin, how):
         deliver(client, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", how)
         response = client.read_response("PRI")
         assert (response.status, response.code) in {
-            (400, "request_line"), (501, "method_unsupported"), (505, "version_unsupported")}
+            (400, "request_line"),
+            (501, "method_unsupported"),
+            (505, "version_unsupported"),
+        }
         client.expect_close()
     expect_only_good_at(origin)
 
@@ -134,10 +157,22 @@ def test_P08_absolute_form_replaces_host(gateway, origin):
     assert b"other.example" not in first.head
 
 
-@pytest.mark.parametrize("target", [
-    b"http://user@api.example.com/", b"http:///x", b"http://", b"http://a b/", b"ftp://api.example.com/x",
-    b"api.example.com:80", b"x", b"http:x", b"http://api.example.com:99999/", b"http://a,b/",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"http://user@api.example.com/",
+        b"http:///x",
+        b"http://",
+        b"http://a b/",
+        b"ftp://api.example.com/x",
+        b"api.example.com:80",
+        b"x",
+        b"http:x",
+        b"http://api.example.com:99999/",
+        b"http://a,b/",
+    ],
+    ids=id_of,
+)
 def test_P08_bad_absolute_form(gateway, origin, target):
     with gateway.connect() as client:
         client.send(b"GET " + target + b" HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
@@ -177,10 +212,30 @@ def test_P08_asterisk_with_another_method(gateway, origin, how):
 
 
 @every_delivery
-@pytest.mark.parametrize("hosts", [
-    (), (b"a", b"b"), (b"a", b"a"), (b"",), (b"user@a",), (b"a b",), (b"a,b",), (b"a:x",), (b"a:99999",), (b"a:80:80",),
-    (b"a/b",), (b"[::1",), (b"[::g]",), (b"a\\b",), (b"a?b",), (b"a#b",), (b":80",), (b"a:-1",),
-], ids=id_of)
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        (),
+        (b"a", b"b"),
+        (b"a", b"a"),
+        (b"",),
+        (b"user@a",),
+        (b"a b",),
+        (b"a,b",),
+        (b"a:x",),
+        (b"a:99999",),
+        (b"a:80:80",),
+        (b"a/b",),
+        (b"[::1",),
+        (b"[::g]",),
+        (b"a\\b",),
+        (b"a?b",),
+        (b"a#b",),
+        (b":80",),
+        (b"a:-1",),
+    ],
+    ids=id_of,
+)
 def test_P09_host(gateway, origin, hosts, how):
     data = b"GET /x HTTP/1.1\r\n" + b"".join(b"Host: " + host + b"\r\n" for host in hosts) + b"\r\n"
     expect_refusal(gateway, origin, data, 400, "host_invalid", closed=True, how=how)
@@ -201,9 +256,22 @@ def test_P09_no_host_in_http_1_0(gateway, origin):
 
 
 @every_delivery
-@pytest.mark.parametrize("target", [
-    b"/x#frag", b"/x y", b"/x\ty", b"/x\x01", b"/x\x7f", b"/x\x80", b"/\xc3\xa9", b"/x?a\x00", b"/x?a#b", b"/x\x0b",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/x#frag",
+        b"/x y",
+        b"/x\ty",
+        b"/x\x01",
+        b"/x\x7f",
+        b"/x\x80",
+        b"/\xc3\xa9",
+        b"/x?a\x00",
+        b"/x?a#b",
+        b"/x\x0b",
+    ],
+    ids=id_of,
+)
 def test_P10_bytes_in_target(gateway, origin, target, how):
     origin.reset()
     with gateway.connect() as client:

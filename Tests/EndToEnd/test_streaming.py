@@ -110,7 +110,7 @@ def upload(gateway, origin, size: int, chunked: bool) -> int:
             if not count:
                 return
             received += count
-            tail = (tail + bytes(buffer[max(0, count - 16):count]))[-16:]
+            tail = (tail + bytes(buffer[max(0, count - 16) : count]))[-16:]
         connection.kept = b""
         seen.append(received)
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

@@ -66,9 +66,22 @@ def test_versions(gateway, origin, authority, version):
 @pytest.mark.parametrize("option", ["--tls-max 1.2", "--tlsv1.3"])
 def test_curl(gateway, origin, authority, option):
     url = f"https://localhost:{gateway.tls_port}/x"
-    done = subprocess.run(["curl", "-sS", "--http1.1", "--cacert", authority.file, "--resolve",
-                           f"localhost:{gateway.tls_port}:127.0.0.1", *option.split(), url, url],
-                          capture_output=True, timeout=10)
+    done = subprocess.run(
+        [
+            "curl",
+            "-sS",
+            "--http1.1",
+            "--cacert",
+            authority.file,
+            "--resolve",
+            f"localhost:{gateway.tls_port}:127.0.0.1",
+            *option.split(),
+            url,
+            url,
+        ],
+        capture_output=True,
+        timeout=10,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == b"okok"
 
@@ -83,8 +96,12 @@ def test_versions_can_be_narrowed(gateway, authority):
 
 def test_old_versions_are_refused(gateway):
     for port in (gateway.tls_port, gateway.values["new_tls_port"]):
-        done = subprocess.run(["openssl", "s_client", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-connect",
-                               f"127.0.0.1:{port}"], input=b"", capture_output=True, timeout=10)
+        done = subprocess.run(
+            ["openssl", "s_client", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-connect", f"127.0.0.1:{port}"],
+            input=b"",
+            capture_output=True,
+            timeout=10,
+        )
         assert done.returncode != 0 or b"Cipher is (NONE)" in done.stdout
 
 
@@ -184,8 +201,13 @@ def test_cut_answer_has_no_close_notify_that_looks_whole(gateway, origin, author
 def test_memory_of_a_slow_tls_client_is_bounded(gateway, origin, authority):
     size = 128 << 20
     body = bytes(1 << 20)
-    origin.serve(lambda c: (c.read_request(), c.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size),
-                            [c.send(body) for _ in range(size >> 20)]))
+    origin.serve(
+        lambda c: (
+            c.read_request(),
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size),
+            [c.send(body) for _ in range(size >> 20)],
+        )
+    )
     before = gateway.resident_bytes()
     with Client(gateway.tls_port, tls=context_of(authority), receive_buffer=8192) as client:
         client.send(get("/x"))
@@ -212,13 +234,19 @@ def test_bad_files_are_named(authority, tmp_path):
     garbage.write_text("-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n")
     missing = tmp_path / "missing.pem"
     for certificate_file, key_file, named in [
-        (missing, key, missing), (certificate, missing, missing), (garbage, key, garbage),
-        (certificate, garbage, garbage), (certificate, other_key, other_key), (key, key, key),
-        (certificate, certificate, certificate), (tmp_path, key, tmp_path),
+        (missing, key, missing),
+        (certificate, missing, missing),
+        (garbage, key, garbage),
+        (certificate, garbage, garbage),
+        (certificate, other_key, other_key),
+        (key, key, key),
+        (certificate, certificate, certificate),
+        (tmp_path, key, tmp_path),
     ]:
         file = tmp_path / "gateway.conf"
-        file.write_text(FILES.replace("@port@", "1").replace("@certificate@", str(certificate_file))
-                        .replace("@key@", str(key_file)))
+        file.write_text(
+            FILES.replace("@port@", "1").replace("@certificate@", str(certificate_file)).replace("@key@", str(key_file))
+        )
         done = run_command("check", "-c", file)
         assert done.returncode == 1, (certificate_file, key_file, done)
         assert str(named) in done.stderr + done.stdout

@@ -64,10 +64,24 @@ def test_J52_exp_of_another_type(gateway, origin, rsa_key, value):
     expect_invalid(gateway, origin, rsa_key.token_of(json.dumps(rsa_key.header()), payload), "claim_type")
 
 
-@pytest.mark.parametrize("issuer", [
-    None, ISSUER + "/", ISSUER.upper(), ISSUER[:-1], [ISSUER], OTHER, "", " " + ISSUER, 5, {"a": ISSUER},
-    ISSUER.replace("https", "http"), ISSUER + "\u0000",
-], ids=repr)
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        None,
+        ISSUER + "/",
+        ISSUER.upper(),
+        ISSUER[:-1],
+        [ISSUER],
+        OTHER,
+        "",
+        " " + ISSUER,
+        5,
+        {"a": ISSUER},
+        ISSUER.replace("https", "http"),
+        ISSUER + "\u0000",
+    ],
+    ids=repr,
+)
 def test_J57_issuer(gateway, origin, rsa_key, issuer):
     token = rsa_key.token(iss=issuer)
     response = gateway.request(get("/x", bearer(token)))
@@ -80,10 +94,26 @@ def test_J57_is_counted(gateway, origin, rsa_key):
     expect_invalid(gateway, origin, rsa_key.token(iss=ISSUER + "/"), "issuer_mismatch")
 
 
-@pytest.mark.parametrize("audience", [
-    None, "x" + AUDIENCE, AUDIENCE + "x", AUDIENCE.upper(), [], 5, {AUDIENCE: 1}, ["a", "b"], "", [[AUDIENCE]], [5],
-    AUDIENCE + " web", AUDIENCE[:-1], True,
-], ids=repr)
+@pytest.mark.parametrize(
+    "audience",
+    [
+        None,
+        "x" + AUDIENCE,
+        AUDIENCE + "x",
+        AUDIENCE.upper(),
+        [],
+        5,
+        {AUDIENCE: 1},
+        ["a", "b"],
+        "",
+        [[AUDIENCE]],
+        [5],
+        AUDIENCE + " web",
+        AUDIENCE[:-1],
+        True,
+    ],
+    ids=repr,
+)
 def test_J58_audience(gateway, origin, rsa_key, audience):
     expect_invalid(gateway, origin, rsa_key.token(aud=audience), "audience_mismatch")
 
@@ -114,10 +144,22 @@ def test_J61_each_line_must_be_met(gateway, origin, rsa_key):
     assert "write:data" in response.get("www-authenticate")
 
 
-@pytest.mark.parametrize("permissions", [
-    ["read:database"], ["unread:data"], ["READ:DATA"], ["read:data "], "read:database", ["read"], [":data"], [""],
-    ["read:data\u0000"], "read:data,write:data",
-], ids=repr)
+@pytest.mark.parametrize(
+    "permissions",
+    [
+        ["read:database"],
+        ["unread:data"],
+        ["READ:DATA"],
+        ["read:data "],
+        "read:database",
+        ["read"],
+        [":data"],
+        [""],
+        ["read:data\u0000"],
+        "read:data,write:data",
+    ],
+    ids=repr,
+)
 def test_J61_whole_words_only(gateway, origin, rsa_key, permissions):
     response = gateway.request(get("/data/x", bearer(rsa_key.token(permissions=permissions))))
     assert response.status == 403, permissions
@@ -177,10 +219,18 @@ def test_not_yet_valid(gateway, origin, rsa_key):
     expect_invalid(gateway, origin, rsa_key.token(nbf=int(time.time()) + 100), "token_not_yet_valid")
 
 
-@pytest.mark.parametrize(("typ", "accepted"), [
-    ("at+jwt", True), ("JWT", True), ("jwt", True), ("application/at+jwt", True), (None, True), ("logout+jwt", False),
-    ("dpop+jwt", False),
-])
+@pytest.mark.parametrize(
+    ("typ", "accepted"),
+    [
+        ("at+jwt", True),
+        ("JWT", True),
+        ("jwt", True),
+        ("application/at+jwt", True),
+        (None, True),
+        ("logout+jwt", False),
+        ("dpop+jwt", False),
+    ],
+)
 def test_types_of_tokens(gateway, origin, rsa_key, typ, accepted):
     response = gateway.request(get("/x", bearer(rsa_key.token(header={"typ": typ}))))
     assert response.status == (200 if accepted else 401)

@@ -108,11 +108,14 @@ def test_J04_encrypted(gateway, origin):
     expect_invalid(gateway, origin, ".".join([header, *["abcd"] * 4]), "token_encrypted_unsupported")
 
 
-@pytest.mark.parametrize("token", [
-    '{"payload":"e30","protected":"e30","signature":"e30"}',
-    '{"payload":"e30","signatures":[{"protected":"e30","signature":"e30"}]}',
-    '{"a.b.c":1}',
-])
+@pytest.mark.parametrize(
+    "token",
+    [
+        '{"payload":"e30","protected":"e30","signature":"e30"}',
+        '{"payload":"e30","signatures":[{"protected":"e30","signature":"e30"}]}',
+        '{"a.b.c":1}',
+    ],
+)
 def test_J05_json_serialisation(gateway, origin, token):
     response = gateway.request(get("/x", f"Authorization: Bearer {token}"))
     assert (response.status, response.code) in {(401, "token_malformed"), (400, "invalid_request")}
@@ -123,9 +126,14 @@ def test_J05_is_malformed(gateway, origin):
     expect_invalid(gateway, origin, '{"payload":"e30.e30.e30"}', "token_malformed")
 
 
-@pytest.mark.parametrize(("empty", "code"), [
-    (0, "token_malformed"), (1, "token_malformed"), (2, "signature_missing"),
-])
+@pytest.mark.parametrize(
+    ("empty", "code"),
+    [
+        (0, "token_malformed"),
+        (1, "token_malformed"),
+        (2, "signature_missing"),
+    ],
+)
 def test_J06_empty_segment(gateway, origin, rsa_key, empty, code):
     parts = rsa_key.token().split(".")
     parts[empty] = ""
@@ -133,10 +141,18 @@ def test_J06_empty_segment(gateway, origin, rsa_key, empty, code):
 
 
 @pytest.mark.parametrize("segment", [0, 1, 2])
-@pytest.mark.parametrize("change", [
-    lambda s: s + "=", lambda s: s + "==", lambda s: "+" + s[1:], lambda s: "/" + s[1:], lambda s: s[:5] + "~" + s[6:],
-    lambda s: s[:5] + "%2B" + s[6:],
-], ids=["=", "==", "+", "/", "~", "%2B"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s + "=",
+        lambda s: s + "==",
+        lambda s: "+" + s[1:],
+        lambda s: "/" + s[1:],
+        lambda s: s[:5] + "~" + s[6:],
+        lambda s: s[:5] + "%2B" + s[6:],
+    ],
+    ids=["=", "==", "+", "/", "~", "%2B"],
+)
 def test_J07_alphabet(gateway, origin, rsa_key, segment, change):
     parts = rsa_key.token().split(".")
     parts[segment] = change(parts[segment])
@@ -166,10 +182,16 @@ def test_J08_unused_bits(gateway, origin, rsa_key, segment):
         check_invalid_token(gateway.request(get("/x", bearer(".".join(parts)))), "token_malformed")
 
 
-@pytest.mark.parametrize("payload", [
-    '{"sub":"alice","sub":"bob",%s}', '{"sub":"alice","\\u0073ub":"bob",%s}', '{"a":{"b":1,"b":2},"sub":"alice",%s}',
-    '{"a":[{"b":1,"b":1}],"sub":"alice",%s}', '{"sub":"alice",%s,"exp":9999999999}',
-])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"sub":"alice","sub":"bob",%s}',
+        '{"sub":"alice","\\u0073ub":"bob",%s}',
+        '{"a":{"b":1,"b":2},"sub":"alice",%s}',
+        '{"a":[{"b":1,"b":1}],"sub":"alice",%s}',
+        '{"sub":"alice",%s,"exp":9999999999}',
+    ],
+)
 def test_J12_duplicate_claim(gateway, origin, rsa_key, payload):
     rest = json.dumps(claims_of(sub=None))[1:-1]
     token = rsa_key.token_of(json.dumps(rsa_key.header()), payload % rest)

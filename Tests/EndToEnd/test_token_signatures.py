@@ -7,8 +7,18 @@ import pytest
 
 from harness.raw import get
 from harness.refusals import check_invalid_token, expect_refusal
-from harness.tokens import (AUDIENCE, ISSUER, SigningKey, b64, bearer, claims_of, hmac_token, key_set, unb64,
-                            unsigned_token)
+from harness.tokens import (
+    AUDIENCE,
+    ISSUER,
+    SigningKey,
+    b64,
+    bearer,
+    claims_of,
+    hmac_token,
+    key_set,
+    unb64,
+    unsigned_token,
+)
 
 CONFIGURATION = f"""
 worker_processes 1;
@@ -73,8 +83,11 @@ def test_J20_none_is_counted(gateway, origin):
 def test_J21_public_key_as_secret(gateway, origin, request, key, form, path, named):
     key = request.getfixturevalue(key)
     secret = {
-        "pem": key.public_pem(), "pem without newline": key.public_pem().rstrip(b"\n"), "der": key.public_der(),
-        "jwk": json.dumps(key.jwk()).encode(), "modulus": unb64(key.jwk().get("n") or key.jwk()["x"]),
+        "pem": key.public_pem(),
+        "pem without newline": key.public_pem().rstrip(b"\n"),
+        "der": key.public_der(),
+        "jwk": json.dumps(key.jwk()).encode(),
+        "modulus": unb64(key.jwk().get("n") or key.jwk()["x"]),
         "sha": hashlib.sha256(key.public_der()).digest(),
     }[form]
     header = {"alg": "HS256", "typ": "JWT"} | ({"kid": key.kid} if named else {})
@@ -90,13 +103,16 @@ def test_J22_empty_secret(gateway, origin, algorithm, kid):
     assert origin.received == b""
 
 
-@pytest.mark.parametrize(("signer", "header"), [
-    ("ec_key", {"alg": "ES256", "kid": "rsa-1"}),
-    ("rsa_key", {"alg": "RS256", "kid": "ec-1"}),
-    ("rsa_key", {"alg": "RS256", "kid": "ed-1"}),
-    ("ed_key", {"alg": "EdDSA", "kid": "ec-1"}),
-    ("ec_key", {"alg": "ES256", "kid": "p384"}),
-])
+@pytest.mark.parametrize(
+    ("signer", "header"),
+    [
+        ("ec_key", {"alg": "ES256", "kid": "rsa-1"}),
+        ("rsa_key", {"alg": "RS256", "kid": "ec-1"}),
+        ("rsa_key", {"alg": "RS256", "kid": "ed-1"}),
+        ("ed_key", {"alg": "EdDSA", "kid": "ec-1"}),
+        ("ec_key", {"alg": "ES256", "kid": "p384"}),
+    ],
+)
 @pytest.mark.parametrize("path", ["/x", "/bare/x"])
 def test_J23_key_of_another_kind(gateway, origin, request, signer, header, path):
     if path == "/bare/x" and header["kid"] == "p384":
@@ -110,8 +126,25 @@ def test_J23_algorithm_that_the_provider_does_not_list(gateway, origin, rsa_key,
     assert gateway.request(get("/one/x", bearer(ec_key.token()))).status == 200
 
 
-@pytest.mark.parametrize("algorithm", [None, 5, True, ["RS256"], {"a": "RS256"}, "rs256", "RS256 ", "RS-256", "RS384",
-                                       "PS256", "ES512", "RSA1_5", "\u0000", "RS256\u0000"])
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        None,
+        5,
+        True,
+        ["RS256"],
+        {"a": "RS256"},
+        "rs256",
+        "RS256 ",
+        "RS-256",
+        "RS384",
+        "PS256",
+        "ES512",
+        "RSA1_5",
+        "\u0000",
+        "RS256\u0000",
+    ],
+)
 def test_J24_algorithm_missing_or_odd(gateway, origin, rsa_key, algorithm):
     header = rsa_key.header() | {"alg": algorithm}
     if algorithm is None:
@@ -130,11 +163,23 @@ def with_signature(token: str, signature: bytes) -> str:
     return token.rsplit(".", 1)[0] + "." + b64(signature)
 
 
-@pytest.mark.parametrize("change", [
-    lambda s: s[:-1], lambda s: s + b"\0", lambda s: b"\0" + s, lambda s: s[:32], lambda s: bytes(64),
-    lambda s: s[:32] + bytes(32), lambda s: bytes(32) + s[32:], lambda s: b"\0" * 32 + s, lambda s: s + s,
-    lambda s: b"\xff" * 64, lambda s: s[32:] + s[:32],
-], ids=["63", "65", "zero before", "r only", "zeros", "s zero", "r zero", "96", "128", "ones", "swapped"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s[:-1],
+        lambda s: s + b"\0",
+        lambda s: b"\0" + s,
+        lambda s: s[:32],
+        lambda s: bytes(64),
+        lambda s: s[:32] + bytes(32),
+        lambda s: bytes(32) + s[32:],
+        lambda s: b"\0" * 32 + s,
+        lambda s: s + s,
+        lambda s: b"\xff" * 64,
+        lambda s: s[32:] + s[:32],
+    ],
+    ids=["63", "65", "zero before", "r only", "zeros", "s zero", "r zero", "96", "128", "ones", "swapped"],
+)
 def test_J26_form_of_an_ecdsa_signature(gateway, origin, ec_key, change):
     token = ec_key.token()
     signature = unb64(token.rsplit(".", 1)[1])

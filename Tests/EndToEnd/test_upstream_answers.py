@@ -28,6 +28,7 @@ def id_of(data) -> str:
 
 def expect_invalid(gateway, origin, answer: bytes) -> None:
     """502 `upstream_invalid`; the upstream connection is destroyed; the client's lives on."""
+
     def script(connection):
         connection.read_request()
         connection.send(answer)
@@ -45,45 +46,59 @@ def expect_invalid(gateway, origin, answer: bytes) -> None:
     gateway.wait_for_log_line(lambda line: line["status"] == 502)
 
 
-@pytest.mark.parametrize("answer", [
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nX-A: a\rb\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\n: b\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    b"HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"http/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"ICY 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"\x15\x03\x01\x00\x02\x02\x16 not http at all\r\n\r\n",
-    b"<html>hello</html>\r\n\r\n",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX-A: a\rb\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\n: b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"http/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"ICY 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"\x15\x03\x01\x00\x02\x02\x16 not http at all\r\n\r\n",
+        b"<html>hello</html>\r\n\r\n",
+    ],
+    ids=id_of,
+)
 def test_U01_malformed_head(gateway, origin, answer):
     expect_invalid(gateway, origin, answer)
 
 
-@pytest.mark.parametrize("body", [
-    b"zz\r\nok\r\n0\r\n\r\n", b"2\nok\r\n0\r\n\r\n", b"2\r\nokX\r\n0\r\n\r\n", b"-2\r\nok\r\n0\r\n\r\n",
-    b"2 \r\nok\r\n0\r\n\r\n", b"11111111111111111\r\nok\r\n0\r\n\r\n", b"2\r\nok\r\n0\r\nbad trailer\r\n\r\n",
-    b"2;a=\"b\r\nok\r\n0\r\n\r\n",
-], ids=id_of)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"zz\r\nok\r\n0\r\n\r\n",
+        b"2\nok\r\n0\r\n\r\n",
+        b"2\r\nokX\r\n0\r\n\r\n",
+        b"-2\r\nok\r\n0\r\n\r\n",
+        b"2 \r\nok\r\n0\r\n\r\n",
+        b"11111111111111111\r\nok\r\n0\r\n\r\n",
+        b"2\r\nok\r\n0\r\nbad trailer\r\n\r\n",
+        b'2;a="b\r\nok\r\n0\r\n\r\n',
+    ],
+    ids=id_of,
+)
 @pytest.mark.parametrize("together", [True, False])
 def test_U01_malformed_chunks(gateway, origin, body, together):
     """Whether the head had gone out already or not: 502, or an answer that is visibly cut."""
+
     def script(connection):
         connection.read_request()
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -120,6 +135,7 @@ def test_U02_no_answer_is_split(gateway, origin, target):
 
 def test_U03_extra_bytes_after_an_answer(gateway, origin):
     """What follows a complete answer on a pooled connection belongs to nobody."""
+
     def poison(connection):
         connection.read_request()
         connection.send(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
@@ -174,11 +190,14 @@ def test_U04_unasked_101(gateway, origin):
     expect_invalid(gateway, origin, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
 
 
-@pytest.mark.parametrize(("method", "answer"), [
-    ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
-    ("GET", b"HTTP/1.1 204 No Content\r\n\r\nhello"),
-    ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello"),
-])
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+        ("GET", b"HTTP/1.1 204 No Content\r\n\r\nhello"),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello"),
+    ],
+)
 def test_U04_body_where_none_may_be(gateway, origin, method, answer):
     def script(connection):
         connection.read_request()
@@ -196,10 +215,15 @@ def test_U04_body_where_none_may_be(gateway, origin, method, answer):
         assert client.request(get("/y")).body == b"ok"
 
 
-@pytest.mark.parametrize("lines", [
-    b"X-A: " + b"a" * 70_000 + b"\r\n", b"".join(b"X-%d: v\r\n" % n for n in range(250)),
-    b"".join(b"X-%d: %s\r\n" % (n, b"a" * 1_000) for n in range(100)),
-], ids=["one field", "many", "large"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"X-A: " + b"a" * 70_000 + b"\r\n",
+        b"".join(b"X-%d: v\r\n" % n for n in range(250)),
+        b"".join(b"X-%d: %s\r\n" % (n, b"a" * 1_000) for n in range(100)),
+    ],
+    ids=["one field", "many", "large"],
+)
 def test_U05_header_bomb(gateway, origin, lines):
     expect_invalid(gateway, origin, b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: 2\r\n\r\nok")
 
@@ -224,9 +248,12 @@ def test_U05_large_but_allowed_head_passes(gateway, origin):
 
 
 def test_U07_gateway_error_of_upstream_is_stripped(gateway, origin):
-    origin.serve(answering(
-        b"HTTP/1.1 401 Unauthorized\r\nGateway-Error: token_missing\r\nGATEWAY-ERROR: x\r\nWWW-Authenticate: Basic\r\n"
-        b"X-Auth-Subject: shown\r\nContent-Length: 2\r\n\r\nok"))
+    origin.serve(
+        answering(
+            b"HTTP/1.1 401 Unauthorized\r\nGateway-Error: token_missing\r\nGATEWAY-ERROR: x\r\nWWW-Authenticate: Basic\r\n"
+            b"X-Auth-Subject: shown\r\nContent-Length: 2\r\n\r\nok"
+        )
+    )
     response = gateway.request(get("/x"))
     assert response.status == 401 and response.all("gateway-error") == []
     assert response.get("www-authenticate") == "Basic" and response.get("x-auth-subject") == "shown"
@@ -235,7 +262,9 @@ def test_U07_gateway_error_of_upstream_is_stripped(gateway, origin):
 def test_answers_byte_by_byte(gateway, origin):
     def script(connection):
         connection.read_request()
-        connection.send_in_pieces(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        connection.send_in_pieces(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        )
 
     origin.serve(script)
     with gateway.connect() as client:

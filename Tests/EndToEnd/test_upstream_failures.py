@@ -107,6 +107,7 @@ def test_closed_before_the_head_is_complete(gateway, origin, answer, reset):
 @pytest.mark.parametrize("reset", [False, True])
 def test_closed_inside_the_body(gateway, origin, framing, reset):
     """The client sees that something is missing: its connection ends before the answer does."""
+
     def script(connection):
         connection.read_request()
         if framing == "length":
@@ -139,7 +140,9 @@ def test_closed_inside_the_body_before_the_client_reads(gateway, origin):
 
 
 def test_stall_inside_the_body(gateway, origin):
-    origin.serve(lambda c: (c.read_request(), c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"), c.wait_for_end()))
+    origin.serve(
+        lambda c: (c.read_request(), c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"), c.wait_for_end())
+    )
     with gateway.connect() as client:
         client.send(get("/x"))
         assert client.read_head().status == 200
@@ -155,6 +158,7 @@ def test_until_close_answer_is_complete_at_the_end(gateway, origin):
 
 def test_until_close_answer_that_is_reset(gateway, origin):
     """RST is no end (RFC 9112 §8): the answer must not look whole."""
+
     def script(connection):
         connection.read_request()
         connection.send(b"HTTP/1.1 200 OK\r\n\r\nhello")

@@ -56,8 +56,9 @@ def origins(tmp_path):
 
 @pytest.fixture
 def group(start, origins):
-    return start(CONFIGURATION, nobody=take_port(), nobody2=take_port(),
-                 **{name: one.address for name, one in origins.items()})
+    return start(
+        CONFIGURATION, nobody=take_port(), nobody2=take_port(), **{name: one.address for name, one in origins.items()}
+    )
 
 
 def counts(origins) -> dict[str, int]:
@@ -75,8 +76,9 @@ def test_round_robin(group, origins):
 def test_turn_by_turn_not_in_blocks(group, origins):
     order = []
     for name, one in origins.items():
-        one.serve(lambda c, name=name: (c.read_request(), order.append(name),
-                                        c.send(b"HTTP/1.1 204 No Content\r\n\r\n")))
+        one.serve(
+            lambda c, name=name: (c.read_request(), order.append(name), c.send(b"HTTP/1.1 204 No Content\r\n\r\n"))
+        )
     for _ in range(6):
         group.request(get("/group/x"))
     assert all(a != b for a, b in zip(order, order[1:]))
@@ -145,8 +147,12 @@ def test_uri_with_a_group(group, origins):
 
 
 def test_several_workers_share_one_port(start, origins):
-    group = start(CONFIGURATION.replace("worker_processes 1", "worker_processes 4"), nobody=take_port(),
-                  nobody2=take_port(), **{name: one.address for name, one in origins.items()})
+    group = start(
+        CONFIGURATION.replace("worker_processes 1", "worker_processes 4"),
+        nobody=take_port(),
+        nobody2=take_port(),
+        **{name: one.address for name, one in origins.items()},
+    )
     statuses = collections.Counter(group.request(get("/group/x")).status for _ in range(60))
     assert statuses == {200: 60}
     assert sum(counts(origins).values()) == 60
@@ -154,11 +160,14 @@ def test_several_workers_share_one_port(start, origins):
 
 
 def test_pool_is_bounded(start, origins):
-    group = start("""
+    group = start(
+        """
         worker_processes 1;
         upstream one { server @first@; keepalive 2; }
         server { listen 127.0.0.1:@port@; auth off; location / { proxy_pass http://one; } }
-    """, first=origins["first"].address)
+    """,
+        first=origins["first"].address,
+    )
     clients = [group.connect() for _ in range(10)]
     going = []
 
@@ -179,11 +188,14 @@ def test_pool_is_bounded(start, origins):
 
 
 def test_idle_upstream_connections_end(start, origins):
-    group = start("""
+    group = start(
+        """
         worker_processes 1;
         upstream one { server @first@; keepalive_timeout 1s; keepalive_requests 3; }
         server { listen 127.0.0.1:@port@; auth off; location / { proxy_pass http://one; } }
-    """, first=origins["first"].address)
+    """,
+        first=origins["first"].address,
+    )
     for _ in range(7):
         assert group.request(get("/x")).status == 200
     assert len({seen.connection for seen in origins["first"].requests}) == 3

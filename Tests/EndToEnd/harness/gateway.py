@@ -19,8 +19,11 @@ from .waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("GATEWAY_BINARY", str(ROOT / ".build/release/gateway"))
-_CRASH = re.compile(r"Fatal error|Program crashed|AddressSanitizer|runtime error:|Assertion|Precondition failed|"
-                    r"Thread \d+ crashed|double free|malloc\(\)|Segmentation", re.IGNORECASE)
+_CRASH = re.compile(
+    r"Fatal error|Program crashed|AddressSanitizer|runtime error:|Assertion|Precondition failed|"
+    r"Thread \d+ crashed|double free|malloc\(\)|Segmentation",
+    re.IGNORECASE,
+)
 
 
 def fill_in(text: str, values: dict[str, object]) -> str:
@@ -41,19 +44,35 @@ class _Ports(dict):
 class Gateway:
     """One running gateway. `@port@`, `@tls_port@`, `@admin_port@` and `@folder@` in the configuration are its own."""
 
-    def __init__(self, configuration: str, folder: Path, *, environment: dict[str, str] | None = None,
-                 descriptors: int | None = None, ready: bool = True, **values: object):
+    def __init__(
+        self,
+        configuration: str,
+        folder: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        descriptors: int | None = None,
+        ready: bool = True,
+        **values: object,
+    ):
         assert os.access(BINARY, os.X_OK), f"{BINARY} is missing: swift build -c release --product gateway"
         self.folder = folder
         self.values = _Ports(folder=folder, **values)
         self.file = folder / "gateway.conf"
         self.configure(configuration)
         self._log_file = folder / "gateway.log"
-        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))) if descriptors else None
+        limit = (
+            (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))) if descriptors else None
+        )
         with open(self._log_file, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "run", "-c", str(self.file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=os.environ | (environment or {}), cwd=folder, preexec_fn=limit)
+                [BINARY, "run", "-c", str(self.file)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | (environment or {}),
+                cwd=folder,
+                preexec_fn=limit,
+            )
         if ready:
             self.wait_until_ready()
 
@@ -117,8 +136,11 @@ class Gateway:
 
     def wait_for_log_line(self, question, name: str = "access.log", within: float = 3.0) -> dict:
         """The first line of the JSON access log for which the question is true."""
-        return wait_until(lambda: next((line for line in self.access_log(name) if question(line)), None), within,
-                          what=f"a line in {name} among {self.access_log(name)[-3:]}")
+        return wait_until(
+            lambda: next((line for line in self.access_log(name) if question(line)), None),
+            within,
+            what=f"a line in {name} among {self.access_log(name)[-3:]}",
+        )
 
     def wait_for_notice(self, text: str, within: float = 5.0) -> None:
         """The error log contains the text."""
@@ -174,8 +196,16 @@ def accepts(port: int) -> bool:
     return True
 
 
-def run_command(*arguments: str, cwd: Path | None = None, environment: dict[str, str] | None = None,
-                within: float = 20.0) -> subprocess.CompletedProcess:
+def run_command(
+    *arguments: str, cwd: Path | None = None, environment: dict[str, str] | None = None, within: float = 20.0
+) -> subprocess.CompletedProcess:
     """Runs `gateway ARGUMENTS` to its end."""
-    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=within, cwd=cwd,
-                          env=os.environ | (environment or {}), stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        [BINARY, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=within,
+        cwd=cwd,
+        env=os.environ | (environment or {}),
+        stdin=subprocess.DEVNULL,
+    )

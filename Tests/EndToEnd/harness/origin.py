@@ -71,7 +71,7 @@ class Connection:
     def read_head(self) -> Request:
         while (end := self.kept.find(b"\r\n\r\n")) < 0:
             self.kept += self.receive()
-        head, self.kept = self.kept[:end + 4], self.kept[end + 4:]
+        head, self.kept = self.kept[: end + 4], self.kept[end + 4 :]
         lines = head[:-4].decode("latin-1").split("\r\n")
         fields = [tuple(re.split(r":[ \t]*", line, maxsplit=1)) for line in lines[1:]]
         return Request(lines[0], fields, head, connection=self.number)
@@ -85,7 +85,7 @@ class Connection:
     def read_line(self) -> bytes:
         while (end := self.kept.find(b"\r\n")) < 0:
             self.kept += self.receive()
-        line, self.kept = self.kept[:end], self.kept[end + 2:]
+        line, self.kept = self.kept[:end], self.kept[end + 2 :]
         return line
 
     def read_request(self) -> Request:
@@ -112,7 +112,7 @@ class Connection:
 
     def send_in_pieces(self, data: bytes, size: int = 1, pause: float = 0.0005) -> None:
         for start in range(0, len(data), size):
-            self.send(data[start:start + size])
+            self.send(data[start : start + size])
             time.sleep(pause)
 
     def wait_for_end(self) -> None:
@@ -155,8 +155,9 @@ def then_closing(answer: bytes) -> Script:
 class Origin:
     """Listens on 127.0.0.1 until closed. A script serves one request; it runs again while the connection lives."""
 
-    def __init__(self, script: Script | None = None, tls: ssl.SSLContext | None = None,
-                 receive_buffer: int | None = None):
+    def __init__(
+        self, script: Script | None = None, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None
+    ):
         self.default = script or answering(OK)
         self._script = self.default
         self._tls = tls

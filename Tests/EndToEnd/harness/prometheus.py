@@ -88,7 +88,7 @@ def _read_sample(line: str) -> tuple[str, frozenset, float]:
         if not label:
             raise MetricsError(f"bad labels: {line!r}")
         labels.append((label[1], re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], label[2])))
-        rest = rest[label.end():]
+        rest = rest[label.end() :]
     if len({key for key, _ in labels}) != len(labels):
         raise MetricsError(f"label twice: {line!r}")
     return match[1], frozenset(labels), float(match[3])

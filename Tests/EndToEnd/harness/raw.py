@@ -60,8 +60,14 @@ class Response:
 class Client:
     """A connection to the gateway, clear text or (with a context) TLS."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None, server_name: str = "localhost",
-                 receive_buffer: int | None = None, address: str = "127.0.0.1"):
+    def __init__(
+        self,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        server_name: str = "localhost",
+        receive_buffer: int | None = None,
+        address: str = "127.0.0.1",
+    ):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -98,7 +104,7 @@ class Client:
         """Sends `size` bytes at a time, each a segment of its own; stops quietly when the peer has closed."""
         for start in range(0, len(data), size):
             try:
-                self.send(data[start:start + size])
+                self.send(data[start : start + size])
             except (BrokenPipeError, ConnectionResetError):
                 return
             time.sleep(pause)
@@ -121,7 +127,7 @@ class Client:
         while (end := self.kept.find(b"\n")) < 0:
             assert len(self.kept) < limit, "endless line"
             self._more(deadline)
-        line, self.kept = self.kept[:end + 1], self.kept[end + 1:]
+        line, self.kept = self.kept[: end + 1], self.kept[end + 1 :]
         if not line.endswith(b"\r\n") or b"\r" in line[:-2]:
             raise MalformedAnswer(f"line does not end in CRLF: {line!r}")
         return line[:-2]
@@ -261,7 +267,9 @@ class Client:
 
 def get(path: str = "/", *fields: str, method: str = "GET", host: str = "localhost") -> bytes:
     """The bytes of a request without a body: `get("/x", "Accept: */*")`."""
-    return "".join(f"{line}\r\n" for line in (f"{method} {path} HTTP/1.1", f"Host: {host}", *fields, "")).encode("latin-1")
+    return "".join(f"{line}\r\n" for line in (f"{method} {path} HTTP/1.1", f"Host: {host}", *fields, "")).encode(
+        "latin-1"
+    )
 
 
 def post(path: str, body: bytes, *fields: str, method: str = "POST", host: str = "localhost") -> bytes:

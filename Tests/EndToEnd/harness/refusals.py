@@ -23,8 +23,18 @@ def deliver(client: Client, data: bytes, how: str) -> None:
         assert client.read_response().status == 200
 
 
-def expect_refusal(gateway: Gateway, origin: Origin, data: bytes, status: int, code: str, *, closed: bool,
-                   how: str = "whole", method: str = "GET", reaches_origin: bool = False) -> Response:
+def expect_refusal(
+    gateway: Gateway,
+    origin: Origin,
+    data: bytes,
+    status: int,
+    code: str,
+    *,
+    closed: bool,
+    how: str = "whole",
+    method: str = "GET",
+    reaches_origin: bool = False,
+) -> Response:
     """Sends `data` and checks the whole refusal: answer, connection, origin, counter, log."""
     origin.reset()
     before = gateway.rejected(code)
@@ -38,8 +48,11 @@ def expect_refusal(gateway: Gateway, origin: Origin, data: bytes, status: int, c
             assert client.request(GOOD).status == 200
     if not reaches_origin:
         expect_only_good_at(origin)
-    wait_until(lambda: gateway.rejected(code) == before + 1, 2,
-               what=f"gateway_rejected_total{{reason={code}}} goes up by one from {before}")
+    wait_until(
+        lambda: gateway.rejected(code) == before + 1,
+        2,
+        what=f"gateway_rejected_total{{reason={code}}} goes up by one from {before}",
+    )
     gateway.wait_for_log_line(lambda line: code in (line.get("auth_reason"), line.get("parse_reason")))
     return response
 

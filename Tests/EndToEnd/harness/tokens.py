@@ -39,24 +39,25 @@ class SigningKey:
 
     def __init__(self, algorithm: str, kid: str, private=None):
         self.algorithm, self.kid = algorithm, kid
-        self.private = private or {
-            "RS256": lambda: rsa.generate_private_key(65537, 2048),
-            "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
-            "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
-            "EdDSA": ed25519.Ed25519PrivateKey.generate,
-        }[algorithm]()
+        self.private = (
+            private
+            or {
+                "RS256": lambda: rsa.generate_private_key(65537, 2048),
+                "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+                "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+                "EdDSA": ed25519.Ed25519PrivateKey.generate,
+            }[algorithm]()
+        )
 
     @property
     def public(self):
         return self.private.public_key()
 
     def public_pem(self) -> bytes:
-        return self.public.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return self.public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
     def public_der(self) -> bytes:
-        return self.public.public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return self.public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
     def jwk(self, **members) -> dict:
         """The public JWK (RFC 7517); a member given as None is left out."""
@@ -71,8 +72,12 @@ class SigningKey:
             raw = self.public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
             return {"kty": "OKP", "crv": "Ed25519", "x": b64(raw)}
         numbers, size = self.public.public_numbers(), (self.public.curve.key_size + 7) // 8
-        return {"kty": "EC", "crv": f"P-{self.public.curve.key_size}",
-                "x": b64(numbers.x.to_bytes(size, "big")), "y": b64(numbers.y.to_bytes(size, "big"))}
+        return {
+            "kty": "EC",
+            "crv": f"P-{self.public.curve.key_size}",
+            "x": b64(numbers.x.to_bytes(size, "big")),
+            "y": b64(numbers.y.to_bytes(size, "big")),
+        }
 
     def signature(self, text: bytes) -> bytes:
         """The JWS signature (RFC 7518 §3): for ECDSA r and s side by side."""
@@ -107,8 +112,15 @@ class SigningKey:
 def claims_of(**claims) -> dict:
     """Claims that are accepted, changed by `claims`; None leaves one out."""
     now = int(time.time())
-    accepted = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": now + 600, "iat": now - 5, "jti": f"{now}-1",
-                "permissions": ["read:data"]}
+    accepted = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "alice",
+        "exp": now + 600,
+        "iat": now - 5,
+        "jti": f"{now}-1",
+        "permissions": ["read:data"],
+    }
     return {name: value for name, value in (accepted | claims).items() if value is not None}
 
 
