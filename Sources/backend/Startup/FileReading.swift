@@ -35,20 +35,11 @@ enum FileReading {
     /// Replaces the file in one step, so that a crash leaves the old or the new text, never half; mode 0600.
     static func replacePrivately(_ path: String, with text: [UInt8]) throws(StartupFailure) {
         let target = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-        let draft = target.deletingLastPathComponent().appendingPathComponent(".\(target.lastPathComponent).draft")
         do {
-            try Data().write(to: draft)
-            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: draft.path)
-            let handle = try FileHandle(forWritingTo: draft)
-            try handle.write(contentsOf: text)
-            try handle.synchronize()
-            try handle.close()
+            try Data(text).write(to: target, options: .atomic)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: target.path)
         } catch {
             throw StartupFailure("\(path): the file cannot be replaced: \(error.localizedDescription)")
-        }
-        // Unsafe: the C function reads both paths during the call. Foundation's replacement is not one step here.
-        guard unsafe rename(draft.path, target.path) == 0 else {
-            throw StartupFailure("\(path): the file cannot be replaced: its folder is not writable")
         }
     }
 
