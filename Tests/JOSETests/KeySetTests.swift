@@ -1,0 +1,130 @@
+// Which keys of a document are taken, and what a replaced key set forgets.
+import Bytes
+import JOSE
+import Testing
+import TokenSigning
+
+@Suite struct KeySetTests {
+    private func set(_ keys: String...) throws -> JSONWebKeySet {
+        try JSONWebKeySet.parse(Array("{\"keys\":[\(keys.joined(separator: ","))]}".utf8))
+    }
+    private func jwk(_ signer: TokenSigner) -> String {
+        String(String(decoding: signer.key.jwks, as: UTF8.self).dropFirst(9).dropLast(3))
+    }
+    private func rsa(bits: Int, exponent: String = "AQAB", more: String = "") -> String {
+        var modulus = [UInt8](repeating: 0xff, count: bits / 8)
+        modulus[0] = 0x80
+        return #"{"kty":"RSA","n":"\#(Base64URL.encode(modulus.span))","e":"\#(exponent)"\#(more)}"#
+    }
+
+    @Test func takesEveryKind() throws {
+        let found = try set(jwk(.rsa), jwk(.ec), jwk(.edwards))
+        #expect(found.keys.count == 3 && found.skipped.isEmpty)
+        #expect(found.keys.map(\.algorithm) == [.rs256, .es256, .eddsa])
+        #expect(found.keys.map(\.id) == [TokenSigner.rsa, .ec, .edwards].map { $0.key.kid })
+    }
+
+    /// RFC 7517 section 5: what nobody asked us to know is passed over in silence.
+    @Test(arguments: [
+        #"{"kty":"future","kid":"a"}"#, #"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#,
+        #"{"kty":"OKP","crv":"X25519","x":"AA"}"#,
+    ])
+    func foreignKinds(_ key: String) throws {
+        let found = try set(key, jwk(.ec))
+        #expect(found.keys.count == 1 && found.skipped.isEmpty)
+    }
+
+    @Test func foreignAlgorithms() throws {
+        let found = try set(rsa(bits: 2048, more: #","alg":"PS512""#), rsa(bits: 2048, more: #","alg":"RSA-OAEP""#))
+        #expect(found.keys.isEmpty && found.skipped.isEmpty)
+    }
+
+    /// J28, J40, R06
+    @Test func unusableKeys() throws {
+        let bad = [
+            rsa(bits: 1024), rsa(bits: 2040), rsa(bits: 16384), rsa(bits: 2048, exponent: "Aw"),
+            rsa(bits: 2048, exponent: "AQAA"),
+            rsa(bits: 2048, exponent: "AQAAAAE"), rsa(bits: 2048, exponent: "Af____8"), rsa(bits: 2048, exponent: ""),
+            rsa(bits: 2048, more: #","use":"enc""#), rsa(bits: 2048, more: #","key_ops":["sign"]"#),
+            rsa(bits: 2048, more: #","d":"AA""#),
+            rsa(bits: 2048, more: #","kid":7"#), rsa(bits: 2048, more: #","alg":"ES256""#),
+            rsa(bits: 2048, more: #","key_ops":"verify""#),
+            rsa(bits: 2048, more: #","kid":"\#(String(repeating: "k", count: 257))""#), #"{"kty":"oct","k":"AAAA"}"#,
+            #"{"kid":"x"}"#, "1", "[]", "null",
+            #"{"kty":"RSA","n":"A=","e":"AQAB"}"#, #"{"kty":"RSA","e":"AQAB"}"#,
+            #"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#,
+            #"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}"#,
+        ]
+        for key in bad {
+            let found = try set(key)
+            #expect(found.keys.isEmpty && found.skipped.count == 1, "\(key.prefix(60)) \(key.suffix(40))")
+        }
+        #expect(try set(rsa(bits: 2048, more: #","key_ops":["verify"],"use":"sig""#)).keys.count == 1)
+        #expect(try set(rsa(bits: 2048, exponent: "AQAAAAA")).keys.isEmpty)
+    }
+
+    /// J41
+    @Test(arguments: [
+        "", "x", "[]", "{}", "null", "<html></html>", #"{"keys":{}}"#, #"{"keys":[]"#, #"{"keys":[]} x"#,
+        "{\"key\":[]}",
+    ])
+    func refusesWhatIsNoKeySet(_ document: String) {
+        #expect(throws: JOSEError.self) { try JSONWebKeySet.parse(Array(document.utf8)) }
+    }
+
+    @Test func limits() throws {
+        #expect(throws: JOSEError.tooLarge(bytes: 262_145)) {
+            try JSONWebKeySet.parse([UInt8](repeating: 0x20, count: 262_145))
+        }
+        let key = #"{"kty":"future"}"#
+        let many = { (n: Int) in Array("{\"keys\":[\(Array(repeating: key, count: n).joined(separator: ","))]}".utf8) }
+        #expect(try JSONWebKeySet.parse(many(64)).keys.isEmpty)
+        #expect(throws: JOSEError.tooManyKeys) { try JSONWebKeySet.parse(many(65)) }
+        #expect(throws: JOSEError.duplicateMember) { try set(#"{"kty":"RSA","kty":"EC"}"#) }
+        #expect(throws: JOSEError.duplicateMember) { try JSONWebKeySet.parse(Array(#"{"keys":[],"keys":[]}"#.utf8)) }
+        let hostile = Array(("{\"keys\":[" + String(repeating: "[", count: 200_000)).utf8)
+        #expect(throws: JOSEError.notJSON) { try JSONWebKeySet.parse(hostile) }
+    }
+
+    @Test(arguments: [TokenSigner.rsa, .ec, .edwards]) func readsPEM(_ signer: TokenSigner) throws {
+        let found = try JSONWebKeySet.parse(pem: signer.key.publicPEM)
+        #expect(found.keys.count == 1)
+        #expect(found.keys[0].material == signer.keySet.keys[0].material)
+        #expect(found.keys[0].id == signer.key.kid)
+        #expect(refusal(signer.token(payload()), keys: found.keys) == nil)
+        let both = try JSONWebKeySet.parse(
+            pem: signer.key.publicPEM + Array("comment\n".utf8) + TokenSigner.rsa.key.publicPEM)
+        #expect(both.keys.count == 2)
+    }
+
+    @Test func refusesBadPEM() {
+        #expect(throws: JOSEError.privateKey) { try JSONWebKeySet.parse(pem: TokenSigner.rsa.key.privatePEM) }
+        #expect(throws: JOSEError.notPEM) { try JSONWebKeySet.parse(pem: Array("hello".utf8)) }
+        #expect(throws: JOSEError.notPEM) { try JSONWebKeySet.parse(pem: []) }
+        #expect(throws: JOSEError.notPEM) {
+            try JSONWebKeySet.parse(pem: Array(TokenSigner.rsa.key.publicPEM.dropLast(60)))
+        }
+        let weak = Array("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".utf8)
+        #expect(throws: JOSEError.notPEM) { try JSONWebKeySet.parse(pem: weak) }
+        #expect(TokenSigner.errorQueueIsEmpty)
+    }
+
+    @Test func replacingKeepsSerialsOfKeysThatStay() {
+        var keys = KeySet()
+        let rsa = TokenSigner.rsa.keySet.keys[0], ec = TokenSigner.ec.keySet.keys[0]
+        keys.replace(with: [rsa, ec])
+        let first = keys.generation
+        #expect(keys.count == 2)
+        let (zero, one) = (keys.contains(serial: 0), keys.contains(serial: 1))
+        #expect(zero && one)
+        keys.replace(with: [ec, rsa, TokenSigner.edwards.keySet.keys[0]])
+        #expect(keys.generation == first, "a key that comes takes nothing away")
+        keys.replace(with: [ec])
+        #expect(keys.generation != first)
+        let (rsaLives, ecLives) = (keys.contains(serial: 0), keys.contains(serial: 1))
+        #expect(!rsaLives && ecLives)
+        keys.replace(with: [ec, rsa])
+        let rsaReturns = keys.contains(serial: 0)
+        #expect(!rsaReturns, "a serial is never used again")
+    }
+}

@@ -1,0 +1,245 @@
+// Rows J20 to J43: algorithm, header and key.
+import Bytes
+import JOSE
+import Testing
+import TokenSigning
+
+@Suite struct TokenHeaderTests {
+    private let rsa = TokenSigner.rsa
+    private let ec = TokenSigner.ec
+    private let edwards = TokenSigner.edwards
+
+    private func header(_ alg: String, _ kid: String, _ more: String = "") -> String {
+        #"{"alg":"\#(alg)","kid":"\#(kid)"\#(more)}"#
+    }
+
+    @Test(arguments: [
+        "none", "None", "nOnE", "NONE", "none ", " none", "", "rs256", "RS256 ", "HS256", "HS384", "RS384", "PS256",
+        "ES256K", "ES384",
+    ])
+    func j20J21Algorithms(_ name: String) {
+        let token = rsa.token(header: header(name, rsa.key.kid), payload())
+        #expect(refusal(token) == .algorithmNotAllowed)
+        let unsigned = token.split(separator: ".").prefix(2).joined(separator: ".") + "."
+        #expect(refusal(unsigned) == .algorithmNotAllowed)
+    }
+
+    /// The public key as an HMAC secret, in each form an attacker can get it.
+    @Test(arguments: [TokenSigner.rsa, .ec]) func j21PublicKeyAsSecret(_ signer: TokenSigner) {
+        let pem = signer.key.publicPEM
+        for secret in [pem, Array(pem.dropLast()), signer.key.jwks, Array(signer.key.jwks.dropLast()), []] {
+            for kid in [#","kid":"\#(signer.key.kid)""#, ""] {
+                let signed = TokenSigner.encode(#"{"alg":"HS256"\#(kid)}"#) + "." + TokenSigner.encode(payload())
+                let token = signed + "." + TokenSigner.encode(TokenSigner.hmac(signed, secret: secret))
+                // J22: a JWK without `alg` invites no algorithm in.
+                let keys = signer.keySet.keys.map { JSONWebKey($0.material, id: $0.id) }
+                #expect(refusal(token, keys: keys) == .algorithmNotAllowed)
+            }
+        }
+    }
+
+    @Test func j23Mismatch() {
+        let keys = rsa.keySet.keys + ec.keySet.keys + edwards.keySet.keys
+        #expect(
+            refusal(rsa.token(header: header("ES256", rsa.key.kid), payload()), keys: keys) == .algorithmKeyMismatch)
+        #expect(refusal(ec.token(header: header("RS256", ec.key.kid), payload()), keys: keys) == .algorithmKeyMismatch)
+        #expect(
+            refusal(edwards.token(header: header("ES256", edwards.key.kid), payload()), keys: keys)
+                == .algorithmKeyMismatch)
+        // RFC 9864: the name says the curve.
+        #expect(refusal(edwards.token(header: header("Ed25519", edwards.key.kid), payload()), keys: keys) == nil)
+        #expect(
+            refusal(edwards.token(header: header("Ed448", edwards.key.kid), payload()), keys: keys)
+                == .algorithmKeyMismatch)
+        // The algorithm is known, but not this provider's.
+        var rules = demoRules
+        rules.algorithms = [.es256]
+        #expect(refusal(rsa.token(payload()), keys: keys, rules: rules) == .algorithmNotAllowed)
+    }
+
+    @Test(arguments: [
+        "{}", #"{"alg":1}"#, #"{"alg":null}"#, #"{"alg":["RS256"]}"#, #"{"alg":{"RS256":1}}"#, #"{"typ":"JWT"}"#,
+    ])
+    func j24NoAlgorithm(_ header: String) {
+        #expect(refusal(rsa.token(header: header, payload())) == .algorithmNotAllowed)
+    }
+
+    @Test func j25J26RawECDSA() {
+        let signed = TokenSigner.encode(ec.header) + "." + TokenSigner.encode(payload())
+        let message = Array(signed.utf8)
+        let raw = ec.signature(of: message)
+        let r = Array(raw[..<32]), s = Array(raw[32...])
+        let order: [UInt8] = [
+            0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+            0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        ]
+        let zero = [UInt8](repeating: 0, count: 32), all = [UInt8](repeating: 0xff, count: 32)
+        #expect(refusal(signed + "." + TokenSigner.encode(raw), keys: ec.keySet.keys) == nil)
+        let forged: [[UInt8]] = [
+            zero + zero, zero + s, r + zero, order + s, r + order, all + s, r + all, all + all, order + order,
+            Array(raw.dropLast()), Array(raw.dropFirst()), raw + [0], [0] + raw, [0] + r + [0] + s, s + r,
+            ec.derSignature(of: message), [0x30, 6, 2, 1, 0, 2, 1, 0], [1], zero + zero + zero,
+        ]
+        for signature in forged {
+            #expect(refusal(signed + "." + TokenSigner.encode(signature), keys: ec.keySet.keys) == .signatureInvalid)
+        }
+    }
+
+    /// n - s is a signature too: another token, equally good.
+    @Test func j27HighS() {
+        let signed = TokenSigner.encode(ec.header) + "." + TokenSigner.encode(payload())
+        let raw = ec.signature(of: Array(signed.utf8))
+        let order: [UInt8] = [
+            0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+            0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        ]
+        var twin = [UInt8](repeating: 0, count: 32)
+        var borrow = 0
+        for i in (0..<32).reversed() {
+            let difference = Int(order[i]) - Int(raw[32 + i]) - borrow
+            borrow = difference < 0 ? 1 : 0
+            twin[i] = UInt8(truncatingIfNeeded: difference)
+        }
+        #expect(refusal(signed + "." + TokenSigner.encode(raw[..<32] + twin), keys: ec.keySet.keys) == nil)
+    }
+
+    @Test func j28RSALength() {
+        let signed = TokenSigner.encode(rsa.header) + "." + TokenSigner.encode(payload())
+        let raw = rsa.signature(of: Array(signed.utf8))
+        for signature in [
+            Array(raw.dropLast()), Array(raw.dropFirst()), [0] + raw, raw + [0], [1], [UInt8](repeating: 0, count: 256),
+        ] {
+            #expect(refusal(signed + "." + TokenSigner.encode(signature)) == .signatureInvalid)
+        }
+    }
+
+    @Test func j30Edwards() {
+        let signed = TokenSigner.encode(edwards.header) + "." + TokenSigner.encode(payload())
+        let raw = edwards.signature(of: Array(signed.utf8))
+        // S + L: the same number modulo the group's order, 2^252 + 27742317777372353535851937790883648493, little-endian.
+        let order: [UInt8] = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ]
+        var malleable = raw
+        var carry = 0
+        for i in 0..<32 {
+            let sum = Int(raw[32 + i]) + Int(order[i]) + carry
+            malleable[32 + i] = UInt8(truncatingIfNeeded: sum)
+            carry = sum >> 8
+        }
+        let smallOrder = [1] + [UInt8](repeating: 0, count: 31)
+        for signature in [
+            malleable, Array(raw.dropLast()), raw + [0], [UInt8](repeating: 0, count: 64), smallOrder + raw[32...],
+            smallOrder + smallOrder,
+        ] {
+            #expect(
+                refusal(signed + "." + TokenSigner.encode(signature), keys: edwards.keySet.keys) == .signatureInvalid)
+        }
+    }
+
+    @Test func j31ToJ33KeysFromTheToken() {
+        let own = String(decoding: TokenSigner.otherRSA.key.jwks, as: UTF8.self).dropFirst(9).dropLast(3)
+        for more in [
+            #","jwk":\#(own)"#, #","jku":"http://127.0.0.1:1/k""#, #","x5u":"file:///etc/passwd""#, #","x5c":["MIIB"]"#,
+        ] {
+            let forged = TokenSigner.otherRSA.token(header: header("RS256", rsa.key.kid, more), payload())
+            #expect(refusal(forged) == .signatureInvalid, "\(more)")
+            let unknown = TokenSigner.otherRSA.token(
+                header: header("RS256", TokenSigner.otherRSA.key.kid, more), payload())
+            #expect(refusal(unknown) == .keyUnknown, "\(more)")
+        }
+    }
+
+    @Test(arguments: [
+        #""../../dev/null""#, #""' OR 1=1""#, #""https://x/""#, "1", "[]", "null", "true", #""""#, #"{"a":1}"#,
+    ])
+    func j34J35KeyNames(_ kid: String) {
+        #expect(refusal(rsa.token(header: #"{"alg":"RS256","kid":\#(kid)}"#, payload())) == .keyUnknown)
+    }
+
+    @Test func j34LongKeyName() {
+        let name = String(repeating: "k", count: 257)
+        let keys = [JSONWebKey(rsa.keySet.keys[0].material, id: name)]
+        #expect(refusal(rsa.token(header: header("RS256", name), payload()), keys: keys) == .keyUnknown)
+        let fit = [JSONWebKey(rsa.keySet.keys[0].material, id: String(name.dropLast()))]
+        #expect(refusal(rsa.token(header: header("RS256", String(name.dropLast())), payload()), keys: fit) == nil)
+    }
+
+    @Test func j36NoKeyName() {
+        let token = rsa.token(header: #"{"alg":"RS256"}"#, payload())
+        let others = (0..<7).map { _ in JSONWebKey(TokenSigner.otherRSA.keySet.keys[0].material) }
+        #expect(refusal(token, keys: ec.keySet.keys + others + rsa.keySet.keys) == nil)
+        #expect(refusal(token, keys: others + [others[0]] + rsa.keySet.keys) == .signatureInvalid)
+        #expect(refusal(token, keys: ec.keySet.keys) == .algorithmKeyMismatch)
+        #expect(refusal(token, keys: []) == .keyUnknown)
+    }
+
+    /// Two keys of one name (a careless rotation): both are tried.
+    @Test func sameNameTwice() {
+        let name = "2026"
+        let keys = [TokenSigner.otherRSA, rsa].map { JSONWebKey($0.keySet.keys[0].material, id: name) }
+        #expect(refusal(rsa.token(header: header("RS256", name), payload()), keys: keys) == nil)
+    }
+
+    @Test(arguments: ["[]", #"["exp"]"#, #"["b64"]"#, "1", "null", #""exp""#, #"["x","x"]"#, "{}"])
+    func j37Critical(_ value: String) {
+        #expect(
+            refusal(rsa.token(header: header("RS256", rsa.key.kid, #","crit":\#(value)"#), payload()))
+                == .criticalExtension)
+    }
+
+    @Test(arguments: [
+        (#""at+jwt""#, true), (#""AT+JWT""#, true), (#""application/at+jwt""#, true), (#""Application/JWT""#, true),
+        (#""JWT""#, true),
+        (#""a\u0074+jwt""#, true), (#""logout+jwt""#, false), (#""dpop+jwt""#, false), (#""""#, false), ("1", false),
+        ("null", false),
+        (#"["JWT"]"#, false), (#""application/""#, false), (#""JWTS""#, false), (#""text/jwt""#, false),
+    ])
+    func j38Types(_ type: String, _ isAllowed: Bool) {
+        let token = rsa.token(header: header("RS256", rsa.key.kid, #","typ":\#(type)"#), payload())
+        #expect(refusal(token) == (isAllowed ? nil : .typeNotAllowed))
+    }
+
+    @Test func j38OnlyAccessTokens() {
+        var rules = demoRules
+        rules.types = [Array("at+jwt".utf8)]
+        rules.allowsMissingType = false
+        #expect(refusal(rsa.token(payload(), type: "JWT"), rules: rules) == .typeNotAllowed)
+        #expect(refusal(rsa.token(header: rsa.header, payload()), rules: rules) == .typeNotAllowed)
+        #expect(refusal(rsa.token(payload(), type: "at+jwt"), rules: rules) == nil)
+    }
+
+    @Test(arguments: ["JWT", "jwt", "application/jwt"]) func j39Nested(_ type: String) {
+        #expect(
+            refusal(rsa.token(header: header("RS256", rsa.key.kid, #","cty":"\#(type)""#), payload()))
+                == .unsupportedHeader)
+    }
+
+    /// The first thing that is wrong is the one that is told.
+    @Test func order() {
+        let wrong = #"{"alg":"none","typ":"x","crit":[],"zip":"DEF","kid":"?"}"#
+        #expect(refusal(rsa.token(header: wrong, "x")) == .algorithmNotAllowed)
+        #expect(refusal(rsa.token(header: wrong.replacing("none", with: "RS256"), "x")) == .typeNotAllowed)
+        #expect(
+            refusal(rsa.token(header: #"{"alg":"RS256","crit":[],"zip":"DEF","kid":"?"}"#, "x")) == .criticalExtension)
+        #expect(refusal(rsa.token(header: #"{"alg":"RS256","zip":"DEF","kid":"?"}"#, "x")) == .unsupportedHeader)
+        #expect(refusal(rsa.token(header: #"{"alg":"RS256","kid":"?"}"#, "x")) == .keyUnknown)
+        // A forged payload is never read: not even its grammar is told.
+        #expect(refusal(TokenSigner.otherRSA.token(header: rsa.header, "x")) == .signatureInvalid)
+        #expect(refusal(rsa.token(header: rsa.header, "x")) == .malformed)
+    }
+
+    @Test func j67KeysNotHereYet() {
+        #expect(refusal(rsa.token(payload()), keys: [], isComplete: false) == .keysUnavailable)
+        #expect(
+            refusal(rsa.token(header: #"{"alg":"RS256"}"#, payload()), keys: [], isComplete: false) == .keysUnavailable)
+        #expect(refusal(rsa.token(payload()), keys: ec.keySet.keys, isComplete: false) == .keysUnavailable)
+        #expect(refusal(rsa.token(payload()), isComplete: false) == nil)
+        // What can be judged without keys is judged.
+        #expect(refusal("x", keys: [], isComplete: false) == .malformed)
+        #expect(
+            refusal(rsa.token(header: #"{"alg":"none"}"#, payload()), keys: [], isComplete: false)
+                == .algorithmNotAllowed)
+    }
+}
