@@ -43,6 +43,7 @@ package struct RequestHead: ~Copyable {
     /// Forgets the message; a large one's memory is given back. For heads that go back to a pool.
     package mutating func clear() {
         fields.clear()
+        target.reset()
         method = .other
         methodRange = 0..<0
         targetRange = 0..<0

@@ -155,6 +155,31 @@ struct HeadLimitTests {
         #expect(head?.fields[99] == ["N98", "v98"])
     }
 
+    @Test("a head that failed, waits or was cleared is empty, and is used again")
+    func reuse() {
+        var head = RequestHead(), pool = BufferPool(), out = ByteQueue()
+        let large = Array(
+            request("POST /a/../b?c HTTP/1.0", "A: " + String(repeating: "v", count: 12_000), "Content-Length: 5").utf8)
+        let broken = Array(request("GET /b HTTP/1.1", "a b: c").utf8)
+        let small = Array(request("GET /c HTTP/1.1").utf8)
+        out.reserve(1000, &pool)
+        for _ in 0..<3 {
+            #expect(head.parse(large.span, limits: HTTPLimits()) == .complete(large.count))
+            #expect(head.contentLength == 5 && head.wantsClose)
+            #expect(head.parse(broken.span, limits: HTTPLimits()) == .failed(.fieldName))
+            #expect(describe(head).fields.isEmpty && head.bytes.isEmpty && head.host.isEmpty && !head.wantsClose)
+            #expect(head.parse(large.span, limits: HTTPLimits()) == .complete(large.count))
+            #expect(head.parse(small.span.extracting(0..<small.count - 1), limits: HTTPLimits()) == .incomplete)
+            head.writeRequestLine(replacingPathPrefix: 1, with: small.span.extracting(4..<6), to: &out)
+            #expect(head.parse(small.span, limits: HTTPLimits()) == .complete(small.count))
+            #expect(describe(head) == parse(small).head)
+            head.clear()
+            #expect(head.value(of: .host) == nil && head.targetRange.isEmpty && head.framing == BodyFraming.none)
+            out.consume(out.count)
+        }
+        out.release(to: &pool)
+    }
+
     @Test("a head that trickles in costs linear time", .timeLimit(.minutes(1)))
     func linear() {
         let lines = (0..<80).map { "N\($0): " + String(repeating: "v", count: 390) }

@@ -56,18 +56,17 @@ extension HeaderFields {
         while valueEnd > value, isBlank(s[valueEnd - 1]) { valueEnd -= 1 }
 
         let id = FieldName(s, i, colon - i)
-        positions[k].name = UInt32(truncatingIfNeeded: i)
-        positions[k].value = UInt32(truncatingIfNeeded: value)
-        positions[k].valueEnd = UInt32(truncatingIfNeeded: valueEnd)
-        positions[k].nameCount = UInt16(truncatingIfNeeded: colon - i)
-        positions[k].id = id
-        positions[k].alias = id
+        var position = Position(
+            name: UInt32(truncatingIfNeeded: i), value: UInt32(truncatingIfNeeded: value),
+            valueEnd: UInt32(truncatingIfNeeded: valueEnd), nameCount: UInt16(truncatingIfNeeded: colon - i), id: id,
+            alias: id)
         if id == .other {
             otherLengths |= lengthBit(colon - i)
-            if hasUnderscore { noteUnderscore(s, i..<colon, k) }
+            if hasUnderscore { position.alias = alias(s, i..<colon) }
         } else if let error = note(id, s, value, valueEnd) {
             return .failed(error)
         }
+        positions[k] = position
         return .complete(end + 2)
     }
 
@@ -76,15 +75,16 @@ extension HeaderFields {
         return s[end] == UInt8(ascii: "\n") || s[end] == UInt8(ascii: "\r") && end == i ? .lineEnd : .fieldName
     }
 
-    /// `Transfer_Encoding` means nothing here, but a CGI program behind an upstream reads `HTTP_TRANSFER_ENCODING`.
-    private mutating func noteUnderscore(_ s: borrowing Span<UInt8>, _ name: Range<Int>, _ k: Int) {
+    /// What a name with `_` is to those who read it as `-`: `Transfer_Encoding` means nothing here, but a CGI program behind
+    /// an upstream reads `HTTP_TRANSFER_ENCODING`. The fixed names are kept by every filter, their misspelt forms by none:
+    /// these count as a name that all of them drop.
+    private mutating func alias(_ s: borrowing Span<UInt8>, _ name: Range<Int>) -> FieldName {
         hasUnderscores = true
         var folded = InlineArray<32, UInt8>(repeating: 0)
-        guard name.count <= folded.count else { return }
+        guard name.count <= folded.count else { return .other }
         for j in 0..<name.count { folded[j] = foldName(s[name.lowerBound + j]) }
         let alias = FieldName(folded.span, 0, name.count)
-        // The fixed names are kept by every filter, their misspelt forms by none: these count as a name that all drop.
-        positions[k].alias = FieldSet.fixed.contains(alias) ? .transferEncoding : alias
+        return FieldSet.fixed.contains(alias) ? .transferEncoding : alias
     }
 }
 
