@@ -14,10 +14,10 @@ struct Listener: Service {
     private let address: ListenAddress
     private let application: any Service
 
-    init<RouteContext: RequestContext>(
-        _ name: String, on address: ListenAddress, router: Router<RouteContext>, logger: Logger
+    init<Call: RequestContext>(
+        _ name: String, on address: ListenAddress, router: Router<Call>, logger: Logger
     )
-    where RouteContext.Source == ApplicationRequestContextSource {
+    where Call.Source == ApplicationRequestContextSource {
         var logger = logger
         logger[metadataKey: "listener"] = "\(name)"
         self.name = name

@@ -5,9 +5,9 @@ import HTTPTypes
 import Hummingbird
 import Logging
 
-struct ProblemMiddleware<RouteContext: RequestContext>: RouterMiddleware {
+struct ProblemMiddleware<Call: RequestContext>: RouterMiddleware {
     func handle(
-        _ request: Request, context: RouteContext, next: (Request, RouteContext) async throws -> Response
+        _ request: Request, context: Call, next: (Request, Call) async throws -> Response
     ) async throws -> Response {
         let start = ContinuousClock.now
         var response: Response
@@ -43,7 +43,7 @@ struct ProblemMiddleware<RouteContext: RequestContext>: RouterMiddleware {
 
     private func log(
         _ request: Request, _ response: Response, code: String?, since start: ContinuousClock.Instant,
-        _ context: RouteContext
+        _ context: Call
     ) {
         var metadata: Logger.Metadata = [
             "method": "\(request.method.rawValue)", "route": "\(context.endpointPath ?? "none")",

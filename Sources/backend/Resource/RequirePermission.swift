@@ -4,7 +4,7 @@ import HTTPTypes
 import Hummingbird
 
 /// A request of the resource service; `principal` is there once a guard has let it pass.
-struct ResourceRequestContext: RequestContext {
+struct ResourceCall: RequestContext {
     var coreContext: CoreRequestContextStorage
     var principal: Principal?
 
@@ -18,8 +18,8 @@ struct RequirePermission: RouterMiddleware {
     let verifier: TokenVerifier
 
     func handle(
-        _ request: Request, context: ResourceRequestContext,
-        next: (Request, ResourceRequestContext) async throws -> Response
+        _ request: Request, context: ResourceCall,
+        next: (Request, ResourceCall) async throws -> Response
     ) async throws -> Response {
         let principal = try principal(of: request)
         guard principal.permissions.contains(permission) else { throw Problem.missing(permission: permission) }

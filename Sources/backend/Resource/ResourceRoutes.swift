@@ -35,7 +35,7 @@ struct ResourceRoutes: Sendable {
     let users: UserTable
     let started = ContinuousClock.now
 
-    func add(to router: Router<ResourceRequestContext>) {
+    func add(to router: Router<ResourceCall>) {
         let readers = router.group().add(middleware: requirePermission("read:data"))
         for path: RouterPath in ["/api/protected/data", "/protected"] {
             readers.get(path) { request, context in try protectedData(request, context) }
@@ -50,7 +50,7 @@ struct ResourceRoutes: Sendable {
         RequirePermission(permission: permission, verifier: verifier)
     }
 
-    private func protectedData(_ request: Request, _ context: ResourceRequestContext) throws -> Response {
+    private func protectedData(_ request: Request, _ context: ResourceCall) throws -> Response {
         guard let principal = context.principal else { throw Problem.missingToken }
         let answer = ProtectedAnswer(
             message: "Hello \(principal.name ?? principal.subject), this is protected data.",
@@ -59,7 +59,7 @@ struct ResourceRoutes: Sendable {
         return try Response.json(answer)
     }
 
-    private func statistics(_ context: ResourceRequestContext) async throws -> Response {
+    private func statistics(_ context: ResourceCall) async throws -> Response {
         guard let principal = context.principal else { throw Problem.missingToken }
         let counts = try await users.counts(nowMilliseconds: Date.now.milliseconds)
         let uptime = (ContinuousClock.now - started).components.seconds

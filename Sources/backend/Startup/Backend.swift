@@ -64,7 +64,7 @@ struct Backend {
     }
 
     private func resourceListener(verifier: TokenVerifier, database: Database) -> Listener {
-        let router = Router(context: ResourceRequestContext.self, options: .autoGenerateHeadEndpoints).add(
+        let router = Router(context: ResourceCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
         ResourceRoutes(verifier: verifier, users: UserTable(database: database)).add(to: router)
