@@ -19,7 +19,8 @@ package struct Authenticator: ~Copyable {
     private var verifier = TokenVerifier()
     private var reader = JSONReader()
     private var scratch = ByteBuffer(capacity: 1024)
-    private var hits: UInt64 = 0
+    /// Requests whose token was verified before.
+    package private(set) var hits: UInt64 = 0
     private var misses: UInt64 = 0
 
     /// `workers`: how many share the limits on cached entries and bytes.

@@ -29,4 +29,6 @@ package struct AuthenticationCounters: BitwiseCopyable, Sendable {
     package var entries = 0
     /// Of memory, slots and index included.
     package var bytes = 0
+
+    package init() {}
 }

@@ -2,7 +2,7 @@
 import Bytes
 
 /// The servers of each listener by name (nginx's order: exact, longest `*.x`, longest `x.*`, expressions in the order of the
-/// file, the listener's default). Names are compared without case; a dot at the end of a host is ignored.
+/// file, the listener's default). Names are compared without case.
 struct ServerNames: ~Copyable {
     enum Kind: UInt8, BitwiseCopyable { case exact, suffix, prefix }
 
@@ -56,23 +56,16 @@ struct ServerNames: ~Copyable {
         listeners = FixedArray(builder.listeners)
     }
 
-    /// The server for a host without its port.
+    /// The server for a host without its port and without the dot that may end it.
     borrowing func server(for host: Span<UInt8>, listener: Int, _ compiled: inout SlotTable<Pattern>) -> Int {
         let known = listeners[listener]
         guard known.hasOthers else { return Int(known.defaultServer) }
         let listener = Int32(truncatingIfNeeded: listener)
-        let host = Self.withoutTrailingDot(host)
         if let server = find(host, .exact, listener) { return server }
         if let server = findSuffix(host, listener, known.longestSuffix) { return server }
         if let server = findPrefix(host, listener, known.longestPrefix) { return server }
         if known.hasPatterns, let server = findPattern(host, listener, &compiled) { return server }
         return Int(known.defaultServer)
-    }
-
-    @_lifetime(copy host)
-    private static func withoutTrailingDot(_ host: Span<UInt8>) -> Span<UInt8> {
-        let hasDot = !host.isEmpty && host[host.count - 1] == UInt8(ascii: ".")
-        return host.extracting(0..<(hasDot ? host.count - 1 : host.count))
     }
 
     private borrowing func find(_ name: Span<UInt8>, _ kind: Kind, _ listener: Int32) -> Int? {

@@ -16,6 +16,7 @@ struct AdminServer: ~Copyable {
     enum Request { case metrics(SlotID), health(SlotID), readiness(SlotID) }
 
     private let listener: Transport.Listener?
+    private let descriptor: Int32
     private var clients = SlotTable<ServerConnection>(capacity: AdminServer.clientLimit)
     private var head = RequestHead()
     private var input = ByteBuffer(capacity: 16 * 1024)
@@ -26,12 +27,17 @@ struct AdminServer: ~Copyable {
     private var missing: Set<Int> = []
     private var collectsUntil: Instant?
 
-    /// Nil socket: there is no admin address.
-    init(_ socket: consuming Socket?) {
-        if let socket = socket.take() { listener = Transport.Listener(socket) } else { listener = nil }
+    /// There is no admin address.
+    init() {
+        listener = nil
+        descriptor = -1
     }
-    func register(with loop: borrowing EventLoop) {
-        if let descriptor = listener?.descriptor { loop.register(descriptor, Token(.listener, .none)) }
+    init(_ socket: consuming Socket) {
+        descriptor = socket.descriptor
+        listener = Transport.Listener(socket)
+    }
+    borrowing func register(with loop: borrowing EventLoop) {
+        if descriptor >= 0 { loop.register(descriptor, Token(.listener, .none)) }
     }
 
     mutating func accept(_ loop: inout EventLoop) {
@@ -43,7 +49,8 @@ struct AdminServer: ~Copyable {
             loop.register(clients[id].descriptor, Token(.client, id))
             let end = Instant(nanoseconds: loop.now.nanoseconds + Self.idleNanoseconds)
             clients[id].deadline = loop.timers.add(Token(.client, id), end)
-        case .none, .exhausted: break
+        case .none: break
+        case .exhausted: break
         }
     }
     mutating func late(_ id: SlotID, _ loop: inout EventLoop) {
@@ -92,12 +99,16 @@ struct AdminServer: ~Copyable {
             refuse(id, .methodNotAllowed, &loop)
             return nil
         }
-        let path = head.target.path(in: head.bytes)
-        if path.isText("/metrics") { return .metrics(id) }
-        if path.isText("/healthz") { return .health(id) }
-        if path.isText("/readyz") { return .readiness(id) }
+        if isPath("/metrics") { return .metrics(id) }
+        if isPath("/healthz") { return .health(id) }
+        if isPath("/readyz") { return .readiness(id) }
         refuse(id, .notFound, &loop)
         return nil
+    }
+
+    private func isPath(_ text: StaticString) -> Bool {
+        let path = head.target.path(in: head.bytes)
+        return path.count == text.utf8CodeUnitCount && path.matches(0, text)
     }
 
     // MARK: answers
@@ -166,12 +177,6 @@ struct AdminServer: ~Copyable {
             collectsUntil = nil
         }
         return waiting
-    }
-}
-
-extension Span where Element == UInt8 {
-    fileprivate func isText(_ text: StaticString) -> Bool {
-        count == text.utf8CodeUnitCount && (count == 0 || equals(0..<count, text))
     }
 }
 

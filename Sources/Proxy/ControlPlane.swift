@@ -1,7 +1,7 @@
 // The main thread: signals, reloads, keys, metrics and the end. It decides what the workers run and never touches a
 // request; values travel to them and back through mailboxes.
 import Bytes
-package import Configuration
+import Configuration
 import JOSE
 import Policy
 import Reactor
@@ -139,9 +139,10 @@ struct ControlPlane: ~Copyable {
     private mutating func reload() {
         guard !isDraining else { return }
         switch GatewayConfiguration.load(path: source.path, environment: source.environment) {
-        case .unreadable(let diagnostic): refuse([diagnostic])
+        case .unreadable(let reason):
+            refuse([Diagnostic(at: SourcePosition(file: source.path, line: 1, column: 1), reason)])
         case .invalid(let diagnostics): refuse(diagnostics)
-        case .valid(let next, _): adopt(next)
+        case .loaded(let next, _): adopt(next)
         }
     }
     private mutating func adopt(_ next: GatewayConfiguration) {

@@ -6,6 +6,7 @@ import Connections
 import HTTP
 import Policy
 import Reactor
+import Telemetry
 import Transport
 
 struct Exchange {
@@ -25,6 +26,8 @@ struct Exchange {
     /// An idle connection turned out dead: the next attempt takes a new one.
     var wantsFreshConnection = false
     var principal = Principal.anonymous
+    /// The token's verdict was known.
+    var wasCached = false
     var reason: LocalResponse?
     var status: Int32 = 0
     var upstreamStatus: Int32 = 0
@@ -145,9 +148,11 @@ extension Worker {
     private mutating func authenticate(_ id: SlotID) {
         let provider = route(of: id).provider
         guard provider >= 0 else { return admit(id) }
+        let hits = authenticator.hits
         switch authenticator.evaluate(heads[exchanges[id].head], provider: Int(provider), now: loop.wallSeconds) {
         case .authenticated(let principal):
             exchanges[id].principal = principal
+            exchanges[id].wasCached = authenticator.hits != hits
             authorize(id)
         case .refused(let response): refuse(id, response)
         }
@@ -156,7 +161,7 @@ extension Worker {
     private mutating func authorize(_ id: SlotID) {
         let location = Int(route(of: id).location)
         switch snapshots[exchanges[id].snapshot].authorization.evaluate(
-            exchanges[id].principal, location: location, authenticator)
+            location: location, exchanges[id].principal, authenticator)
         {
         case .allowed: admit(id)
         case .missing(let permission): refuse(id, .insufficientScope, missing: permission)

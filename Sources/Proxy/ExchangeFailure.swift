@@ -1,9 +1,11 @@
 // When an exchange does not go well: what happened, on whose side, and whether it may be tried again.
 import Bytes
+import Configuration
 import Connections
 import HTTP
 import Policy
 import Reactor
+import Telemetry
 
 struct ExchangeFailure {
     enum Side { case downstream, upstream, gateway }
@@ -118,11 +120,10 @@ extension Worker {
         let form = form(id, route, closes: closes)
         added.clear()
         write(route.answerText, of: id)
-        text.clear()
-        text.append(added.bytes)
+        copy(added, to: &text)
         added.clear()
         writeResponseFields(route, status: Int(route.status), of: id)
-        guard let sent = responses.answer(status: Int(route.status), text: text.bytes, form, added: added.bytes) else {
+        guard let sent = makeAnswer(Int(route.status), text, form, adding: added, by: &responses) else {
             return refuse(id, .internalError)
         }
         exchanges[id].bodySent = UInt64(sent)
@@ -134,7 +135,7 @@ extension Worker {
         form.isHEAD = heads[exchanges[id].head].isHEAD
         form.minor = heads[exchanges[id].head].minor
         form.closes = closes
-        form.detail = route.detail
+        form.detail = route.detail == 0 ? .none : route.detail == 1 ? .code : .full
         form.requestID = exchanges[id].requestID
         return form
     }
@@ -173,6 +174,18 @@ extension Worker {
         clients[client].forgetResponse()
         refuse(id, kind)
     }
+}
+
+/// What `return` says; nil when its text cannot be sent.
+private func makeAnswer(
+    _ status: Int, _ text: borrowing ByteBuffer, _ form: ResponseForm, adding added: borrowing ByteBuffer,
+    by responses: inout LocalResponseWriter
+) -> Int? {
+    responses.answer(status: status, text: text.bytes, form, added: added.bytes)
+}
+private func copy(_ source: borrowing ByteBuffer, to target: inout ByteBuffer) {
+    target.clear()
+    target.append(source.bytes)
 }
 
 /// Makes a refusal, with the challenge of the location's provider and the permission that was missing.

@@ -1,4 +1,5 @@
 // Starts a gateway: rehearses the configuration, binds its addresses, starts the workers, and becomes the control thread.
+// Unsafe: unlink() reads a path within one call.
 import Bytes
 package import Configuration
 import Glibc
@@ -23,15 +24,19 @@ package enum Gateway {
         guard diagnostics.isEmpty else { throw StartError(diagnostics: diagnostics) }
         let count = max(1, configuration.process.workers ?? Host.cores)
         let limit = connections(configuration, workers: count)
-        let sockets: [[BoundListener]]
-        let admin: AdminServer
         do throws(Diagnostic) {
-            sockets = try Binding.bind(configuration.listeners, workers: count)
-            admin = try bindAdmin(configuration)
+            let sockets = try Binding.bind(configuration.listeners, workers: count)
             try writeProcessID(configuration)
+            let admin = try bindAdmin(configuration)
+            run(configuration, from: source, workers: count, connections: limit, sockets, admin)
         } catch {
             throw StartError(diagnostics: [error])
         }
+    }
+    private static func run(
+        _ configuration: GatewayConfiguration, from source: ConfigurationSource, workers count: Int,
+        connections limit: Int, _ sockets: [[BoundListener]], _ admin: consuming AdminServer
+    ) {
         let signals = Signals()
         let logs = Mailbox<LogMessage>()
         let control = Mailbox<ControlMessage>()
@@ -78,7 +83,7 @@ package enum Gateway {
         return max(8, min(configuration.process.workerConnections, room))
     }
     private static func bindAdmin(_ configuration: GatewayConfiguration) throws(Diagnostic) -> AdminServer {
-        guard let admin = configuration.admin else { return AdminServer(nil) }
+        guard let admin = configuration.admin else { return AdminServer() }
         do throws(SocketError) {
             switch admin.address {
             case .socket(let address): return AdminServer(try Socket.listen(address, backlog: 64, isShared: false))

@@ -85,7 +85,7 @@ struct KeyFetch: ~Copyable {
             let context = try TLSContext.client()
             let isAddress = IPAddress(source.host) != nil
             guard let session = context.connect(on: socket, host: source.host, isAddress: isAddress) else {
-                throw TLSError(subject: .context, reason: "no session")
+                throw TLSError(subject: .context, reason: "no session can be made")
             }
             return Stream(socket, tls: session)
         } catch {
@@ -159,7 +159,7 @@ struct KeyFetch: ~Copyable {
         while true {
             switch decoder.next(input.bytes) {
             case .data(let n):
-                for i in 0..<n { body.append(input.bytes[i]) }
+                copy(n)
                 input.consume(n)
                 guard body.count <= Self.bodyLimit else { throw Failure(text: "the answer is too large") }
             case .skip(let n): input.consume(n)
@@ -169,6 +169,10 @@ struct KeyFetch: ~Copyable {
             }
         }
     }
+    private mutating func copy(_ n: Int) {
+        for i in 0..<n { body.append(byte(i)) }
+    }
+    private func byte(_ i: Int) -> UInt8 { input.bytes[i] }
     /// False: the server ended its side.
     private mutating func read(_ stream: borrowing Stream) throws(Failure) -> Bool {
         input.reserve(16 * 1024)

@@ -14,7 +14,8 @@ struct ProgramRange: BitwiseCopyable {
 struct Route: BitwiseCopyable {
     enum Action: UInt8 { case notFound, answer, proxy }
     var action = Action.notFound
-    var detail = ErrorDetail.code
+    /// `error_detail`: 0 none, 1 code, 2 full.
+    var detail: UInt8 = 1
     var hasURI = false
     /// Index of the provider, or -1: `auth off`.
     var provider: Int32 = -1
@@ -49,7 +50,10 @@ struct Route: BitwiseCopyable {
 
 /// What holds for a listener's connections before a request has a location: from its default server.
 struct ListenerLimits: BitwiseCopyable {
-    var http = HTTPLimits()
+    var lineSize: Int = 0
+    var headSize: Int = 0
+    var fieldCount: Int = 0
+    var http: HTTPLimits { HTTPLimits(lineSize: lineSize, headSize: headSize, fieldCount: fieldCount) }
     var headNanoseconds: UInt64 = 0
     var keepaliveNanoseconds: UInt64 = 0
     var sendNanoseconds: UInt64 = 0

@@ -56,7 +56,7 @@ struct Snapshot: ~Copyable {
         self.text = text
         self.filters = filters
         self.responseFilter = responseFilter
-        authorization = Authorization(configuration)
+        authorization = Authorization(configuration.locations.map(\.access))
         balancers = configuration.upstreams.map { LoadBalancer($0) }
         self.endpoints = endpoints
         self.accessLogs = accessLogs

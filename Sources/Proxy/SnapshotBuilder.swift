@@ -48,7 +48,7 @@ struct SnapshotBuilder: ~Copyable {
         let fallback = configuration.servers[configuration.listeners[i].defaultServer].fallback
         let limits = configuration.locations[fallback].limits
         return ListenerLimits(
-            http: HTTPLimits(lineSize: limits.lineSize, headSize: limits.headSize, fieldCount: limits.fieldCount),
+            lineSize: limits.lineSize, headSize: limits.headSize, fieldCount: limits.fieldCount,
             headNanoseconds: limits.headerTimeout.nanoseconds,
             keepaliveNanoseconds: limits.keepaliveTimeout.nanoseconds,
             sendNanoseconds: limits.sendTimeout.nanoseconds, route: Int32(fallback))
@@ -58,7 +58,7 @@ struct SnapshotBuilder: ~Copyable {
         let location = configuration.locations[i]
         var route = Route()
         route.location = Int32(i)
-        route.detail = location.errorDetail
+        route.detail = location.errorDetail == .none ? 0 : location.errorDetail == .code ? 1 : 2
         route.provider = Int32(location.access.provider ?? -1)
         take(location.limits, into: &route)
         route.accessLog = accessLog(location.accessLog)

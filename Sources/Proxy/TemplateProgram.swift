@@ -6,7 +6,7 @@ struct TemplateStep: BitwiseCopyable {
     /// What to write. Everything but `text` and the two of fields is a variable.
     enum Kind: UInt8 {
         case text
-        /// The name of a field and its colon are about to be written; if nothing follows, the field is left out.
+        /// The name of a field and its colon; if nothing follows before the end, the field is left out.
         case fieldStart, fieldEnd
         case host, httpHost, requestMethod, request, requestURI, uri, args, isArgs, scheme, serverProtocol, requestID
         case requestLength, contentLength, contentType, requestField, cookie
@@ -49,8 +49,7 @@ struct TemplateCompiler {
     /// A whole field line, left out when its value turns out empty.
     mutating func field(_ field: FieldTemplate) {
         if field.value.pieces.isEmpty { return }
-        steps.append(TemplateStep(kind: .fieldStart))
-        literal(Array("\(field.name): ".utf8))
+        named(.fieldStart, Array("\(field.name): ".utf8))
         template(field.value)
         steps.append(TemplateStep(kind: .fieldEnd))
     }

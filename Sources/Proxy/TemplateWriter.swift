@@ -3,6 +3,7 @@ import Bytes
 import Connections
 import HTTP
 import Policy
+import Reactor
 import Telemetry
 
 extension Worker {
@@ -15,10 +16,10 @@ extension Worker {
             switch step.kind {
             case .text:
                 appendText(step, snapshots[exchanges[id].snapshot].text, to: &added)
-                if valueStart < 0 { valueStart = added.count }
             case .fieldStart:
                 fieldStart = added.count
-                valueStart = -1
+                appendText(step, snapshots[exchanges[id].snapshot].text, to: &added)
+                valueStart = added.count
             case .fieldEnd:
                 if added.count == valueStart { added.truncate(to: fieldStart) } else { added.append("\r\n") }
             default: write(step, of: id)

@@ -38,7 +38,7 @@ struct Worker: ~Copyable {
 
     let options: WorkerOptions
     var loop = EventLoop()
-    var listeners: SlotTable<Listener>
+    var listeners: SlotTable<Transport.Listener>
     /// By the configuration's order: which slot listens, and for which address.
     var listenerSlots: [SlotID] = []
     var listenerAddresses: [ListenAddress] = []
@@ -67,6 +67,7 @@ struct Worker: ~Copyable {
     var requestIDs = RequestIDs()
     var counters = Counters(CounterLabels(routes: [], upstreams: [], reasons: []))
     var logLines = LogBatch()
+    var countedTokens = AuthenticationCounters()
     var limiter = LogLimiter(reasons: LocalResponse.allCases.count)
     var clientCount = 0
     /// Where the search for an idle client goes on.

@@ -99,10 +99,7 @@ extension Worker {
             return
         }
         var line = LogLine(severity, wallSeconds: loop.wallSeconds)
-        line.append(reason.code)
-        line.append(": ")
-        line.append(reason.detail)
-        line.append(", client: ")
+        line.append("\(reason.code): \(reason.detail), client: ")
         line.append(clients[exchanges[id].client].address.bytes)
         let head = exchanges[id].head
         appendRequest(heads[head], to: &line)
@@ -125,7 +122,7 @@ extension Worker {
     }
     mutating func authCache(of id: SlotID) -> CacheUse {
         guard exchanges[id].principal.isKnown else { return .none }
-        return exchanges[id].principal.wasCached ? .hit : .miss
+        return exchanges[id].wasCached ? .hit : .miss
     }
     mutating func upstreamName(of id: SlotID) -> [UInt8] {
         let peer = Int(exchanges[id].peer)

@@ -1,8 +1,8 @@
 // What travels between the control thread and the workers: values only.
 import Bytes
-package import Configuration
-package import JOSE
-package import Reactor
+import Configuration
+import JOSE
+import Reactor
 import Telemetry
 import Transport
 

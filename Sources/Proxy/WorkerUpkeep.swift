@@ -69,7 +69,7 @@ extension Worker {
             if let known = listenerAddresses.firstIndex(of: listener.address) {
                 slots.append(listenerSlots[known])
             } else if let bound = sockets.first(where: { $0.address == listener.address }),
-                let id = listeners.insert(Listener(Socket(owning: bound.descriptor)))
+                let id = listeners.insert(Transport.Listener(Socket(owning: bound.descriptor)))
             {
                 loop.register(listeners[id].descriptor, Token(.listener, id))
                 slots.append(id)
@@ -145,13 +145,15 @@ extension Worker {
         }
     }
     private mutating func tallyTokens() {
-        let tokens = authenticator.takeCounts()
-        counters.tally.tokenCacheHits &+= tokens.hits
-        counters.tally.tokenCacheMisses &+= tokens.misses
-        counters.tally.tokenCacheEvictions &+= tokens.evictions
-        counters.tally.tokenCacheEntries &+= tokens.entries
-        counters.tally.tokenCacheBytes &+= tokens.bytes
-        counters.tally.signatureVerifications &+= tokens.verifications
+        let tokens = authenticator.counters
+        let counted = countedTokens
+        countedTokens = tokens
+        counters.tally.tokenCacheHits &+= tokens.hits &- counted.hits
+        counters.tally.tokenCacheMisses &+= tokens.misses &- counted.misses
+        counters.tally.tokenCacheEvictions &+= tokens.evictions &- min(counted.evictions, tokens.evictions)
+        counters.tally.tokenCacheEntries &+= Int64(tokens.entries - counted.entries)
+        counters.tally.tokenCacheBytes &+= Int64(tokens.bytes - counted.bytes)
+        counters.tally.signatureVerifications &+= tokens.verifications &- counted.verifications
         counters.tally.logLinesLost &+= logLines.takeLost()
     }
 }

@@ -14,6 +14,7 @@ package enum IOResult {
 /// Why a socket could not be made: errno of the call.
 package struct SocketError: Error, Equatable {
     package let number: Int32
+    package init(number: Int32) { self.number = number }
     package var text: String { unsafe String(cString: strerror(number)) }
     package var isAddressInUse: Bool { number == EADDRINUSE }
     /// No descriptors left, in the process or the system.

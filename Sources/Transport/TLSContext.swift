@@ -10,6 +10,11 @@ package struct TLSError: Error, Equatable {
     package let subject: Subject
     /// In words, without secrets.
     package let reason: String
+
+    package init(subject: Subject, reason: String) {
+        self.subject = subject
+        self.reason = reason
+    }
 }
 
 /// Keys that seal session tickets: the same in each worker, so that a client may resume at any of them.

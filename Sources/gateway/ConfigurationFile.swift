@@ -12,13 +12,13 @@ struct ConfigurationFile: ParsableArguments {
     /// Exits with 2 when the file cannot be read and with 1 when it is not valid, everything said.
     func load() throws -> GatewayConfiguration {
         switch GatewayConfiguration.load(path: config, environment: Terminal.environment) {
-        case .unreadable(let diagnostic):
-            Terminal.report([diagnostic])
+        case .unreadable(let reason):
+            Terminal.complain("gateway: \(reason)")
             throw ExitCode(2)
         case .invalid(let diagnostics):
             Terminal.report(diagnostics)
             throw ExitCode(1)
-        case .valid(let configuration, let notes):
+        case .loaded(let configuration, let notes):
             Terminal.report(notes)
             return configuration
         }

@@ -10,11 +10,10 @@ struct DirectivesCommand: ParsableCommand {
     var name: String?
 
     func run() throws {
-        let rows = DirectiveTable.rows.filter { name == nil || $0.name == name }
-        guard !rows.isEmpty else {
+        guard let reference = DirectiveTable.reference(name) else {
             Terminal.complain("gateway: there is no directive \"\(name ?? "")\"")
             throw ExitCode(1)
         }
-        for row in rows { print(row.reference) }
+        print(reference)
     }
 }

@@ -1,4 +1,5 @@
-// `gateway keygen`: a signing key for development, its public half and the key set a gateway reads.
+// `gateway keygen`: a signing key for development, its public half and the key set a gateway reads. Unsafe: calls of the
+// C library on strings and arrays that outlive the call.
 // Unsafe: write() reads an array within one call; strerror()'s text is copied at once.
 import ArgumentParser
 import Glibc
@@ -35,7 +36,7 @@ struct KeygenCommand: ParsableCommand {
             Terminal.complain("gateway: no key was made: \(error)")
             throw ExitCode(1)
         }
-        if mkdir(out, 0o700) != 0 && errno != EEXIST { throw failure("cannot make the folder \(out)") }
+        if unsafe mkdir(out, 0o700) != 0 && errno != EEXIST { throw failure("cannot make the folder \(out)") }
         try write(key.privatePEM, to: "private_key.pem", mode: 0o600)
         try write(key.publicPEM, to: "public_key.pem", mode: 0o644)
         try write(key.jwks, to: "jwks.json", mode: 0o644)
@@ -47,7 +48,7 @@ struct KeygenCommand: ParsableCommand {
     }
     private func write(_ bytes: [UInt8], to name: String, mode: mode_t) throws {
         let path = "\(out)/\(name)"
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw failure("cannot write \(path)") }
         defer { close(descriptor) }
         let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }

@@ -1,5 +1,4 @@
-// Standard output and error, and the environment. Unsafe: the C library's list of variables, which nothing here changes,
-// is copied; texts are used within one call.
+// Standard error and the environment. Unsafe: C strings of the process's environment, which nobody changes.
 import Configuration
 import Glibc
 
@@ -9,17 +8,18 @@ enum Terminal {
         for diagnostic in diagnostics { complain(diagnostic.rendered) }
     }
     static func complain(_ line: String) {
-        _ = unsafe fputs(line + "\n", stderr)
+        let bytes = Array("\(line)\n".utf8)
+        _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
     static var environment: [String: String] {
         var all: [String: String] = [:]
-        var next = unsafe environ
-        while let entry = unsafe next?.pointee {
+        var i = 0
+        while let entry = unsafe environ[i] {
             let text = unsafe String(cString: entry)
             if let mark = text.firstIndex(of: "=") {
                 all[String(text[..<mark])] = String(text[text.index(after: mark)...])
             }
-            unsafe next = unsafe next?.advanced(by: 1)
+            i += 1
         }
         return all
     }
