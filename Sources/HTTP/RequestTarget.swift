@@ -76,7 +76,14 @@ package struct RequestTarget: ~Copyable {
 // MARK: forms
 
 extension RequestTarget {
-    private mutating func reset() {
+    /// Forgets the target; the memory of a long one is given back. For heads that go back to a pool.
+    package mutating func clear() {
+        let isLong = rewritten.count > 4096
+        reset()
+        if isLong { rewritten = ByteBuffer(capacity: 0) }
+    }
+
+    mutating func reset() {
         form = .origin
         authority = 0..<0
         rawPath = 0..<0
