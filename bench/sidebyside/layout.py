@@ -13,8 +13,8 @@ RESULTS = BENCH / "results" / "latest.json"
 THRESHOLDS = BENCH / "thresholds.json"
 GATEWAY = REPOSITORY / ".build" / "release" / "gateway"
 
-PORTS_PER_PEER = 10                  # 0 clear text, 1 with tokens, 2 TLS, 3 TLS with tokens
-PEERS_MAX = 20
+PORTS_PER_PEER = 4                   # 0 clear text, 1 with tokens, 2 TLS, 3 TLS with tokens
+PEERS_MAX = 12
 
 
 class Layout:
