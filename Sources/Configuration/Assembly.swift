@@ -18,7 +18,7 @@ extension ConfigurationReader {
 
     private mutating func append(_ draft: LocationDraft, server: Int, serverName: ServerName?) -> Int {
         var action = draft.scope.answer ?? .notFound
-        if let target = draft.target { action = .proxy(proxyPass(target, draft.scope.settings)) }
+        if let target = draft.target { action = .proxy(proxyPass(target, effective(draft.scope.settings))) }
         let index = configuration.locations.count
         configuration.locations.append(
             location(
@@ -34,7 +34,7 @@ extension ConfigurationReader {
         _ match: LocationMatch, label: String, _ scope: RouteScope, server: Int, serverName: ServerName?,
         action: LocationAction
     ) -> Location {
-        let settings = scope.settings
+        let settings = effective(scope.settings)
         var location = Location(
             match: match, server: server, name: distinctName(label, serverName), position: scope.position)
         location.action = action
@@ -47,6 +47,20 @@ extension ConfigurationReader {
         location.accessLog = settings.accessLog
         location.pathGuard = settings.pathGuard
         return location
+    }
+
+    /// With `auth off`, what is inherited of the identity is empty: a response field then is none, a request field is removed.
+    private func effective(_ settings: RouteSettings) -> RouteSettings {
+        guard access(settings).provider == nil else { return settings }
+        var settings = settings
+        for index in settings.upstreamFields.indices {
+            settings.upstreamFields[index].value = settings.upstreamFields[index].value.withoutIdentity
+        }
+        for index in settings.addedHeaders.indices {
+            settings.addedHeaders[index].field.value = settings.addedHeaders[index].field.value.withoutIdentity
+        }
+        settings.addedHeaders.removeAll { $0.field.value.pieces.isEmpty }
+        return settings
     }
 
     private func access(_ settings: RouteSettings) -> Access {
@@ -86,7 +100,7 @@ extension ConfigurationReader {
 
 extension ConfigurationReader {
     private mutating func bind(_ draft: ServerDraft, server: Int, _ statement: Statement) {
-        if draft.listens.isEmpty {
+        if !draft.saysListen {
             report(statement.error("this server has no \"listen\"", suggestion: "write \"listen 8080;\""))
         }
         var tls: TLSSettings?

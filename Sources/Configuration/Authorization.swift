@@ -27,6 +27,8 @@ extension Access {
                 let word = statement.arguments[0]
                 settings.auth = word
                 if statement.arguments.count > 1 {
+                    // Said, if badly: nobody shall complain that it was not.
+                    settings.auth = Argument("any", position: word.position)
                     guard word.text == "any" || word.text == "all" else {
                         throw statement.arguments[1].error("\"auth\" takes one argument: a provider or \"off\"")
                     }

@@ -7,7 +7,10 @@ package struct ConcealedArguments: Sendable, Equatable {
 
     /// Remembers the secret arguments of a statement in the block that begins at `place`.
     mutating func add(_ statement: Statement, at place: SourcePosition) {
-        let secrets = statement.allArguments.filter(\.isSecret).map { Syntax.quoted($0.text) }
+        // The same text is spelled in two ways, depending on whether the directive knows variables.
+        let secrets = statement.allArguments.filter(\.isSecret).flatMap {
+            [Syntax.quoted($0.text), Syntax.quoted(Template(text: $0.text))]
+        }
         byBlock[place.text, default: [:]][statement.name.text, default: []].formUnion(secrets)
     }
 

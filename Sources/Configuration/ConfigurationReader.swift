@@ -5,7 +5,8 @@ struct ConfigurationReader {
     let references: References
     /// Relative paths that directives name begin here.
     var folder: String { references.folder }
-    var diagnostics: [Diagnostic] = []
+    private(set) var diagnostics: [Diagnostic] = []
+    private var said: Set<String> = []
     var configuration = GatewayConfiguration()
     /// Text of directives that must not be shown, by the block they are in.
     var concealed = ConcealedArguments()
@@ -27,10 +28,8 @@ struct ConfigurationReader {
 
     /// Says a thing once, however many locations inherit its cause.
     mutating func report(_ diagnostic: Diagnostic) {
-        let isSaid = diagnostics.contains {
-            $0.message == diagnostic.message && $0.position.text == diagnostic.position.text
-        }
-        if !isSaid { diagnostics.append(diagnostic) }
+        let isNew = said.insert("\(diagnostic.position.text) \(diagnostic.message)").inserted
+        if isNew { diagnostics.append(diagnostic) }
     }
 
     /// Reads the statements of one block into `block`: values in the order of the rows, then inner blocks in the same way,
@@ -56,7 +55,7 @@ struct ConfigurationReader {
             first[name] = first[name] ?? statement.position
             if let complaint = complaint(about: statement, row) {
                 report(complaint)
-            } else {
+            } else if !statement.isFaulty {
                 accepted.append((index, statement))
             }
         }

@@ -16,7 +16,7 @@ extension FieldTemplate {
                 }
                 let field = try FieldTemplate(arguments[0], arguments[1], at: .response, writtenBy: "add_header")
                 settings.addedHeaders.append(AddedField(field: field, always: arguments.count == 3))
-                if !field.value.identityVariables.isEmpty { settings.ownIdentityUses.append(arguments[1]) }
+                if field.value.needsIdentity { settings.ownIdentityUses.append(arguments[1]) }
             },
             write: { settings in
                 settings.addedHeaders.map { WrittenLine($0.field.written + ($0.always ? ["always"] : [])) }
@@ -39,7 +39,6 @@ extension FieldTemplate {
                         throw line.name.error("duplicate field \"\(field.name)\" in \"identity_headers\"")
                     }
                     settings.identityHeaders.append(field)
-                    if !field.value.identityVariables.isEmpty { settings.ownIdentityUses.append(line.arguments[0]) }
                 }
             },
             write: { [WrittenLine([], block: $0.identityHeaders.map(\.written))] }),
@@ -60,7 +59,7 @@ extension FieldTemplate {
                     throw value.error("\"Host\" cannot be empty: HTTP/1.1 requires it (RFC 9112 section 3.2)")
                 }
                 settings.upstreamFields.append(field)
-                if !field.value.identityVariables.isEmpty { settings.ownIdentityUses.append(value) }
+                if field.value.needsIdentity { settings.ownIdentityUses.append(value) }
             },
             write: { $0.upstreamFields.map { WrittenLine($0.written) } }),
     ]

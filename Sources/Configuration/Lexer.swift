@@ -180,12 +180,14 @@ extension Lexer {
             digits.unicodeScalars.append(scalar)
             advance()
         }
-        guard peek() == "}", let value = UInt32(digits, radix: 16), let scalar = Unicode.Scalar(value) else {
+        let isClosed = peek() == "}"
+        if isClosed { advance() }
+        guard isClosed, let value = UInt32(digits, radix: 16), let scalar = Unicode.Scalar(value) else {
+            argument.isFaulty = true
             diagnostics.append(
                 Diagnostic(at: start, "\"\\u{\(digits)\" is no character: write \\u{…} with hexadecimal digits"))
             return
         }
-        advance()
         argument.append(literal: String(Character(scalar)))
     }
 
@@ -195,6 +197,7 @@ extension Lexer {
         let first = index
         while let scalar = peek(), scalar != "}", scalar != "\n" { advance() }
         guard peek() == "}" else {
+            argument.isFaulty = true
             diagnostics.append(Diagnostic(at: start, "\"${\" is not closed: \"}\" is missing", length: index - first))
             return
         }
@@ -210,6 +213,7 @@ extension Lexer {
             case .fallback(let value)?: argument.append(literal: value)
             }
         } catch {
+            argument.isFaulty = true
             diagnostics.append(Diagnostic(at: start, error.message, length: whole.count))
         }
     }

@@ -48,7 +48,7 @@ package struct RequestLimits: Sendable, Equatable {
             "keepalive_requests", in: anywhere, .count(1...1_000_000_000), \.limits.keepaliveRequests,
             "Requests of one client connection"),
         .setting(
-            "client_max_body_size", in: anywhere, .size(0...1 << 50), \.limits.bodySize,
+            "client_max_body_size", in: anywhere, .size(0...1 << 40), \.limits.bodySize,
             "Bytes of a request body; 0: unlimited"),
         // The bounds are those of the parser's offsets with room to spare; less than 1k breaks ordinary clients.
         .setting(

@@ -6,6 +6,8 @@ struct ServerDraft {
     var names: [ServerName] = []
     var nameWords: [String] = []
     var listens: [ListenDraft] = []
+    /// Even if a line could not be read.
+    var saysListen = false
     var tls = TLSDraft()
     var scope: RouteScope
 
@@ -23,6 +25,7 @@ struct ServerDraft {
                 summary:
                     "An address to listen on; the default server of an address answers for names that no server has"),
             read: { statement, server, reader throws(Diagnostic) in
+                server.saysListen = true
                 server.listens.append(try reader.listen(statement))
             },
             write: { $0.listens.map { WrittenLine($0.written) } }),

@@ -3,7 +3,7 @@
 package enum LoadResult: Sendable {
     /// Usable; notes are worth reading.
     case loaded(GatewayConfiguration, notes: [Diagnostic])
-    /// At most `maximumDiagnostics` errors and notes, in the order of the files.
+    /// At most `maximumDiagnostics` errors, in the order of the files.
     case invalid([Diagnostic])
     /// The file itself could not be read, and why.
     case unreadable(String)
@@ -38,18 +38,18 @@ extension GatewayConfiguration {
         parser.files.diagnostics.forEach { reader.report($0) }
         if !parser.files.isUnbalanced { reader.read(parser.files.statements) }
         let diagnostics = located(reader.diagnostics, parser.files)
-        if diagnostics.contains(where: { $0.severity == .error }) {
-            return .invalid(Array(diagnostics.prefix(LoadResult.maximumDiagnostics)))
-        }
+        // Notes next to errors are often their consequence: what is unused was meant for the line that is wrong.
+        let errors = diagnostics.filter { $0.severity == .error }
+        if !errors.isEmpty { return .invalid(Array(errors.prefix(LoadResult.maximumDiagnostics))) }
         return .loaded(reader.configuration, notes: diagnostics)
     }
 
-    /// In the order of the files, errors first, with their source lines.
+    /// In the order of the files, with their source lines.
     private static func located(_ diagnostics: [Diagnostic], _ files: ParsedFiles) -> [Diagnostic] {
         let order = Dictionary(files.order.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        func key(_ diagnostic: Diagnostic) -> (Int, Int, Int, Int) {
+        func key(_ diagnostic: Diagnostic) -> (Int, Int, Int) {
             let position = diagnostic.position
-            return (diagnostic.severity == .error ? 0 : 1, order[position.file] ?? 0, position.line, position.column)
+            return (order[position.file] ?? 0, position.line, position.column)
         }
         return diagnostics.sorted { key($0) < key($1) }.map { diagnostic in
             var located = diagnostic

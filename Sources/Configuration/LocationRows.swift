@@ -42,7 +42,12 @@ extension RouteScope {
         ),
         read: { statement, scope, _ throws(Diagnostic) in
             scope.answerWord = statement.name
-            scope.answer = try LocationAction(answer: statement)
+            let answer = try LocationAction(answer: statement)
+            scope.answer = answer
+            guard case .answer(_, let text) = answer, text.needsIdentity, let word = statement.arguments.last else {
+                return
+            }
+            scope.settings.ownIdentityUses.append(word)
         },
         write: { scope in
             guard case .answer(let status, let text)? = scope.answer else { return [] }

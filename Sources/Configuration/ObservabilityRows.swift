@@ -1,5 +1,6 @@
 // The rows of logs, of the admin listener, and of how much a refusal tells.
 internal import Bytes
+
 extension ErrorLog {
     static let levels: [(String, LogLevel)] = [
         ("emerg", .emergency), ("alert", .alert), ("crit", .critical), ("error", .error), ("warn", .warning),
@@ -40,8 +41,10 @@ extension ErrorLog {
                 summary: "Metrics and health for operators, on an address of their own"),
             read: { statement, main, reader throws(Diagnostic) in
                 var draft = AdminDraft()
+                let before = reader.diagnostics.count
                 reader.read(
                     statement.block ?? [], in: .admin, at: statement.position, rows: AdminDraft.rows, into: &draft)
+                if reader.diagnostics.count > before { return }
                 guard let address = draft.address else {
                     throw statement.error("\"admin\" needs \"listen\": the address for metrics and health")
                 }

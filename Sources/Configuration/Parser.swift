@@ -26,6 +26,8 @@ struct Parser {
     private var stack: [String] = []
     /// Blocks that are open: the statement that opened each, and how many files deep.
     private var open: [(name: Argument, file: Int)] = []
+    /// Reading has ended early: nobody wrote this by hand.
+    private var isTooDeep = false
     /// The first `}` that begins a line in another column than the statement it closes.
     private var misfit: (brace: SourcePosition, closed: Argument)?
 
@@ -54,7 +56,7 @@ struct Parser {
     private mutating func statements(_ lexer: inout Lexer) -> [Statement] {
         var found: [Statement] = []
         var words: [Argument] = []
-        while true {
+        while !isTooDeep {
             switch lexer.next() {
             case .word(let word): words.append(word)
             case .semicolon(let position):
@@ -70,6 +72,7 @@ struct Parser {
                 return found
             }
         }
+        return found
     }
 
     private mutating func finish(_ words: inout [Argument], at position: SourcePosition, into found: inout [Statement])
@@ -111,6 +114,7 @@ struct Parser {
         guard open.count < Self.maximumBlockDepth else {
             files.diagnostics.append(name.error("blocks are nested deeper than \(Self.maximumBlockDepth)"))
             files.isUnbalanced = true
+            isTooDeep = true
             return
         }
         open.append((name, stack.count))

@@ -15,6 +15,8 @@ struct Argument: Sendable {
     var isQuoted = false
     /// It contains the value of a reference, which is shown to nobody.
     var isSecret = false
+    /// It could not be read, which is already said.
+    var isFaulty = false
     /// It is the first thing on its line: a directive's name there betrays a forgotten `;`.
     var startsLine = false
 
@@ -65,6 +67,7 @@ struct Statement: Sendable {
     /// Every argument, those of inner statements too.
     var allArguments: [Argument] { arguments + (block ?? []).flatMap(\.allArguments) }
     var isSecret: Bool { allArguments.contains(where: \.isSecret) }
+    var isFaulty: Bool { name.isFaulty || arguments.contains(where: \.isFaulty) }
     func error(_ message: String, suggestion: String? = nil) -> Diagnostic {
         name.error(message, suggestion: suggestion)
     }

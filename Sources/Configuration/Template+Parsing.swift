@@ -82,13 +82,11 @@ extension Template {
         return variable
     }
 
-    /// Variables in it that only a verified identity gives a value.
-    var identityVariables: [Variable] {
-        pieces.compactMap { piece in
-            guard case .variable(let variable) = piece, variable.isIdentity else { return nil }
-            return variable
-        }
+    /// The same where nobody is known: what only a verified identity fills is empty.
+    var withoutIdentity: Template {
+        Template(joining: pieces.filter { if case .variable(let variable) = $0 { !variable.isIdentity } else { true } })
     }
+    var needsIdentity: Bool { withoutIdentity != self }
 }
 
 extension Argument {

@@ -88,11 +88,12 @@ enum Units {
         return "\(size / unit.bytes)\(unit.unit)"
     }
 
+    /// With the largest unit that leaves a whole number above 1, as people write it: `60s`, `24h`.
     static func text(time: Duration) -> String {
         let (seconds, attoseconds) = time.components
         let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
         guard milliseconds > 0 else { return "0s" }
-        let unit = times.last { milliseconds % $0.milliseconds == 0 } ?? ("ms", 1)
+        let unit = times.last { milliseconds % $0.milliseconds == 0 && milliseconds > $0.milliseconds } ?? ("ms", 1)
         return "\(milliseconds / unit.milliseconds)\(unit.unit)"
     }
 }
