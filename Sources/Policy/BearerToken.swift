@@ -15,12 +15,12 @@ package enum BearerToken {
     package static func isRepeated(_ head: borrowing RequestHead) -> Bool { head.count(of: .authorization) > 1 }
 
     package init(_ head: borrowing RequestHead) {
-        guard let value = head.value(of: .authorization), !value.isEmpty else {
-            self = .missing
-            return
-        }
         if Self.isRepeated(head) {
             self = .invalid
+            return
+        }
+        guard let value = head.value(of: .authorization), !value.isEmpty else {
+            self = .missing
             return
         }
         let bytes = head.bytes
