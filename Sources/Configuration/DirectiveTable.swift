@@ -120,6 +120,7 @@ extension DirectiveTable {
 
         ## Variables
 
+
         """ + variableList + "\n\n## Directives\n"
 
     private static var variableList: String {
