@@ -17,7 +17,7 @@ import TokenSigning
 
     @Test(arguments: [0, 1, 2, 7, 64, 399]) func boundedByEntries(_ limit: Int) throws {
         var authenticator = Authenticator([provider(keys: [.edwards]) { $0.cacheEntries = limit }], workers: 1)
-        var random = SeededRandom(state: 7)
+        var random = SeededRandom(seed: 7)
         for _ in 0..<3000 {
             try expectOwnClaims(&authenticator, Int(random.next() % 400))
             #expect(authenticator.counters.entries <= limit)
@@ -83,15 +83,5 @@ import TokenSigning
         try expectOwnClaims(&authenticator, 2)
         #expect(written(authenticator, second)[0] == "user-0")
         authenticator.release(second)
-    }
-}
-
-struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return state
     }
 }
