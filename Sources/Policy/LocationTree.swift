@@ -19,8 +19,9 @@ struct LocationTree: ~Copyable {
         /// What the node adds to its parent's key, in `labels`.
         var labelStart: UInt32 = 0
         var labelCount: UInt32 = 0
-        var firstChild: Int32 = -1
-        var nextSibling: Int32 = -1
+        /// The children are nodes side by side, no two with the same first byte.
+        var firstChild: UInt32 = 0
+        var childCount: UInt32 = 0
         /// The location that a path which ends here belongs to, whatever else there is.
         var exact: Int32 = -1
         /// The location for which everything from here on counts: after a slash, or at the end of a segment.
@@ -52,6 +53,8 @@ struct LocationTree: ~Copyable {
 
     let folds: Bool
     let labels: ByteBuffer
+    /// By node: the first byte of its label.
+    let firsts: ByteBuffer
     let nodes: FixedArray<Node>
     let scopes: FixedArray<Scope>
     let choices: FixedArray<PatternChoice>
@@ -109,48 +112,43 @@ struct LocationTree: ~Copyable {
 
     /// Follows `path` down from a root, and leaves the longest prefix in `match`. True: an exact location was met.
     private borrowing func descend(_ path: Span<UInt8>, _ root: Int32, _ match: inout Match) -> Bool {
-        let labels = labels.bytes
-        var node = nodes[Int(root)]
+        var node = Int(root)
         var i = 0
-        while true {
-            let isAtEnd = i == path.count
-            if isAtEnd && node.exact >= 0 {
-                match = Match(location: node.exact, count: i)
-                return true
+        while i < path.count {
+            let prefix = nodes[node].prefix
+            if prefix >= 0 && i > 0 && (path[i] == UInt8(ascii: "/") || path[i - 1] == UInt8(ascii: "/")) {
+                match = Match(location: prefix, count: i)
             }
-            if node.prefix >= 0 && i > 0
-                && (isAtEnd || path[i] == UInt8(ascii: "/") || path[i - 1] == UInt8(ascii: "/"))
-            {
-                match = Match(location: node.prefix, count: i)
-            } else if isAtEnd && node.bare >= 0 {
-                match = Match(location: node.bare, count: i)
-            }
-            guard !isAtEnd, let next = child(of: node, path, i, labels) else { return false }
-            node = next
-            i += Int(node.labelCount)
+            guard let child = child(of: node, folded(path[i])) else { return false }
+            let count = Int(nodes[child].labelCount)
+            guard hasLabel(path, i, Int(nodes[child].labelStart), count) else { return false }
+            node = child
+            i += count
         }
+        return arrive(at: nodes[node], path.count, &match)
     }
 
-    /// The child whose whole label stands at `i` of `path`.
+    /// The whole path led to `node`: everything that stands there counts.
     @inline(__always)
-    private borrowing func child(of node: Node, _ path: Span<UInt8>, _ i: Int, _ labels: Span<UInt8>) -> Node? {
-        let first = folded(path[i])
-        var next = node.firstChild
-        while next >= 0 {
-            let child = nodes[Int(next)]
-            if labels[Int(child.labelStart)] == first {
-                return hasLabel(child, path, i, labels) ? child : nil
-            }
-            next = child.nextSibling
-        }
+    private borrowing func arrive(at node: Node, _ count: Int, _ match: inout Match) -> Bool {
+        let location = node.exact >= 0 ? node.exact : node.prefix >= 0 ? node.prefix : node.bare
+        if location >= 0 { match = Match(location: location, count: count) }
+        return node.exact >= 0
+    }
+
+    @inline(__always)
+    private borrowing func child(of node: Int, _ first: UInt8) -> Int? {
+        let start = Int(nodes[node].firstChild)
+        let firsts = firsts.bytes
+        for child in start..<start + Int(nodes[node].childCount) where firsts[child] == first { return child }
         return nil
     }
 
+    /// The `count` bytes of the label at `start` stand at `i` of `path`.
     @inline(__always)
-    private borrowing func hasLabel(_ node: Node, _ path: Span<UInt8>, _ i: Int, _ labels: Span<UInt8>) -> Bool {
-        let count = Int(node.labelCount)
+    private borrowing func hasLabel(_ path: Span<UInt8>, _ i: Int, _ start: Int, _ count: Int) -> Bool {
         guard path.count - i >= count else { return false }
-        let start = Int(node.labelStart)
+        let labels = labels.bytes
         for k in 1..<count where labels[start + k] != folded(path[i + k]) { return false }
         return true
     }

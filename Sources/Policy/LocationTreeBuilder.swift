@@ -42,23 +42,45 @@ struct LocationTreeBuilder {
     }
 
     func build() -> LocationTree {
+        let order = nodesInOrder()
         var labels = ByteBuffer(capacity: 256)
-        var built = FixedArray(repeating: LocationTree.Node(), count: nodes.count)
-        for (index, node) in nodes.enumerated() {
+        var firsts = ByteBuffer(capacity: order.count)
+        var built = FixedArray(repeating: LocationTree.Node(), count: order.count)
+        // Roots come first; then the children of each node, node by node.
+        var child = scopes.count
+        for (index, original) in order.enumerated() {
+            let node = nodes[original]
             built[index].labelStart = UInt32(labels.count)
             built[index].labelCount = UInt32(node.label.count)
-            labels.append(node.label.span)
+            built[index].firstChild = UInt32(child)
+            built[index].childCount = UInt32(node.children.count)
             built[index].exact = Int32(node.exact)
             built[index].prefix = Int32(node.prefix)
             built[index].bare = Int32(node.bare)
-            built[index].firstChild = Int32(node.children.first ?? -1)
-            for (child, sibling) in zip(node.children, node.children.dropFirst()) {
-                built[child].nextSibling = Int32(sibling)
-            }
+            labels.append(node.label.span)
+            firsts.append(byte: node.label.first ?? 0)
+            child += node.children.count
         }
         return LocationTree(
-            folds: spelling == .folded, labels: labels, nodes: built, scopes: FixedArray(scopes),
+            folds: spelling == .folded, labels: labels, firsts: firsts, nodes: built, scopes: scopesInOrder(),
             choices: FixedArray(choices), properties: FixedArray(properties))
+    }
+
+    /// All nodes, breadth first from the roots in the order of their scopes: children of one node side by side.
+    private func nodesInOrder() -> [Int] {
+        var order = scopes.map { Int($0.root) }
+        var i = 0
+        while i < order.count {
+            order += nodes[order[i]].children
+            i += 1
+        }
+        return order
+    }
+
+    private func scopesInOrder() -> FixedArray<LocationTree.Scope> {
+        var ordered = FixedArray(scopes)
+        for i in scopes.indices { ordered[i].root = Int32(i) }
+        return ordered
     }
 }
 

@@ -23,16 +23,19 @@ struct PathGuard: ~Copyable {
     mutating func accepts(
         _ path: Span<UInt8>, scope: Int, location: Int, fallback: Int, _ patterns: inout SlotTable<Pattern>
     ) -> Bool {
+        // The path in its own case has been looked up already.
+        let caseless = folded.find(path, scope: scope, &patterns)
+        guard hasAccess(of: location, caseless, fallback, folded) else { return false }
         readings.begin(path)
         while true {
-            let exact = spelt.find(readings.current, scope: scope, &patterns)
-            guard hasAccess(of: location, exact, fallback, spelt) else { return false }
-            let caseless = folded.find(readings.current, scope: scope, &patterns)
-            guard hasAccess(of: location, caseless, fallback, folded) else { return false }
             switch readings.next() {
-            case .reading: continue
             case .end: return true
             case .tooMany: return false
+            case .reading:
+                let exact = spelt.find(readings.current, scope: scope, &patterns)
+                guard hasAccess(of: location, exact, fallback, spelt) else { return false }
+                let caseless = folded.find(readings.current, scope: scope, &patterns)
+                guard hasAccess(of: location, caseless, fallback, folded) else { return false }
             }
         }
     }

@@ -3,15 +3,15 @@
 import CPCRE2
 
 /// A PCRE2 expression, compiled once and used by one worker.
-@safe struct Pattern: ~Copyable {
-    enum Outcome { case matches, differs, undecided }
+@safe package struct Pattern: ~Copyable {
+    package enum Outcome: Sendable { case matches, differs, undecided }
 
     /// Why an expression does not compile.
-    struct Mistake: Error {
+    package struct Mistake: Error {
         /// PCRE2's words.
-        let message: String
+        package let message: String
         /// Bytes of the expression before the place.
-        let offset: Int
+        package let offset: Int
     }
 
     /// Steps of one match: about a millisecond, where a malicious path and a careless expression could take hours.
@@ -36,7 +36,7 @@ import CPCRE2
     }
 
     /// Compiles an expression over bytes: paths are compared encoded, so there is no other character set.
-    static func compile(_ text: String, isCaseSensitive: Bool) throws(Mistake) -> Pattern {
+    package static func compile(_ text: String, isCaseSensitive: Bool) throws(Mistake) -> Pattern {
         // An expression must not turn UTF mode on by `(*UTF)`: invalid UTF-8 of a client would then make every match fail.
         let options = PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C | (isCaseSensitive ? 0 : PCRE2_CASELESS)
         var error: Int32 = 0
@@ -56,7 +56,7 @@ import CPCRE2
     }
 
     /// Looks for the expression anywhere in `text`. `undecided`: a limit was reached, and the text must be refused.
-    mutating func evaluate(_ text: Span<UInt8>) -> Outcome {
+    package mutating func evaluate(_ text: Span<UInt8>) -> Outcome {
         let result = unsafe text.withUnsafeBufferPointer {
             unsafe pcre2_match_8(code, $0.baseAddress, $0.count, 0, 0, block, limits)
         }

@@ -17,8 +17,8 @@ package struct RouteTable: ~Copyable {
         var fallback: Int32
         /// All locations have one access: no reading of a path can lead to another.
         var isUniform: Bool
-        /// Its locations differ from their lower-case spelling, so that even a plain path has a second reading.
-        var hasCase: Bool
+        /// Some location has upper-case letters or escapes: even a plain path may be another spelling of it.
+        var hasSpellings: Bool
     }
 
     private let names: ServerNames
@@ -59,7 +59,7 @@ package struct RouteTable: ~Copyable {
             return .refused(.pathAmbiguous, route: Int(paths.fallback))
         }
         let location = Int(found.location >= 0 ? found.location : paths.fallback)
-        if (!target.isPlain || paths.hasCase) && !paths.isUniform && guarded[location] {
+        if (!target.isPlain || paths.hasSpellings) && !paths.isUniform && guarded[location] {
             guard
                 pathGuard.accepts(
                     path, scope: server, location: location, fallback: Int(paths.fallback), &patterns)

@@ -1,6 +1,7 @@
 // Compiles a configuration's servers and locations into a route table.
 import Bytes
 package import Configuration
+import HTTP
 
 extension RouteTable {
     /// Builds the table; nil when `diagnostics` has an error: a regular expression that does not compile, or a location that
@@ -63,13 +64,14 @@ extension RouteTable {
         let own = configuration.locations.indices.filter { configuration.locations[$0].server == server }
         return ServerPaths(
             fallback: Int32(fallback), isUniform: own.allSatisfy { accesses[$0] == accesses[fallback] },
-            hasCase: own.contains { hasCase(configuration.locations[$0].match) })
+            hasSpellings: own.contains { hasSpellings(configuration.locations[$0].match) })
     }
 
-    /// Could match a path in lower case if case did not matter, but does not.
-    private static func hasCase(_ match: LocationMatch) -> Bool {
+    /// A plain path that it does not match may be what some server takes for the same.
+    private static func hasSpellings(_ match: LocationMatch) -> Bool {
         switch match {
-        case .exact(let path), .prefix(let path, _): path.contains(where: isUpperCase)
+        case .exact(let path), .prefix(let path, _):
+            PathEscape.canonical(path).contains { isUpperCase($0) || $0 == UInt8(ascii: "%") }
         // `\x41`, `\p{Lu}` and `[[:upper:]]` are upper case, too.
         case .pattern(let text, let isCaseSensitive):
             isCaseSensitive

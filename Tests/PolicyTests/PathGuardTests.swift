@@ -160,6 +160,14 @@ import Testing
         #expect(routes("/q%253Fx") == "path_ambiguous")
     }
 
+    @Test("A plain path that decodes to the same as a location with escapes")
+    func decodedSpelling() throws {
+        var routes = try RouteFixture([LocationLine("/user%40home/", "b"), LocationLine("/")]).table()
+        #expect(routes("/user%40home/x") == "/user%40home/")
+        #expect(routes("/user@home/x") == "path_ambiguous")
+        #expect(routes("/user/x") == "/")
+    }
+
     @Test("P05: 8 KiB made to be read in many ways cost little")
     func cost() throws {
         var routes = try RouteFixture(Self.lines, fallback: "main").table()
