@@ -24,7 +24,8 @@ package struct IPAddress: Sendable, Hashable, BitwiseCopyable {
         self.high = high
         self.low = low
     }
-    /// Dotted quads without leading zeros (which some read as octal), or RFC 4291 text; nil for anything else, zones included.
+    /// Dotted quads without leading zeros (which some read as octal), or RFC 4291 text; nil for anything else, zones
+    /// included.
     package init?(_ text: String) {
         let bytes = Array(text.utf8)
         if let v4 = Self.parseV4(bytes[...]) {
@@ -145,7 +146,8 @@ extension IPAddress: CustomStringConvertible {
         buffer.commit(count)
     }
 
-    /// Writes the text form at the front of `out`, which has room for `maximumTextCount` bytes; returns how many it took.
+    /// Writes the text form at the front of `out`, which has room for `maximumTextCount` bytes; returns how many it
+    /// took.
     package func writeText(_ out: inout MutableSpan<UInt8>) -> Int {
         var count = 0
         if family == .v4 {

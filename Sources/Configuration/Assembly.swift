@@ -1,4 +1,5 @@
-// Drafts to the immutable tree: names become indices, nested locations become one list, `listen` lines become listeners.
+// Drafts to the immutable tree: names become indices, nested locations become one list, `listen` lines become
+// listeners.
 
 extension ConfigurationReader {
     mutating func assemble(_ draft: ServerDraft, _ statement: Statement) {
@@ -49,7 +50,8 @@ extension ConfigurationReader {
         return location
     }
 
-    /// With `auth off`, what is inherited of the identity is empty: a response field then is none, a request field is removed.
+    /// With `auth off`, what is inherited of the identity is empty: a response field then is none, a request field is
+    /// removed.
     private func effective(_ settings: RouteSettings) -> RouteSettings {
         guard access(settings).provider == nil else { return settings }
         var settings = settings
@@ -147,7 +149,8 @@ extension ConfigurationReader {
             place.length = 1
             report(
                 place.error(
-                    "two servers on one address with different certificates: choosing by name (SNI) is not supported yet; the other certificate is at \(first.certificatePosition.text)"
+                    "two servers on one address with different certificates: choosing by name (SNI) is not "
+                        + "supported yet; the other certificate is at \(first.certificatePosition.text)"
                 ))
         }
         configuration.servers[server].listeners.append(index)
@@ -177,7 +180,8 @@ extension ConfigurationReader {
                     report(
                         Diagnostic(
                             at: server.position,
-                            "server_name \"\(shared.written)\" belongs to the server at \(other.position.text) on the same address: this one is unreachable by it",
+                            "server_name \"\(shared.written)\" belongs to the server at \(other.position.text) "
+                                + "on the same address: this one is unreachable by it",
                             length: 6))
                 }
             }

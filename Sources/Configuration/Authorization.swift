@@ -77,7 +77,8 @@ extension RequiredPermission {
             )
         else {
             throw name.error(
-                "\"\(name.shown)\" is not a permission: it may hold no blanks, quotes, backslashes or non-ASCII characters"
+                "\"\(name.shown)\" is not a permission: it may hold no blanks, quotes, backslashes or non-ASCII "
+                    + "characters"
             )
         }
         self.init(name: name.text)

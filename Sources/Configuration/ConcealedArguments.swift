@@ -23,7 +23,8 @@ package struct ConcealedArguments: Sendable, Equatable {
     /// The directive is said anew in this block.
     mutating func forget(_ name: String, at place: SourcePosition) { byBlock[place.text]?[name] = nil }
 
-    /// The lines with `***` for what is secret: the arguments known to be, or all of them when they are spelled otherwise now.
+    /// The lines with `***` for what is secret: the arguments known to be, or all of them when they are spelled
+    /// otherwise now.
     func hiding(_ lines: [WrittenLine], of name: String, at place: SourcePosition) -> [WrittenLine] {
         guard let secrets = byBlock[place.text]?[name] else { return lines }
         let all = lines.flatMap { $0.arguments + ($0.block ?? []).flatMap { $0 } }

@@ -1,4 +1,5 @@
-// Statements to values by the rows of the table: what is common to all blocks, and every complaint about a statement as such.
+// Statements to values by the rows of the table: what is common to all blocks, and every complaint about a statement
+// as such.
 
 /// One reading of a configuration: what was found so far, and what is to be said about it.
 struct ConfigurationReader {
@@ -32,7 +33,8 @@ struct ConfigurationReader {
         if isNew { diagnostics.append(diagnostic) }
     }
 
-    /// Reads the statements of one block into `block`: values in the order of the rows, then inner blocks in the same way,
+    /// Reads the statements of one block into `block`: values in the order of the rows, then inner blocks in the same
+    /// way,
     /// so that what is inherited or referred to is known whatever the order in the file.
     mutating func read<Block>(
         _ statements: [Statement], in kind: BlockKind, at place: SourcePosition, rows: [Directive<Block>],
@@ -106,7 +108,8 @@ struct ConfigurationReader {
         return culprit.error("\"\(name)\" takes \(wanted), not \(count)", suggestion: "\(name) \(row.form)")
     }
 
-    /// A word that begins a line and is the name of a directive that may stand here is one: the `;` before it is missing.
+    /// A word that begins a line and is the name of a directive that may stand here is one: the `;` before it is
+    /// missing.
     private mutating func splitWhereSemicolonsAreMissing(_ statements: [Statement], _ names: Set<String>) -> [Statement]
     {
         var result: [Statement] = []
@@ -122,7 +125,8 @@ struct ConfigurationReader {
                 report(
                     Diagnostic(
                         at: end,
-                        "\";\" is missing after \"\(rest.name.shown)\": \"\(word.text)\" in line \(word.position.line) begins another directive",
+                        "\";\" is missing after \"\(rest.name.shown)\": \"\(word.text)\" in line "
+                            + "\(word.position.line) begins another directive",
                         suggestion: "quote the word if it is an argument"))
                 result.append(Statement(name: rest.name, arguments: Array(rest.arguments[..<index]), block: nil))
                 rest = Statement(name: word, arguments: Array(rest.arguments[(index + 1)...]), block: rest.block)

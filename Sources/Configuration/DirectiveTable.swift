@@ -19,7 +19,8 @@ package enum DirectiveTable {
         DirectiveRow(
             name: "include", blocks: BlockKind.allCases, form: "PATTERN", arity: 1...1, repeats: true,
             summary:
-                "The statements of other files, sorted by name, relative to this one; `include?` allows that there is none"
+                "The statements of other files, sorted by name, relative to this one; `include?` allows that "
+                + "there is none"
         ),
         DirectiveRow(
             name: "http", blocks: [.main], form: "{ … }", arity: 0...0, repeats: true, opensBlock: true,

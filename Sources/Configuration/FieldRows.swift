@@ -94,7 +94,8 @@ extension FieldTemplate {
         }
         if Self.ours.contains(foldedName), directive != "add_header" {
             throw name.error(
-                "\"\(directive)\" cannot set \"\(name.shown)\": the gateway always writes it itself, so remove this line"
+                "\"\(directive)\" cannot set \"\(name.shown)\": the gateway always writes it itself, so remove "
+                    + "this line"
             )
         }
         if directive == "identity_headers", foldedName == "host" || foldedName == "authorization" {

@@ -1,4 +1,5 @@
-// The meaning of a configuration file: an immutable tree of values, all inheritance done, every name turned into an index,
+// The meaning of a configuration file: an immutable tree of values, all inheritance done, every name turned into an
+// index,
 // carrying the bytes of every file it names, so that workers read no files and cannot fail after the rehearsal.
 
 /// A complete, validated configuration. Shared between threads as a value; each worker compiles its own copy.
@@ -71,7 +72,9 @@ package struct ProcessSettings: Sendable, Equatable {
             "How long old connections may finish on reload and stop; 0: for ever"),
         Directive(
             row: DirectiveRow(
-                name: "pid", blocks: [.main], form: "PATH", arity: 1...1, summary: "File that holds the process number"),
+                name: "pid", blocks: [.main], form: "PATH", arity: 1...1,
+                summary: "File that holds the process "
+                    + "number"),
             read: { statement, main, reader throws(Diagnostic) in
                 main.process.pidFile = try reader.path(statement.arguments[0])
             },

@@ -1,4 +1,5 @@
-// Names of hosts to addresses when the configuration is read, as nginx does. Unsafe: the list that getaddrinfo() allocates
+// Names of hosts to addresses when the configuration is read, as nginx does. Unsafe: the list that getaddrinfo()
+// allocates
 // is walked and freed by freeaddrinfo() inside one function; no pointer leaves it.
 package import Bytes
 internal import Glibc

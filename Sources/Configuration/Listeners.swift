@@ -71,7 +71,8 @@ package struct Server: Sendable, Equatable {
 /// A `server_name`, lower case (nginx's kinds, in nginx's order of preference).
 package enum ServerName: Sendable, Equatable {
     case exact([UInt8])
-    /// `*.example.com` is kept as `.example.com`; `alsoBare` for nginx's `.example.com`, which matches `example.com` too.
+    /// `*.example.com` is kept as `.example.com`; `alsoBare` for nginx's `.example.com`, which matches `example.com`
+    /// too.
     case suffix([UInt8], alsoBare: Bool)
     /// `www.example.*` is kept as `www.example.`
     case prefix([UInt8])

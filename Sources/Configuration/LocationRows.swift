@@ -38,7 +38,8 @@ extension RouteScope {
         row: DirectiveRow(
             name: "return", blocks: [.server, .location], form: "CODE [TEXT] | CODE URL | URL", arity: 1...2,
             summary:
-                "Answers without an upstream; with 301, 302, 303, 307 and 308 (302 for a URL alone) the text is the Location"
+                "Answers without an upstream; with 301, 302, 303, 307 and 308 (302 for a URL alone) the text is "
+                + "the Location"
         ),
         read: { statement, scope, _ throws(Diagnostic) in
             scope.answerWord = statement.name
@@ -141,13 +142,15 @@ extension ConfigurationReader {
         if !uri.isEmpty {
             if enclosing.contains(where: { if case .pattern = $0 { true } else { false } }) {
                 throw word.error(
-                    "\"proxy_pass\" cannot have a URI in a location given by a regular expression: which part it replaces is unknown"
+                    "\"proxy_pass\" cannot have a URI in a location given by a regular expression: which part "
+                        + "it replaces is unknown"
                 )
             }
             guard uri[0] == UInt8(ascii: "/"), uri.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") })
             else {
                 throw word.error(
-                    "\"\(word.isSecret ? "***" : path)\" is not a path: it begins with \"/\" and holds no blanks, \"#\" or non-ASCII characters"
+                    "\"\(word.isSecret ? "***" : path)\" is not a path: it begins with \"/\" and holds no "
+                        + "blanks, \"#\" or non-ASCII characters"
                 )
             }
             if path.contains("?") {

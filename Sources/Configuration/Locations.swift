@@ -20,7 +20,8 @@ extension ConfigurationReader {
     private func checkPlace(of match: LocationMatch, _ word: Argument, in scope: RouteScope) throws(Diagnostic) {
         if let earlier = scope.locations.first(where: { $0.match.isReachedBeforeOrInstead(of: match) }) {
             throw word.error(
-                "duplicate location \"\(word.shown)\": the first one is at \(earlier.scope.position.text), and this one is unreachable"
+                "duplicate location \"\(word.shown)\": the first one is at \(earlier.scope.position.text), and "
+                    + "this one is unreachable"
             )
         }
         switch scope.enclosing.last {
@@ -29,7 +30,8 @@ extension ConfigurationReader {
         case .prefix(let path, _):
             guard let inner = match.path, !inner.isInside(path) else { return }
             throw word.error(
-                "location \"\(word.shown)\" is unreachable: it is outside of \"\(String(decoding: path, as: UTF8.self))\", which encloses it"
+                "location \"\(word.shown)\" is unreachable: it is outside of "
+                    + "\"\(String(decoding: path, as: UTF8.self))\", which encloses it"
             )
         default: return
         }
@@ -77,7 +79,8 @@ extension ConfigurationReader {
         for use in settings.ownIdentityUses {
             report(
                 use.error(
-                    "a variable of the identity never has a value here: \"auth off\" of line \(auth.position.line) holds"
+                    "a variable of the identity never has a value here: \"auth off\" of line "
+                        + "\(auth.position.line) holds"
                 ))
         }
     }
@@ -131,7 +134,8 @@ extension LocationMatch {
         }
         if text.contains("?") || text.contains("#") {
             throw word.error(
-                "location \"\(word.shown)\" is unreachable: a path holds no \"?\" or \"#\", and the query is not matched"
+                "location \"\(word.shown)\" is unreachable: a path holds no \"?\" or \"#\", and the query is "
+                    + "not matched"
             )
         }
         if text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f || $0 == UInt8(ascii: "\\") }) {

@@ -31,7 +31,8 @@ extension Server {
             reader.check(draft.scope, statement, isAnswering: draft.scope.answerWord != nil)
             if let answer = draft.scope.answerWord, let location = draft.scope.locations.first {
                 throw answer.error(
-                    "\"return\" answers every request of this server: the location of line \(location.scope.position.line) is unreachable"
+                    "\"return\" answers every request of this server: the location of line "
+                        + "\(location.scope.position.line) is unreachable"
                 )
             }
             main.servers.append((draft, statement))

@@ -69,7 +69,8 @@ struct AdminDraft {
                 // Metrics tell about every route; without a token nobody but this machine may read them.
                 if case .socket(let socket) = address, !socket.address.isLoopback {
                     throw argument.error(
-                        "\"admin\" listens on loopback or a UNIX-domain socket only: a token for other addresses is not supported yet"
+                        "\"admin\" listens on loopback or a UNIX-domain socket only: a token for other "
+                            + "addresses is not supported yet"
                     )
                 }
                 admin.address = address

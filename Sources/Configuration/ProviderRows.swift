@@ -35,7 +35,10 @@ struct ProviderDraft {
                 draft.issuerIsSaid = true
                 draft.provider.issuer = word.text == "off" && !word.isQuoted ? nil : word.text
             },
-            write: { [WrittenLine([$0.provider.issuer.map { $0 == "off" ? "\"off\"" : Syntax.quoted($0) } ?? "off"])] }),
+            write: { draft in
+                guard let issuer = draft.provider.issuer else { return [WrittenLine(["off"])] }
+                return [WrittenLine([issuer == "off" ? "\"off\"" : Syntax.quoted(issuer)])]
+            }),
         Directive(
             row: DirectiveRow(
                 name: "audience", blocks: [.authProvider], form: "TEXT… | off", arity: 1 ... .max,

@@ -73,7 +73,8 @@ extension ConfigurationReader {
         }
         guard isPlain, (1...64).contains(name.text.utf8.count) else {
             throw name.error(
-                "\"\(name.shown)\" is no name for a provider: up to 64 letters, digits, \"-\", \"_\" and \".\" are allowed"
+                "\"\(name.shown)\" is no name for a provider: up to 64 letters, digits, \"-\", \"_\" and \".\" "
+                    + "are allowed"
             )
         }
         if ["off", "any", "all"].contains(name.text) {

@@ -62,7 +62,8 @@ package struct ProxyPass: Sendable, Equatable {
     package var upstream: Int
     /// The URI of `proxy_pass http://group/uri`: replaces the matched prefix. Nil: the path goes on as it came.
     package var uri: [UInt8]?
-    /// `proxy_set_header`, Host and Connection excepted from nginx's defaults only when named here. An empty value removes.
+    /// `proxy_set_header`, Host and Connection excepted from nginx's defaults only when named here. An empty value
+    /// removes.
     package var setHeaders: [FieldTemplate] = []
     /// The Host sent upstream: nginx's `$proxy_host` unless set.
     package var host: Template

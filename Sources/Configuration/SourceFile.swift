@@ -1,4 +1,5 @@
-// Files by plain system calls: whole contents, patterns, folders. Unsafe: every C pointer here is used within the call that
+// Files by plain system calls: whole contents, patterns, folders. Unsafe: every C pointer here is used within the call
+// that
 // takes it, but for `glob_t`, which glob() fills, globfree() frees, and nobody keeps.
 internal import Glibc
 
@@ -9,7 +10,8 @@ struct FileError: Error {
 }
 
 enum SourceFile {
-    /// All bytes of a file, or an error when there are more than `maximumBytes` (a wrong path must not fill the memory).
+    /// All bytes of a file, or an error when there are more than `maximumBytes` (a wrong path must not fill the
+    /// memory).
     static func read(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(reason: lastReason()) }

@@ -28,7 +28,8 @@ enum Units {
         let (value, overflow) = number.multipliedReportingOverflow(by: factor)
         guard !overflow, bounds.contains(value) else {
             throw argument.error(
-                "\"\(argument.shown)\" is out of bounds: \(text(size: bounds.lowerBound)) to \(text(size: bounds.upperBound)) is accepted"
+                "\"\(argument.shown)\" is out of bounds: \(text(size: bounds.lowerBound)) to "
+                    + "\(text(size: bounds.upperBound)) is accepted"
             )
         }
         return value
@@ -43,7 +44,8 @@ enum Units {
         let value = Duration.milliseconds(milliseconds)
         guard bounds.contains(value) else {
             throw argument.error(
-                "\"\(argument.shown)\" is out of bounds: \(text(time: bounds.lowerBound)) to \(text(time: bounds.upperBound)) is accepted"
+                "\"\(argument.shown)\" is out of bounds: \(text(time: bounds.lowerBound)) to "
+                    + "\(text(time: bounds.upperBound)) is accepted"
             )
         }
         return value

@@ -1,4 +1,5 @@
-// A sentence for each directive that people will write and that does not exist: nginx's, and our own that are yet to come.
+// A sentence for each directive that people will write and that does not exist: nginx's, and our own that are yet to
+// come.
 
 enum UnsupportedDirectives {
     /// Why this name means nothing here, or nil when nobody has heard of it.

@@ -1,4 +1,5 @@
-// gateway.conf.example is the demo and the reference at once: it works as it stands, and with everything in it turned on.
+// gateway.conf.example is the demo and the reference at once: it works as it stands, and with everything in it turned
+// on.
 import Configuration
 import Foundation
 import Testing

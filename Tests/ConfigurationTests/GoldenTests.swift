@@ -1,4 +1,5 @@
-// Golden files, one for each directive: cases of input, a line of dashes, and what comes of it. `UPDATE_GOLDEN=1` rewrites
+// Golden files, one for each directive: cases of input, a line of dashes, and what comes of it. `UPDATE_GOLDEN=1`
+// rewrites
 // what comes of it, to be read before it is committed.
 import Configuration
 import Foundation
