@@ -109,21 +109,25 @@ struct HeadLimitTests {
 
     @Test("R07: a head may be as large as the limit, not larger")
     func headSize() {
+        let limits = HTTPLimits(lineSize: 200, headSize: 400, fieldCount: 5)
         func head(_ count: Int) -> String {
             let short = request(
                 "GET / HTTP/1.1", "A: ", "B: " + String(repeating: "b", count: 90),
                 "C: " + String(repeating: "c", count: 90), "D: " + String(repeating: "d", count: 90))
             return short.replacingFirst("A: ", with: "A: " + String(repeating: "a", count: count - short.utf8.count))
         }
-        let (fits, disagreement) = parseCutEverywhere(Array(head(400).utf8), limits: Self.small)
+        let (fits, disagreement) = parseCutEverywhere(Array(head(400).utf8), limits: limits)
         #expect(disagreement == nil)
         #expect(fits.head != nil)
-        let (empty, _) = parseCutEverywhere(Array(("\r\n" + head(400)).utf8), limits: Self.small)
+        let (empty, _) = parseCutEverywhere(Array(("\r\n" + head(400)).utf8), limits: limits)
         #expect(empty.head != nil)
-        expectRefusal(RefusedRequest("R07", head(401), .headTooLarge), limits: Self.small)
-        expectRefusal(
-            RefusedRequest("R07", String(head(420).prefix(390)) + "yyyyyyyyyyyy", .headTooLarge, .fieldTooLong),
-            limits: Self.small)
+        expectRefusal(RefusedRequest("R07", head(401), .headTooLarge), limits: limits)
+        // Known before the end has come, whether at once or bit by bit.
+        let unended = Array(head(420).utf8.prefix(399))
+        #expect(parse(unended, limits: limits) == .incomplete)
+        #expect(parse(unended + [UInt8(ascii: "y")], limits: limits) == .failed(.headTooLarge))
+        let trickled = parse(unended + Array("yyy".utf8), limits: limits, cuts: Array(1..<402))
+        #expect(trickled == .failed(.headTooLarge))
     }
 
     @Test("R07: as many fields as the limit, not more")
