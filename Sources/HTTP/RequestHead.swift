@@ -47,6 +47,7 @@ package struct RequestHead: ~Copyable {
         method = .other
         methodRange = 0..<0
         targetRange = 0..<0
+        target.clear()
         framing = .none
         contentLength = 0
         wantsClose = false
