@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import random
 import socket
 import sqlite3
 import statistics
@@ -57,14 +58,14 @@ def test_every_login_is_a_session_of_its_own(backend):
 @pytest.mark.parametrize("name,password", [("alice", "wrong"), ("nobody", "correct horse"), ("gone", "was here"),
                                            ("ALICE", "correct horse"), ("alice ", "correct horse"),
                                            ("' OR 1=1 --", "x"), ("alice", "correct horse ")])
-def test_wrong_credentials_get_one_answer(backend, name, password):
+def test_b01_wrong_credentials_get_one_answer(backend, name, password):
     answer = backend.auth.post("/login", json={"username": name, "password": password})
     problem(answer, 401, "invalid_credentials")
     reference = backend.auth.post("/login", json={"username": "alice", "password": "wrong"})
     assert answer.content == reference.content
 
 
-def test_unknown_names_take_as_long_as_wrong_passwords(backend):
+def test_b01_unknown_names_take_as_long_as_wrong_passwords(backend):
     def seconds(name: str) -> float:
         start = time.perf_counter()
         backend.auth.post("/login", json={"username": name, "password": "wrong"})
@@ -93,7 +94,7 @@ def test_unknown_names_take_as_long_as_wrong_passwords(backend):
     ('{"username": "alice", "password": "' + "x" * 257 + '"}', "password"),
     ('{"username": "' + "x" * 255 + '", "password": "x"}', "username"),
 ])
-def test_body_is_read_strictly_and_the_member_named(backend, body, member):
+def test_b14_body_is_read_strictly_and_the_member_named(backend, body, member):
     answer = backend.auth.post("/login", content=body, headers={"Content-Type": "application/json"})
     members = problem(answer, 400, "invalid_request")
     assert members["member"] == member
@@ -114,7 +115,7 @@ def test_what_is_not_json_is_refused(backend, body):
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", None,
                                         "application/json; charset=latin1", "multipart/form-data; boundary=x"])
-def test_other_media_types_are_refused(backend, media_type):
+def test_b06_other_media_types_are_refused(backend, media_type):
     fields = {"Content-Type": media_type} if media_type else {}
     answer = backend.auth.post("/login", content=b'{"username": "alice", "password": "correct horse"}', headers=fields)
     problem(answer, 415, "unsupported_media_type")
@@ -128,13 +129,13 @@ def test_json_in_all_its_spellings_is_read(backend, media_type):
     assert answer.status_code == 200
 
 
-def test_large_bodies_are_refused(backend):
+def test_b07_large_bodies_are_refused(backend):
     body = b'{"username": "alice", "password": "' + b"x" * 1_000_000 + b'"}'
     answer = backend.auth.post("/login", content=body, headers={"Content-Type": "application/json"})
     problem(answer, 413, "body_too_large")
 
 
-def test_password_may_come_in_either_unicode_form(prepare):
+def test_b07_password_may_come_in_either_unicode_form(prepare):
     composed = unicodedata.normalize("NFC", "café crème 🔑")
     backend = prepare(users=[{"name": "zoé", "password": composed, "roles": []}]).start()
     for form in ("NFC", "NFD"):
@@ -142,7 +143,7 @@ def test_password_may_come_in_either_unicode_form(prepare):
     backend.stop()
 
 
-def test_longest_password(prepare):
+def test_b07_longest_password(prepare):
     longest = "🔑" * 256
     backend = prepare(users=[{"name": "alice", "password": longest, "roles": ["user"]}]).start()
     assert backend.login("alice", longest)
@@ -207,6 +208,20 @@ def test_more_logins_than_fit_are_told_to_come_back(backend):
     assert backend.login()
 
 
+def test_b08_strings_reach_no_statement(backend):
+    """Random strings of what SQL, JSON and shells care about, through both endpoints that read strings."""
+    seed = random.randrange(1 << 32)
+    dice = random.Random(seed)
+    pieces = ["'", '"', ";", "--", "/*", "\\", "%", "_", "?", ":a", "$1", ")", " OR 1=1", " UNION SELECT", "\n", "\u202e",
+              "é", "🔑", "users", "DROP TABLE users", "x'00'", "alice"]
+    for _ in range(150):
+        text = "".join(dice.choices(pieces, k=dice.randint(1, 8)))
+        login = backend.auth.post("/login", json={"username": text, "password": "wrong" + text})
+        assert login.status_code == 401, (seed, text, login.text)
+        problem(backend.refresh(text), 401, "refresh_invalid")
+    assert backend.login()
+
+
 def test_unknown_paths_and_methods_are_problems(backend):
     problem(backend.auth.get("/nothing"), 404, "not_found")
     problem(backend.auth.get("/login"), 404, "not_found")
@@ -218,7 +233,7 @@ def test_names_and_passwords_of_users_are_not_in_the_error_log(backend):
     assert "hunter2-secret" not in backend.log
 
 
-def test_key_set_is_public_and_may_be_cached(backend):
+def test_b16_key_set_is_public_and_may_be_cached(backend):
     answer = backend.auth.get("/.well-known/jwks.json")
     assert answer.status_code == 200
     assert "max-age=300" in answer.headers["cache-control"]

@@ -39,7 +39,7 @@ def test_a_chain_of_rotations_lives_on(backend):
         seen.add(token)
 
 
-def test_replay_inside_the_grace_gets_the_same_successor(backend):
+def test_b04_replay_inside_the_grace_gets_the_same_successor(backend):
     login = backend.login()
     first = backend.refresh(login["refresh_token"]).json()
     second = backend.refresh(login["refresh_token"]).json()
@@ -48,7 +48,7 @@ def test_replay_inside_the_grace_gets_the_same_successor(backend):
     assert backend.refresh(first["refresh_token"]).status_code == 200
 
 
-def test_fifty_parallel_refreshes_get_one_successor(backend):
+def test_b04_fifty_parallel_refreshes_get_one_successor(backend):
     token = backend.login()["refresh_token"]
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: backend.refresh(token), range(50)))
@@ -57,7 +57,7 @@ def test_fifty_parallel_refreshes_get_one_successor(backend):
     assert backend.refresh(successor).status_code == 200
 
 
-def test_reuse_after_the_grace_ends_the_session(prepare):
+def test_b03_reuse_after_the_grace_ends_the_session(prepare):
     backend = prepare().start("--refresh-grace", "1s")
     other_session = backend.login()["refresh_token"]
     stolen = backend.login()["refresh_token"]
@@ -119,11 +119,11 @@ def test_what_nobody_was_given_is_refused(backend, token):
     problem(backend.refresh(token), 401, "refresh_invalid")
 
 
-def test_an_access_token_does_not_refresh(backend):
+def test_b05_an_access_token_does_not_refresh(backend):
     problem(backend.refresh(backend.login()["access_token"]), 401, "refresh_invalid")
 
 
-def test_a_refresh_token_opens_nothing(backend):
+def test_b05_a_refresh_token_opens_nothing(backend):
     problem(backend.get("/api/protected/data", backend.login()["refresh_token"]), 401, "token_malformed")
 
 
@@ -135,7 +135,7 @@ def test_body_is_read_strictly(backend, body):
     problem(backend.auth.post("/refresh", content=body), 415, "unsupported_media_type")
 
 
-def test_refresh_reads_roles_and_permissions_anew(prepare):
+def test_b11_refresh_reads_roles_and_permissions_anew(prepare):
     backend = prepare().start()
     login = backend.login("admin", "battery staple")
     assert backend.get("/api/admin/stats", login["access_token"]).status_code == 200
@@ -152,7 +152,7 @@ def test_refresh_reads_roles_and_permissions_anew(prepare):
 
 
 @pytest.mark.parametrize("change", ["disable", "remove", "password"])
-def test_user_who_is_changed_loses_his_sessions(prepare, change):
+def test_b11_user_who_is_changed_loses_his_sessions(prepare, change):
     backend = prepare().start()
     token, unchanged = backend.login()["refresh_token"], backend.login("admin", "battery staple")["refresh_token"]
     backend.stop()
@@ -222,7 +222,7 @@ def test_kill_9_under_load_keeps_what_was_acknowledged(prepare):
     backend.stop()
 
 
-def test_the_store_holds_no_live_token(prepare):
+def test_b09_the_store_holds_no_live_token(prepare):
     backend = prepare().start("--refresh-grace", "1s")
     first = backend.login()["refresh_token"]
     second = backend.refresh(first).json()["refresh_token"]
