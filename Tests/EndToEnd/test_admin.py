@@ -188,6 +188,6 @@ def test_admin_on_a_unix_socket(start, tmp_path):
     )
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(3)
-        client.connect(str(path))
+        wait_until(lambda: path.exists() and client.connect_ex(str(path)) == 0, what="the socket takes connections")
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")

@@ -166,23 +166,13 @@ def test_H12_bad_chunk_after_the_answer_began(gateway, origin):
         assert len(client.expect_cut()) <= 4
 
 
-@pytest.mark.parametrize(
-    "trailer",
-    [
-        b"Content-Length: 3\r\n",
-        b"Authorization: Bearer x\r\n",
-        b"X-Auth-Subject: admin\r\n",
-        b"Host: evil\r\n",
-        b"X-Plain: 1\r\n",
-    ],
-)
-def test_H13_trailers_are_dropped(gateway, origin, trailer):
+@pytest.mark.parametrize("name", ["Content-Length", "Authorization", "X-Auth-Subject", "Host", "X-Plain"])
+def test_H13_trailers_are_dropped(gateway, origin, name):
     with gateway.connect() as client:
-        assert client.request(chunked("/x", b"hello", trailers=trailer)).status == 200
+        assert client.request(chunked("/x", b"hello", trailers=f"{name}: 77abc\r\n".encode())).status == 200
         assert client.request(get("/after")).status == 200
-    first = origin.wait_for(2)[0]
-    assert first.body == b"hello"
-    assert trailer.split(b":")[1].strip() not in origin.received.replace(b"Host: " + origin.address.encode(), b"")
+    assert origin.wait_for(2)[0].body == b"hello"
+    assert b"77abc" not in origin.received
 
 
 def test_H13_malformed_trailers(gateway, origin):

@@ -84,7 +84,8 @@ def test_at_the_limit_with_work_in_flight_nothing_dies(start, origin):
 
 
 def test_many_connections_that_send_nothing(start, origin):
-    gateway = start(CONFIGURATION, descriptors=LIMIT)
+    """They end by client_header_timeout at the latest, and make room."""
+    gateway = start("client_header_timeout 1s;" + CONFIGURATION, descriptors=LIMIT)
     silent = [gateway.connect() for _ in range(2 * LIMIT)]
     assert gateway.request(get("/own"), within=12).status == 200
     for client in silent:

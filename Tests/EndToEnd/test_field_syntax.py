@@ -46,13 +46,13 @@ def test_H06_fold_before_the_first_field(gateway, origin, how):
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b"GET /x HTTP/1.1\nHost: localhost\r\n\r\n", "request_line"),
+        (b"GET /x HTTP/1.1\nHost: localhost\r\n\r\n", "header_invalid"),
         (b"GET /x HTTP/1.1\r\nHost: localhost\nX-A: b\r\n\r\n", "header_invalid"),
         (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\n\r\n", "header_invalid"),
         (b"GET /x HTTP/1.1\r\nHost: localhost\r\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n", "header_invalid"),
         (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\rX-B: c\r\n\r\n", "header_invalid"),
-        (b"GET /x HTTP/1.1\rHost: localhost\r\n\r\n", "request_line"),
-        (b"GET /x HTTP/1.1\r\r\nHost: localhost\r\n\r\n", "request_line"),
+        (b"GET /x HTTP/1.1\rHost: localhost\r\n\r\n", "header_invalid"),
+        (b"GET /x HTTP/1.1\r\r\nHost: localhost\r\n\r\n", "header_invalid"),
         (b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\r\n\r\n", "header_invalid"),
     ],
     ids=id_of,

@@ -83,7 +83,7 @@ def test_J67_useless_answers(start, rsa_key, key_server, mode):
     assert status(gateway, rsa_key.token()) == 503
 
 
-MODES = ("fail", "garbage", "stall", "empty")
+MODES = ("fail", "garbage", "stall")
 FOUR = (
     "worker_processes 2; error_log stderr info;"
     + "".join(

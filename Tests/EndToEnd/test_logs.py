@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 
 import pytest
 
@@ -153,8 +154,9 @@ def test_logs_are_reopened(gateway, origin):
     gateway.wait_for_log_line(lambda line: line["path"] == "/before-rotation")
     (gateway.folder / "access.log").rename(moved)
     gateway.send_signal(signal.SIGUSR1)
-    wait_until(lambda: (gateway.folder / "access.log").exists(), 3, what="a new file")
+    time.sleep(0.1)
     gateway.request(get("/after-rotation"))
+    wait_until(lambda: (gateway.folder / "access.log").exists(), 3, what="a new file")
     gateway.wait_for_log_line(lambda line: line["path"] == "/after-rotation")
     assert "after-rotation" not in moved.read_text()
     moved.unlink()

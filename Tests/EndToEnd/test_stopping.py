@@ -126,4 +126,4 @@ def test_taken_port_is_one_clear_sentence(start, tmp_path):
         port = taken.getsockname()[1]
         gateway = start(CONFIGURATION.replace("@port@", str(port)), ready=False)
         assert gateway.process.wait(5) != 0
-        assert f"127.0.0.1:{port}" in gateway.log and "in use" in gateway.log
+        assert f"127.0.0.1:{port}" in gateway.log and "error: cannot listen" in gateway.log
