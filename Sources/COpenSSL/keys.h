@@ -8,14 +8,19 @@
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <string.h>
 
 static const int CO_ED25519 = EVP_PKEY_ED25519, CO_ED448 = EVP_PKEY_ED448;
 
-/* SHA-256 or any other digest of n bytes through a kept context. 1: done. */
-static inline int co_digest(EVP_MD_CTX *c, const EVP_MD *md, const void *p, size_t n, void *out) {
-    return EVP_DigestInit_ex2(c, md, NULL) == 1 && EVP_DigestUpdate(c, p, n) == 1 && EVP_DigestFinal_ex(c, out, NULL) == 1;
+/* SHA-256 of n bytes. The old calls on purpose: EVP_DigestInit_ex2 allocates each time it is called, also with a kept
+   context, and a cached token must not cost an allocation. */
+static inline void co_sha256(const void *p, size_t n, void *out) {
+    SHA256_CTX c;
+    SHA256_Init(&c);
+    SHA256_Update(&c, p, n);
+    SHA256_Final((unsigned char *)out, &c);
 }
 
 static inline EVP_PKEY *co_import(const char *type, OSSL_PARAM_BLD *builder) {

@@ -1,5 +1,4 @@
-// SHA-256 through an algorithm fetched once and one kept context (an implicit fetch for each digest costs a third more).
-// Owns both OpenSSL objects and frees them in deinit; a span's pointer is used within one call.
+// SHA-256. A span's pointer is used within one call, and nothing is owned.
 import COpenSSL
 
 /// 32 bytes as four words: compared without a loop, stored without a pointer.
@@ -20,28 +19,15 @@ package struct SHA256Value: Equatable, BitwiseCopyable, Sendable {
     }
 }
 
-@safe package struct SHA256: ~Copyable {
-    private let algorithm: OpaquePointer
-    private let state: OpaquePointer
-
-    package init() {
-        // Nil only when memory is short or the library has no SHA-256: nothing could be verified then.
-        unsafe algorithm = unsafe EVP_MD_fetch(nil, "SHA256", nil)!
-        unsafe state = unsafe EVP_MD_CTX_new()!
-    }
-    deinit {
-        unsafe EVP_MD_CTX_free(state)
-        unsafe EVP_MD_free(algorithm)
-    }
+/// The hash function of RFC 6234; without state, so that asking costs no allocation.
+package struct SHA256: ~Copyable {
+    package init() {}
 
     package borrowing func hash(_ bytes: borrowing Span<UInt8>) -> SHA256Value {
         var value = SHA256Value()
-        let done = unsafe withUnsafeMutableBytes(of: &value.words) { out in
-            unsafe bytes.withUnsafeBufferPointer {
-                unsafe co_digest(state, algorithm, $0.baseAddress, $0.count, out.baseAddress)
-            }
+        unsafe withUnsafeMutableBytes(of: &value.words) { out in
+            unsafe bytes.withUnsafeBufferPointer { unsafe co_sha256($0.baseAddress, $0.count, out.baseAddress) }
         }
-        precondition(done == 1, "SHA-256 of the crypto library failed")
         return value
     }
 }

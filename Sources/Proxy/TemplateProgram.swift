@@ -27,6 +27,7 @@ struct TemplateStep: BitwiseCopyable {
 struct TemplateCompiler {
     private(set) var steps: [TemplateStep] = []
     private(set) var text: [UInt8] = []
+    private var programStart = 0
     /// Fixed for the life of the process.
     var hostname = ""
     var processID = ""
@@ -35,6 +36,7 @@ struct TemplateCompiler {
 
     mutating func program(_ body: (inout TemplateCompiler) -> Void) -> ProgramRange {
         let start = steps.count
+        programStart = start
         body(&self)
         return ProgramRange(start: Int32(start), count: Int32(steps.count - start))
     }
@@ -56,7 +58,7 @@ struct TemplateCompiler {
     mutating func literal(_ bytes: [UInt8]) {
         guard !bytes.isEmpty else { return }
         // Neighbours become one copy.
-        if let last = steps.last, last.kind == .text, Int(last.start + last.count) == text.count {
+        if steps.count > programStart, let last = steps.last, last.kind == .text, Int(last.start + last.count) == text.count {
             steps[steps.count - 1].count += UInt32(bytes.count)
         } else {
             steps.append(TemplateStep(kind: .text, start: UInt32(text.count), count: UInt32(bytes.count)))
