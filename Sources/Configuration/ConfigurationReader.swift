@@ -27,8 +27,12 @@ struct ConfigurationReader {
         mainPosition = SourcePosition(file: file, line: 1, column: 1)
     }
 
+    /// So many mistakes that the first ones, which alone are shown, are surely among them.
+    private var isHopeless: Bool { diagnostics.count >= 1000 }
+
     /// Says a thing once, however many locations inherit its cause.
     mutating func report(_ diagnostic: Diagnostic) {
+        guard !isHopeless else { return }
         let isNew = said.insert("\(diagnostic.position.text) \(diagnostic.message)").inserted
         if isNew { diagnostics.append(diagnostic) }
     }
@@ -43,7 +47,7 @@ struct ConfigurationReader {
         let names = Set(rows.map(\.row.name))
         var first: [String: SourcePosition] = [:]
         var accepted: [(row: Int, statement: Statement)] = []
-        for statement in splitWhereSemicolonsAreMissing(statements, names) {
+        for statement in isHopeless ? [] : splitWhereSemicolonsAreMissing(statements, names) {
             let name = statement.name.text
             guard let index = rows.firstIndex(where: { $0.row.name == name }) else {
                 reportUnknown(statement, in: kind, known: rows.map(\.row.name))
@@ -137,6 +141,7 @@ struct ConfigurationReader {
     }
 
     private mutating func reportUnknown(_ statement: Statement, in kind: BlockKind, known: [String]) {
+        if isHopeless { return }
         let name = statement.name.text
         let elsewhere = DirectiveTable.rows.filter { $0.name == name }.flatMap(\.blocks)
         if !elsewhere.isEmpty {

@@ -224,8 +224,11 @@ extension Argument {
         append(written: String(Character(scalar)))
     }
     fileprivate mutating func append(written text: String) {
-        if case .written(let before)? = pieces.last {
-            pieces[pieces.count - 1] = .written(before + text)
+        if case .written(var before)? = pieces.last {
+            // Taken out first, so that the text is extended in place: a long word costs no more than its length.
+            pieces.removeLast()
+            before += text
+            pieces.append(.written(before))
         } else {
             pieces.append(.written(text))
         }

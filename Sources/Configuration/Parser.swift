@@ -20,6 +20,9 @@ struct Parser {
     /// A configuration of this size would be generated, and by mistake.
     static let maximumFileBytes = 4 * 1024 * 1024
 
+    /// More mistakes of grammar than are ever shown: this is no configuration.
+    static let maximumMistakes = 100
+
     let references: References
     private(set) var files = ParsedFiles()
     /// Paths of the files that are being read, the outermost first.
@@ -27,7 +30,7 @@ struct Parser {
     /// Blocks that are open: the statement that opened each, and how many files deep.
     private var open: [(name: Argument, file: Int)] = []
     /// Reading has ended early: nobody wrote this by hand.
-    private var isTooDeep = false
+    private var hasGivenUp = false
     /// The first `}` that begins a line in another column than the statement it closes.
     private var misfit: (brace: SourcePosition, closed: Argument)?
 
@@ -56,7 +59,8 @@ struct Parser {
     private mutating func statements(_ lexer: inout Lexer) -> [Statement] {
         var found: [Statement] = []
         var words: [Argument] = []
-        while !isTooDeep {
+        while !hasGivenUp {
+            if files.diagnostics.count + lexer.diagnostics.count >= Self.maximumMistakes { giveUp() }
             switch lexer.next() {
             case .word(let word): words.append(word)
             case .semicolon(let position):
@@ -73,6 +77,11 @@ struct Parser {
             }
         }
         return found
+    }
+
+    private mutating func giveUp() {
+        files.isUnbalanced = true
+        hasGivenUp = true
     }
 
     private mutating func finish(_ words: inout [Argument], at position: SourcePosition, into found: inout [Statement])
@@ -113,8 +122,7 @@ struct Parser {
         words = []
         guard open.count < Self.maximumBlockDepth else {
             files.diagnostics.append(name.error("blocks are nested deeper than \(Self.maximumBlockDepth)"))
-            files.isUnbalanced = true
-            isTooDeep = true
+            giveUp()
             return
         }
         open.append((name, stack.count))

@@ -101,6 +101,14 @@ struct LanguageTests {
         #expect(errors.contains { $0.contains("blocks are nested deeper than 32") })
     }
 
+    /// Seconds on a slow machine; a cost that grows with the square of the length would take hours.
+    @Test(.timeLimit(.minutes(1)), arguments: ["x", ";", "\"", "} ", "{ ", "a;\n", "\\", "${", "é"])
+    func hostileFilesCostNoMoreThanTheirLength(_ piece: String) {
+        for opening in ["", "pid \""] {
+            #expect(!Fixture.errors(opening + String(repeating: piece, count: 100_000)).isEmpty)
+        }
+    }
+
     @Test func aDiagnosticFindsItsLineLater() throws {
         let place = SourcePosition(file: Fixture.files + "broken.conf", line: 1, column: 1)
         #expect(Diagnostic(at: place, "late").locatingSource().sourceLine == "keepalive_timeout 1x;")
