@@ -5,7 +5,7 @@ import Glibc
 enum Terminal {
     /// Messages for people, as they stand in an editor's list of errors.
     static func report(_ diagnostics: [Diagnostic]) {
-        for diagnostic in diagnostics { complain(diagnostic.rendered) }
+        for diagnostic in diagnostics { complain(diagnostic.locatingSource().rendered) }
     }
     static func complain(_ line: String) {
         let bytes = Array("\(line)\n".utf8)
