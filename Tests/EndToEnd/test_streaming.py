@@ -27,23 +27,24 @@ BLOCK = bytes(1 << 20)
 BOUND = 64 << 20
 
 
-class MemoryWatch(threading.Thread):
-    """Notes the largest resident size of a gateway until stopped."""
+class MemoryWatch:
+    """Notes the largest resident size of a gateway while a block runs."""
 
     def __init__(self, gateway):
-        super().__init__(daemon=True)
-        self.gateway, self.largest, self.running = gateway, 0, True
-        self.start()
+        self.gateway, self.largest, self.ended = gateway, 0, threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
 
-    def run(self):
-        while self.running:
+    def watch(self):
+        while not self.ended.wait(0.02):
             self.largest = max(self.largest, self.gateway.resident_bytes())
-            time.sleep(0.02)
 
-    def stop(self) -> int:
-        self.running = False
-        self.join()
-        return self.largest
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
 
 
 def head_of(size: int, chunked: bool) -> bytes:
@@ -77,8 +78,7 @@ def download(gateway, origin, size: int, chunked: bool) -> int:
         send_body(connection.send, size, chunked)
 
     origin.serve(serve)
-    watch = MemoryWatch(gateway)
-    with gateway.connect() as client:
+    with MemoryWatch(gateway) as watch, gateway.connect() as client:
         client.send(get("/x"))
         assert client.read_head().status == 200
         time.sleep(0.5)
@@ -92,7 +92,7 @@ def download(gateway, origin, size: int, chunked: bool) -> int:
                 client.kept = (tail + data)[-16:]
         else:
             assert drain(client, size) == size
-    return watch.stop()
+    return watch.largest
 
 
 def upload(gateway, origin, size: int, chunked: bool) -> int:
@@ -116,14 +116,13 @@ def upload(gateway, origin, size: int, chunked: bool) -> int:
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     origin.serve(serve)
-    watch = MemoryWatch(gateway)
-    with gateway.connect() as client:
+    with MemoryWatch(gateway) as watch, gateway.connect() as client:
         client.send(b"POST /x HTTP/1.1\r\nHost: localhost\r\n" + head_of(size, chunked))
         client.socket.settimeout(20)
         send_body(client.socket.sendall, size, chunked)
         assert client.read_response("POST", within=20).status == 200
     assert seen and seen[0] >= size
-    return watch.stop()
+    return watch.largest
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
