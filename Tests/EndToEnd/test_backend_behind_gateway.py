@@ -1,0 +1,79 @@
+"""The two programs together: what one signs the other verifies, and the resource service verifies again."""
+
+import time
+
+import httpx
+import pytest
+
+from harness.backend import backend_key, prepare, private_key, problem  # noqa: F401
+
+CONFIGURATION = """
+error_log stderr notice;
+admin { listen 127.0.0.1:@admin_port@; }
+auth_provider main jwt {
+    issuer https://localhost:8443;
+    audience gateway-demo;
+    jwks http://127.0.0.1:@auth_service_port@/.well-known/jwks.json;
+    leeway 0s;
+}
+server {
+    listen 127.0.0.1:@port@;
+    auth main;
+    location /api/v1/auth/ { auth off; proxy_pass http://127.0.0.1:@auth_service_port@; }
+    location /api/protected/ {
+        require permission read:data; forward_token on; proxy_pass http://127.0.0.1:@resource_port@;
+    }
+    location /api/admin/ {
+        require permission read:admin_panel; forward_token on; proxy_pass http://127.0.0.1:@resource_port@;
+    }
+    location /api/forgotten/ { auth off; proxy_pass http://127.0.0.1:@resource_port@/api/admin/; }
+}
+"""
+
+
+@pytest.fixture(params=["RS256", "ES256", "EdDSA"])
+def client(request, prepare, start):
+    """A client of a gateway before a backend with this kind of key; access tokens live three seconds."""
+    backend = prepare(key=private_key(request.param)).start("--access-token-lifetime", "3s")
+    gateway = start(CONFIGURATION, auth_service_port=backend.auth_port, resource_port=backend.resource_port)
+    with httpx.Client(base_url=f"http://127.0.0.1:{gateway.values['port']}", timeout=20) as client:
+        yield client
+    backend.stop()
+
+
+def login(client: httpx.Client, name: str, password: str) -> dict:
+    answer = client.post("/api/v1/auth/login", json={"username": name, "password": password})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def get(client: httpx.Client, path: str, token: str | None = None) -> httpx.Response:
+    fields = {"X-Auth-Subject": "forged"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    return client.get(path, headers=fields)
+
+
+def test_from_login_to_refresh(client):
+    alice = login(client, "alice", "correct horse")
+    answer = get(client, "/api/protected/data", alice["access_token"])
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["subject"] == "alice"
+    assert answer.json()["identity_headers"]["X-Auth-Subject"] == "alice"
+    assert get(client, "/api/admin/stats", alice["access_token"]).status_code == 403
+    administrator = login(client, "admin", "battery staple")["access_token"]
+    assert get(client, "/api/admin/stats", administrator).status_code == 200
+
+    time.sleep(3.1)
+    expired = get(client, "/api/protected/data", alice["access_token"])
+    assert expired.status_code == 401
+    assert expired.json()["code"] == "token_expired"
+    renewed = client.post("/api/v1/auth/refresh", json={"refresh_token": alice["refresh_token"]})
+    assert renewed.status_code == 200
+    assert renewed.json()["refresh_token"] != alice["refresh_token"]
+    assert get(client, "/api/protected/data", renewed.json()["access_token"]).status_code == 200
+
+
+def test_resource_service_does_not_rely_on_the_gateway(client):
+    """A location that someone opened by mistake leads to a service that asks for the token itself."""
+    problem(get(client, "/api/forgotten/stats"), 401, "token_missing")
+    alice = login(client, "alice", "correct horse")["access_token"]
+    problem(get(client, "/api/forgotten/stats", alice), 403, "insufficient_scope")
