@@ -33,6 +33,8 @@ package struct ClientConnection: ~Copyable {
     package let endpoint: Int32
     package var exchange = SlotID.none
     package var deadline: Deadline?
+    private var sent: UInt32 = 0
+    private var received: UInt32 = 0
     private var kept = ByteQueue()
     package var output = ByteQueue()
 
@@ -83,7 +85,28 @@ package struct ClientConnection: ~Copyable {
         encoder = BodyEncoder(framing)
     }
     package mutating func sendBody(_ bytes: Span<UInt8>, _ pool: inout BufferPool) {
-        encoder.write(bytes, to: &output, &pool)
+        if bytes.count < ConnectionLimits.direct || phase == .connecting { return encoder.write(bytes, to: &output, &pool) }
+        encoder.writeStart(bytes.count, to: &output, &pool)
+        let sent = output.isEmpty || flush(&pool) == .emptied ? write(bytes) : 0
+        output.reserve(bytes.count - sent + BodyEncoder.overhead, &pool)
+        output.append(bytes.extracting(sent..<bytes.count))
+        encoder.writeStop(to: &output, &pool)
+    }
+    /// As much as the stream takes at once. A failure shows when the rest is flushed.
+    private mutating func write(_ bytes: Span<UInt8>) -> Int {
+        var sent = 0
+        while sent < bytes.count, case .bytes(let n) = stream.write(bytes.extracting(sent..<bytes.count)) { sent += n }
+        self.sent &+= UInt32(truncatingIfNeeded: sent)
+        return sent
+    }
+    /// Bytes that were written, and that were read, since the last question.
+    package mutating func takeSent() -> UInt64 {
+        defer { sent = 0 }
+        return UInt64(sent)
+    }
+    package mutating func takeReceived() -> UInt64 {
+        defer { received = 0 }
+        return UInt64(received)
     }
     package mutating func endRequest(_ pool: inout BufferPool) {
         encoder.writeEnd(to: &output, &pool)
@@ -115,6 +138,7 @@ package struct ClientConnection: ~Copyable {
         switch stream.read(into: &free) {
         case .bytes(let n):
             input.commit(n)
+            received &+= UInt32(truncatingIfNeeded: n)
             isStarved = false
             hasReceived = true
             if n < room && stream.isPlain && !hungUp { readable = false }
@@ -190,6 +214,7 @@ package struct ClientConnection: ~Copyable {
             switch stream.write(output.bytes) {
             case .bytes(let n):
                 output.consume(n)
+                sent &+= UInt32(truncatingIfNeeded: n)
                 hasSent = true
             case .blocked: return .blocked
             case .closed, .failed: return .broken

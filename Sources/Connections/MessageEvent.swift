@@ -27,7 +27,11 @@ package enum FlushResult { case emptied, blocked, broken }
 
 package enum ConnectionLimits {
     /// Bytes queued on one side at which the other side is no longer read: a few socket buffers, so that neither starves.
-    package static let backPressure = 256 * 1024
+    package static let backPressure = 128 * 1024
+    /// Bytes still queued at which the other side is read again: so few that the next large piece need not be copied.
+    package static let refill = 16 * 1024
+    /// Bytes of a body that are worth a call of their own, past the queue.
+    package static let direct = 16 * 1024
     /// Bytes of a refused body that are read and thrown away, so that the client sees the answer instead of a reset.
     package static let discarded = 64 * 1024
     /// Interim responses (1xx) before a final one; more is a flood.

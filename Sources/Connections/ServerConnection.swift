@@ -38,6 +38,8 @@ package struct ServerConnection: ~Copyable {
     /// The listener's place in the configuration in force.
     package var listener: Int32
     package let address: ClientAddress
+    private var sent: UInt32 = 0
+    private var received: UInt32 = 0
     private var kept = ByteQueue()
     package var output = ByteQueue()
 
@@ -98,6 +100,7 @@ package struct ServerConnection: ~Copyable {
         switch stream.read(into: &free) {
         case .bytes(let n):
             input.commit(n)
+            received &+= UInt32(truncatingIfNeeded: n)
             isStarved = false
             if n < room && stream.isPlain && !hungUp { readable = false }
             return .bytes
@@ -220,7 +223,28 @@ package struct ServerConnection: ~Copyable {
         output.append("HTTP/1.1 100 Continue\r\n\r\n")
     }
     package mutating func sendBody(_ bytes: Span<UInt8>, _ pool: inout BufferPool) {
-        encoder.write(bytes, to: &output, &pool)
+        if bytes.count < ConnectionLimits.direct { return encoder.write(bytes, to: &output, &pool) }
+        encoder.writeStart(bytes.count, to: &output, &pool)
+        let sent = output.isEmpty || flush(&pool) == .emptied ? write(bytes) : 0
+        output.reserve(bytes.count - sent + BodyEncoder.overhead, &pool)
+        output.append(bytes.extracting(sent..<bytes.count))
+        encoder.writeStop(to: &output, &pool)
+    }
+    /// As much as the stream takes at once. A failure shows when the rest is flushed.
+    private mutating func write(_ bytes: Span<UInt8>) -> Int {
+        var sent = 0
+        while sent < bytes.count, case .bytes(let n) = stream.write(bytes.extracting(sent..<bytes.count)) { sent += n }
+        self.sent &+= UInt32(truncatingIfNeeded: sent)
+        return sent
+    }
+    /// Bytes that were written, and that were read, since the last question.
+    package mutating func takeSent() -> UInt64 {
+        defer { sent = 0 }
+        return UInt64(sent)
+    }
+    package mutating func takeReceived() -> UInt64 {
+        defer { received = 0 }
+        return UInt64(received)
     }
     /// True: the connection can take another request.
     package mutating func endResponse(_ pool: inout BufferPool) -> Bool {
@@ -275,7 +299,9 @@ package struct ServerConnection: ~Copyable {
     package mutating func flush(_ pool: inout BufferPool) -> FlushResult {
         while !output.isEmpty {
             switch stream.write(output.bytes) {
-            case .bytes(let n): output.consume(n)
+            case .bytes(let n):
+                output.consume(n)
+                sent &+= UInt32(truncatingIfNeeded: n)
             case .blocked: return .blocked
             case .closed, .failed: return .broken
             }

@@ -31,6 +31,8 @@ package struct RequestHead: ~Copyable {
 
     /// The arena: request line and fields as they came, up to and with the empty line.
     package var bytes: Span<UInt8> { @_lifetime(borrow self) borrowing get { fields.arena.bytes } }
+    /// Bytes of the arena.
+    package var size: Int { fields.arena.count }
     package var isHEAD: Bool { method == .head }
 
     /// The value of the first field of that name, without the blanks around it.

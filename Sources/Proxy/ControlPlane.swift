@@ -175,7 +175,7 @@ struct ControlPlane: ~Copyable {
     private mutating func refuse(_ diagnostics: [Diagnostic]) {
         gauges.reloadsFailed += 1
         for diagnostic in diagnostics {
-            logs.post(.lines(configuration.errorLog.target, Array("\(diagnostic.rendered)\n".utf8)))
+            logs.post(.lines(configuration.errorLog.target, Array("\(diagnostic.locatingSource().rendered)\n".utf8)))
         }
         say(.error, "the configuration was not reloaded: \(source.path) has errors; the old one stays in force")
     }

@@ -51,8 +51,11 @@ extension Worker {
             if clients[id].isReadingBody && !clients[id].discards && !bodyMayFlow(id) { return }
             switch clients[id].receive(into: &input, &buffers) {
             case .nothing: return awaitClient(id)
-            case .closed, .failed: return clientGone(id)
-            case .bytes: takeRequests(id)
+            case .closed: return clientEnded(id)
+            case .failed: return clientGone(id)
+            case .bytes:
+                counters.tally.clientBytesReceived &+= clients[id].takeReceived()
+                takeRequests(id)
             }
             guard clients.contains(id), clients[id].canProceed else { return }
         }
@@ -135,9 +138,13 @@ extension Worker {
         case .route(let route, let matchedPrefix):
             exchanges[id].route = Int32(truncatingIfNeeded: route)
             exchanges[id].matchedPrefix = Int32(truncatingIfNeeded: matchedPrefix)
-            if clients[exchanges[id].client].requests >= self.route(of: id).keepaliveRequests {
+            let found = self.route(of: id)
+            let served = clients[exchanges[id].client].requests
+            if served >= found.keepaliveRequests || found.keepaliveNanoseconds == 0 {
                 clients[exchanges[id].client].closeAfterResponse()
             }
+            // Two of them, and nobody knows which one the next server believes (RFC 9110 section 5.3).
+            if heads[exchanges[id].head].count(of: .authorization) > 1 { return refuse(id, .invalidRequest) }
             authenticate(id)
         case .refused(let response, let route):
             exchanges[id].route = Int32(truncatingIfNeeded: route)
@@ -242,7 +249,9 @@ extension Worker {
             case .nothing: return
             case .closed: return streamEnded(id, exchange)
             case .failed: return upstreamGone(id, .upstreamClosed)
-            case .bytes: relay(exchange, id, client)
+            case .bytes:
+                counters.tally.upstreamBytesReceived &+= upstreams[id].takeReceived()
+                relay(exchange, id, client)
             }
             guard upstreams.contains(id), upstreams[id].canProceed else { return }
         }

@@ -3,6 +3,9 @@ import Bytes
 import HTTP
 
 struct HeadPool: ~Copyable {
+    /// Bytes of a head whose memory is kept for the next one.
+    private static var keptSize: Int { 8 * 1024 }
+
     private var heads: SlotTable<RequestHead>
     private var idle: [SlotID] = []
 
@@ -14,7 +17,10 @@ struct HeadPool: ~Copyable {
         guard let id = heads.insert(RequestHead()) else { preconditionFailure("fewer exchanges than heads") }
         return id
     }
-    mutating func give(_ id: SlotID) { idle.append(id) }
+    mutating func give(_ id: SlotID) {
+        if heads[id].size > Self.keptSize { heads[id].clear() }
+        idle.append(id)
+    }
     subscript(id: SlotID) -> RequestHead {
         @inline(__always) _read { yield heads[id] }
         @inline(__always) _modify { yield &heads[id] }

@@ -161,18 +161,16 @@ struct Worker: ~Copyable {
     private mutating func flushClient(_ id: SlotID) {
         guard clients.contains(id) else { return }
         clients[id].isDirty = false
-        let before = clients[id].outputCount
-        switch clients[id].flush(&buffers) {
+        let result = clients[id].flush(&buffers)
+        counters.tally.clientBytesSent &+= clients[id].takeSent()
+        switch result {
         case .emptied:
-            counters.tally.clientBytesSent &+= UInt64(before)
             if clients[id].isClosing { return endClient(id) }
             let upstream = upstreamOf(client: id)
             if upstreams.contains(upstream) { resumeUpstream(upstream) }
         case .blocked:
-            let sent = before - clients[id].outputCount
-            counters.tally.clientBytesSent &+= UInt64(sent)
             armClient(id, sendNanoseconds(id))
-            if clients[id].outputCount < ConnectionLimits.backPressure {
+            if clients[id].outputCount < ConnectionLimits.refill {
                 let upstream = upstreamOf(client: id)
                 if upstreams.contains(upstream) { resumeUpstream(upstream) }
             }
@@ -182,9 +180,8 @@ struct Worker: ~Copyable {
     private mutating func flushUpstream(_ id: SlotID) {
         guard upstreams.contains(id) else { return }
         upstreams[id].isDirty = false
-        let before = upstreams[id].outputCount
         let result = upstreams[id].flush(&buffers)
-        counters.tally.upstreamBytesSent &+= UInt64(before - upstreams[id].outputCount)
+        counters.tally.upstreamBytesSent &+= upstreams[id].takeSent()
         switch result {
         case .emptied:
             let exchange = upstreams[id].exchange

@@ -229,6 +229,14 @@ extension Worker {
 
     // MARK: ends
 
+    /// The client ended its side: a whole request still gets its answer (RFC 9112 section 9.6).
+    mutating func clientEnded(_ id: SlotID) {
+        if clients[id].isAtHead && clients[id].outputCount > 0 {
+            clients[id].close()
+            return markDirty(client: id)
+        }
+        clientGone(id)
+    }
     /// The client left, or cannot be talked to any more.
     mutating func clientGone(_ id: SlotID) {
         let exchange = clients[id].exchange

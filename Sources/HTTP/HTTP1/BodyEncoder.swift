@@ -15,12 +15,21 @@ package struct BodyEncoder: BitwiseCopyable {
     package func write(_ data: borrowing Span<UInt8>, to out: inout ByteQueue, _ pool: inout BufferPool) {
         if data.isEmpty { return }
         out.reserve(data.count + Self.overhead, &pool)
-        guard framing == .chunked else { return out.append(data) }
+        writeStart(data.count, to: &out, &pool)
+        out.append(data)
+        writeStop(to: &out, &pool)
+    }
+
+    /// Appends what stands before a piece of `count` bytes, at least one; the caller sends them by another way.
+    package func writeStart(_ count: Int, to out: inout ByteQueue, _ pool: inout BufferPool) {
+        guard framing == .chunked else { return }
+        precondition(count > 0)
+        out.reserve(Self.overhead, &pool)
         var line = InlineArray<18, UInt8>(repeating: 0)
         line[16] = UInt8(ascii: "\r")
         line[17] = UInt8(ascii: "\n")
         var start = 16
-        var size = data.count
+        var size = count
         while size > 0 {
             start -= 1
             let digit = UInt8(truncatingIfNeeded: size & 15)
@@ -28,7 +37,12 @@ package struct BodyEncoder: BitwiseCopyable {
             size >>= 4
         }
         out.append(line.span.extracting(start..<18))
-        out.append(data)
+    }
+
+    /// Appends what stands behind that piece.
+    package func writeStop(to out: inout ByteQueue, _ pool: inout BufferPool) {
+        guard framing == .chunked else { return }
+        out.reserve(Self.overhead, &pool)
         out.append("\r\n")
     }
 
