@@ -14,7 +14,7 @@ struct RegisteredClaims {
     private var expires: JSONEvent?
     private var notBefore: JSONEvent?
     private var issuedAt: JSONEvent?
-    /// One bit for each of the rules' required claims.
+    /// One bit for each of the rules' other required claims.
     private var found: UInt64 = 0
 
     init(
@@ -95,8 +95,8 @@ struct RegisteredClaims {
     private mutating func noteRequired(
         _ name: JSONEvent, _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules
     ) {
-        for i in 0..<min(rules.requiredClaims.count, 64) {
-            let required = rules.requiredClaims[i]
+        for i in 0..<rules.otherRequiredClaims.count {
+            let required = rules.otherRequiredClaims[i]
             if name.equals(required.span, in: payload) { found |= 1 << UInt64(i) }
         }
     }
@@ -110,7 +110,7 @@ struct RegisteredClaims {
         if let expires {
             guard now < expires + rules.leeway else { throw .expired }
             goodUntil = expires + rules.leeway
-        } else if rules.requires("exp") {
+        } else if rules.requiresExpiry {
             throw .claimMissing
         }
         // A token from the future is one whose issuer's clock, or whose issuer, is not to be trusted.
@@ -132,14 +132,10 @@ struct RegisteredClaims {
     }
 
     private mutating func checkRequired(_ rules: borrowing TokenRules) throws(TokenRefusal) {
-        if let value = subject {
-            guard value.kind == .string else { throw .claimType }
-            if value.range.isEmpty {
-                subject = nil
-                if rules.requires("sub") { throw .claimMissing }
-            }
-        }
-        let count = min(rules.requiredClaims.count, 64)
+        if let value = subject, value.kind != .string { throw .claimType }
+        if subject?.range.isEmpty ?? false { subject = nil }
+        if subject == nil && rules.requiresSubject { throw .claimMissing }
+        let count = rules.otherRequiredClaims.count
         guard count == 0 || found == UInt64.max >> UInt64(64 - count) else { throw .claimMissing }
     }
 }

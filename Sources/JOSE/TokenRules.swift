@@ -11,14 +11,27 @@ package struct TokenRules: Sendable, Equatable {
     package var issuer: [UInt8]?
     /// One of these in `aud`; empty: any, or none.
     package var audience: [[UInt8]] = []
-    /// Claims that must be there; at most 64 count.
-    package var requiredClaims: [[UInt8]] = []
+    /// Claims that must be there; set by `require`.
+    package private(set) var requiredClaims: [[UInt8]] = []
+    /// The two that every provider requires unless told otherwise have fields of their own, so that others need no search.
+    private(set) var requiresExpiry = false
+    private(set) var requiresSubject = false
+    /// At most 64: one bit each.
+    private(set) var otherRequiredClaims: [[UInt8]] = []
     /// Seconds by which clocks may differ: a token is taken from `nbf - leeway` until `exp + leeway`.
     package var leeway: Int64 = 30
     /// Seconds from `iat`, or now without one, to `exp`; nil: any.
     package var maximumLifetime: Int64?
 
     package init() {}
+
+    /// Says which claims must be there.
+    package mutating func require(_ claims: [String]) {
+        requiredClaims = claims.map { Array($0.utf8) }
+        requiresExpiry = requires("exp")
+        requiresSubject = requires("sub")
+        otherRequiredClaims = Array(claims.filter { $0 != "exp" && $0 != "sub" }.map { Array($0.utf8) }.prefix(64))
+    }
 
     package func requires(_ claim: String) -> Bool { requiredClaims.contains(Array(claim.utf8)) }
 }

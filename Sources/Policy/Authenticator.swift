@@ -54,10 +54,13 @@ package struct Authenticator: ~Copyable {
             return .authenticated(Principal(provider: id, entry: entry))
         }
         misses &+= 1
-        if BearerToken.hasSeveralParts(token) { return .refused(.invalidRequest) }
         do throws(TokenRefusal) {
             return try verify(token, key, id, now)
         } catch {
+            // Blanks and commas are no characters of a token, so only what has no token's shape can be several credentials.
+            if error == .malformed || error == .encrypted, BearerToken.hasSeveralParts(token) {
+                return .refused(.invalidRequest)
+            }
             return .refused(LocalResponse(error))
         }
     }

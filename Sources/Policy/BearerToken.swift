@@ -35,8 +35,8 @@ package enum BearerToken {
         self = hasToken ? .found(start..<value.upperBound) : .invalid
     }
 
-    /// Whether more than one credential stands in the field: a comma or a blank in it. A token that was verified before has
-    /// neither, so this is asked only of new ones.
+    /// Whether more than one credential stands in the field: a comma or a blank in it. A good token has neither, so this is
+    /// asked only of those that are malformed.
     static func hasSeveralParts(_ token: borrowing Span<UInt8>) -> Bool {
         // A token in JSON has commas of its own, and is simply no token here.
         if token.count > 0, token[0] == UInt8(ascii: "{") { return false }

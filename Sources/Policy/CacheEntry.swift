@@ -14,42 +14,62 @@ struct CacheEntry: ~Copyable {
         var goodFrom: Int64
     }
 
+    /// Bytes of text that lie in the entry: a UUID and a handful of permissions. Longer ones have memory of their own.
+    private static let inlineBytes = 72
+
     let key: SHA256Value
     var validity: Validity
-    /// Exchanges that read the texts.
-    var holders: UInt32 = 0
+    let textCount: UInt32
     private let subjectCount: UInt16
     private let showsPermissions: Bool
     /// It can be found: it is in the index.
     var isIndexed = false
     /// Used since the sweep came by.
     var isReferenced = true
+    /// Exchanges that read the texts.
+    var holders: UInt32 = 0
     /// Subject and permissions, encoded.
-    private let text: ByteBuffer
+    private var inline = InlineArray<72, UInt8>(repeating: 0)
+    private let overflow: ByteBuffer?
 
     init(_ key: SHA256Value, _ validity: Validity, _ identity: consuming Identity) {
         self.key = key
         self.validity = validity
-        subjectCount = UInt16(truncatingIfNeeded: identity.subjectCount)
+        subjectCount = UInt16(identity.subjectCount)
+        textCount = UInt32(identity.text.count)
         showsPermissions = identity.showsPermissions
-        text = identity.takeText()
+        guard identity.text.count <= Self.inlineBytes else {
+            overflow = identity.takeText()
+            return
+        }
+        for i in 0..<identity.text.count { inline[i] = identity.text.bytes[i] }
+        overflow = nil
     }
 
-    var textCount: Int { text.count }
+    private var text: Span<UInt8> {
+        @_lifetime(borrow self) borrowing get {
+            switch overflow {
+            case .none: return inline.span.extracting(0..<Int(textCount))
+            case .some(let buffer): return buffer.bytes
+            }
+        }
+    }
+    private var subject: Span<UInt8> {
+        @_lifetime(borrow self) borrowing get { text.extracting(0..<Int(subjectCount)) }
+    }
+    private var permissions: Span<UInt8> {
+        @_lifetime(borrow self) borrowing get { text.extracting(Int(subjectCount)...) }
+    }
 
-    borrowing func writeSubject(to out: inout ByteBuffer) { out.append(text.prefix(Int(subjectCount))) }
-    borrowing func writeSubject(to out: inout ByteQueue) { out.append(text.prefix(Int(subjectCount))) }
-    borrowing func writePermissions(to out: inout ByteBuffer) {
-        if showsPermissions { out.append(text.bytes.extracting(Int(subjectCount)...)) }
-    }
-    borrowing func writePermissions(to out: inout ByteQueue) {
-        if showsPermissions { out.append(text.bytes.extracting(Int(subjectCount)...)) }
-    }
+    borrowing func writeSubject(to out: inout ByteBuffer) { out.append(subject) }
+    borrowing func writeSubject(to out: inout ByteQueue) { out.append(subject) }
+    borrowing func writePermissions(to out: inout ByteBuffer) { if showsPermissions { out.append(permissions) } }
+    borrowing func writePermissions(to out: inout ByteQueue) { if showsPermissions { out.append(permissions) } }
 
     /// Whether the list has this very word: "read:data" is neither in "read:database" nor in "unread:data".
     borrowing func grants(_ permission: borrowing Span<UInt8>) -> Bool {
-        let list = text.bytes
-        var at = Int(subjectCount)
+        let list = permissions
+        var at = 0
         while at < list.count {
             let end = list.first(IdentityEncoding.separator, from: at, to: list.count)
             if end - at == permission.count {

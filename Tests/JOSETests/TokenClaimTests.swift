@@ -20,7 +20,7 @@ import TokenSigning
     @Test func j51NoExpiry() {
         #expect(refused(["exp": nil]) == .claimMissing)
         var rules = demoRules
-        rules.requiredClaims = []
+        rules.require([])
         #expect(refused(["exp": nil], rules) == .lifetimeExceeded)
         rules.maximumLifetime = nil
         #expect(refused(["exp": nil], rules) == nil)
@@ -109,7 +109,7 @@ import TokenSigning
         #expect(refused(["sub": "\"\""]) == .claimMissing)
         for value in ["1", "null", "[\"a\"]", "{}", "true"] { #expect(refused(["sub": value]) == .claimType) }
         var rules = demoRules
-        rules.requiredClaims = [Array("exp".utf8), Array("client_id".utf8)]
+        rules.require(["exp", "client_id"])
         #expect(refused(["sub": nil], rules) == .claimMissing)
         #expect(refused(["sub": nil, "client_id": "\"c\""], rules) == nil)
     }

@@ -13,7 +13,7 @@ let demoRules: TokenRules = {
     rules.types = [Array("at+jwt".utf8), Array("jwt".utf8)]
     rules.issuer = Array("https://issuer.example".utf8)
     rules.audience = [Array("api".utf8), Array("other-api".utf8)]
-    rules.requiredClaims = [Array("exp".utf8), Array("sub".utf8)]
+    rules.require(["exp", "sub"])
     rules.maximumLifetime = 86_400
     return rules
 }()
