@@ -85,10 +85,20 @@ def test_large_pipeline(gateway, start, origin):
 
 def test_half_closed_client_gets_its_answer(gateway, origin):
     with gateway.connect() as client:
-        client.send(get("/1") + get("/2"))
+        client.send(get("/own") + get("/own"))
         client.end()
         assert [client.read_response().status for _ in range(2)] == [200, 200]
         client.expect_close()
+
+
+def test_half_closed_client_of_an_upstream(gateway, origin):
+    """It may be taken for one that has gone, as nginx does; then the log still has its line."""
+    for _ in range(10):
+        with gateway.connect() as client:
+            client.send(get("/half-closed"))
+            client.end()
+            client.expect_cut()
+    wait_until(lambda: sum(line["path"] == "/half-closed" for line in gateway.access_log()) == 10, 3)
 
 
 @pytest.mark.parametrize("data", [b"", b"GET", b"GET /x HTTP/1.1\r\nHost: a\r\n"])

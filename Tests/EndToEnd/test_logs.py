@@ -67,7 +67,7 @@ def test_client_that_vanishes_is_logged_too(gateway, origin):
     gateway.wait_for_log_line(lambda line: line["path"] == "/vanished")
 
 
-def test_own_format_and_off(gateway):
+def test_own_format_and_off(gateway, origin):
     assert gateway.request(get("/own/x?y", "X-Tag: a b")).status == 200
     assert lines(gateway, "own.log")[-1] == '127.0.0.1 "GET /own/x?y HTTP/1.1" 200 5 a b'
     assert gateway.request(get("/main/x")).status == 200
@@ -139,7 +139,7 @@ def test_R10_secrets_in_a_target_are_masked(gateway, origin, target):
     assert "verysecret" not in (gateway.folder / "access.log").read_text()
 
 
-def test_R10_floods_of_bad_requests_are_rate_limited(gateway):
+def test_R10_floods_of_bad_requests_are_rate_limited(gateway, origin):
     for _ in range(300):
         with gateway.connect() as client:
             client.send(b"BAD\x01\r\n\r\n")
