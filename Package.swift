@@ -99,6 +99,13 @@ let package = Package(
         tests("JOSETests", ["JOSE", "JSON", "Bytes", "TokenSigning"]),
         tests("ConfigurationTests", ["Configuration", "HTTP", "JOSE", "Bytes"], resources: ["Golden"]),
         tests("PolicyTests", ["Policy", "Configuration", "JOSE", "HTTP", "JSON", "Bytes", "TokenSigning"]),
+        tests("ConnectionsTests", ["Connections", "Transport", "Reactor", "HTTP", "Bytes"]),
+        tests(
+            "ProxyTests",
+            [
+                "Proxy", "Policy", "Configuration", "Telemetry", "JOSE", "Connections", "Transport", "Reactor", "HTTP",
+                "Bytes",
+            ]),
         tests("TidyTests", []),
     ],
     swiftLanguageModes: [.v6]
