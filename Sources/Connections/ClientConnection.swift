@@ -50,9 +50,10 @@ package struct ClientConnection: ~Copyable {
     package var canProceed: Bool {
         (phase == .head || phase == .body) && (readable || !(isStarved || kept.isEmpty))
     }
-    /// May serve another request: both messages ended, and nothing is left over that could be taken for an answer.
+    /// May serve another request: both messages ended, and nothing is left over, here or in the socket, that could be taken
+    /// for an answer.
     package var isReusable: Bool {
-        phase == .complete && requestEnded && !mustClose && !hungUp && kept.isEmpty && output.isEmpty
+        phase == .complete && requestEnded && !mustClose && !hungUp && !readable && kept.isEmpty && output.isEmpty
     }
 
     /// False: the attempt to connect failed.
@@ -133,6 +134,8 @@ package struct ClientConnection: ~Copyable {
             kept.release(to: &pool)
         }
         guard readable else { return had ? .bytes : .nothing }
+        // A head may be larger than the input; a read into no room would look like the end of the stream.
+        input.reserve(1)
         var free = input.free
         let room = free.count
         switch stream.read(into: &free) {

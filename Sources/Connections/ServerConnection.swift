@@ -95,6 +95,8 @@ package struct ServerConnection: ~Copyable {
             kept.release(to: &pool)
         }
         guard readable else { return had ? .bytes : .nothing }
+        // A head may be larger than the input; a read into no room would look like the end of the stream.
+        input.reserve(1)
         var free = input.free
         let room = free.count
         switch stream.read(into: &free) {
@@ -107,7 +109,9 @@ package struct ServerConnection: ~Copyable {
         case .blocked:
             readable = false
             return had ? .bytes : .nothing
-        case .closed: return .closed
+        case .closed:
+            readable = false
+            return .closed
         case .failed: return .failed
         }
     }
