@@ -1,41 +1,42 @@
-// Binds addresses before any worker starts: a taken port is one clear sentence, and nothing has happened yet.
+// Reserves addresses before any worker is told of them: a taken port is one clear sentence, and nothing has happened yet.
 import Bytes
 import Configuration
 import Glibc
 import Reactor
 
+/// An address that is ours. Each worker has a descriptor table of its own, so TCP sockets are made by the worker that
+/// listens; the control thread only keeps the address from others. A UNIX socket has one queue for all: it is made here,
+/// before the workers start, and they inherit it.
+struct Reservation: Sendable {
+    let address: ListenAddress
+    /// Of the control thread's table.
+    let descriptor: Int32
+}
+
 enum Binding {
-    /// For each worker, a socket of its own for each address; the descriptors belong to whoever takes them.
-    static func bind(_ listeners: [Configuration.Listener], workers: Int) throws(Diagnostic) -> [[BoundListener]] {
-        var sockets = [[BoundListener]](repeating: [], count: workers)
+    /// All of them, or none and the reason.
+    static func reserve(_ listeners: [Configuration.Listener]) throws(Diagnostic) -> [Reservation] {
+        var made: [Reservation] = []
         for listener in listeners {
             do throws(SocketError) {
-                try bind(listener, into: &sockets)
+                made.append(Reservation(address: listener.address, descriptor: try reserve(listener)))
             } catch {
-                for bound in sockets.joined() { close(bound.descriptor) }
+                release(made)
                 throw Diagnostic(at: listener.position, "cannot listen on \(listener.address.text): \(reason(error))")
             }
         }
-        return sockets
+        return made
     }
-    private static func bind(
-        _ listener: Configuration.Listener, into sockets: inout [[BoundListener]]
-    ) throws(SocketError) {
+    private static func reserve(_ listener: Configuration.Listener) throws(SocketError) -> Int32 {
         switch listener.address {
         case .socket(let address):
             try Socket.probe(address)
-            for i in sockets.indices {
-                let socket = try Socket.listen(address, backlog: listener.backlog, isShared: true)
-                sockets[i].append(BoundListener(address: listener.address, descriptor: socket.detach()))
-            }
-        case .unix(let path):
-            // One queue that all workers take from: a path can be bound only once.
-            let socket = try Socket.listen(unix: path, backlog: listener.backlog)
-            for i in sockets.indices.dropFirst() {
-                sockets[i].append(BoundListener(address: listener.address, descriptor: socket.duplicate()))
-            }
-            sockets[0].append(BoundListener(address: listener.address, descriptor: socket.detach()))
+            return try Socket.listen(address, backlog: 0, isShared: true).detach()
+        case .unix(let path): return try Socket.listen(unix: path, backlog: listener.backlog).detach()
         }
+    }
+    static func release(_ reservations: [Reservation]) {
+        for reservation in reservations { close(reservation.descriptor) }
     }
     static func reason(_ error: SocketError) -> String {
         error.isAddressInUse ? "another program listens there already" : error.text
@@ -50,4 +51,5 @@ extension ListenAddress {
         case .unix(let path): "unix:\(path)"
         }
     }
+    var isUNIX: Bool { if case .unix = self { true } else { false } }
 }

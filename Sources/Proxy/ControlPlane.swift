@@ -32,8 +32,8 @@ struct ControlPlane: ~Copyable {
     let logs: Mailbox<LogMessage>
     let workers: [Mailbox<WorkerMessage>]
     let tickets = TicketKeys.random()
-    /// Addresses that are bound, so that a reload binds only new ones.
-    private var bound: [ListenAddress]
+    /// Addresses that are ours, so that a reload reserves only new ones.
+    private var reservations: [Reservation]
     private var refreshers: [KeySetRefresher] = []
     private var tick: Deadline
     private var generation = 1
@@ -45,7 +45,8 @@ struct ControlPlane: ~Copyable {
     var admin: AdminServer
 
     init(
-        _ source: ConfigurationSource, _ configuration: GatewayConfiguration, signals: consuming Signals,
+        _ source: ConfigurationSource, _ configuration: GatewayConfiguration, _ reservations: [Reservation],
+        signals: consuming Signals,
         inbox: Mailbox<ControlMessage>, logs: Mailbox<LogMessage>, workers: [Mailbox<WorkerMessage>],
         admin: consuming AdminServer
     ) {
@@ -56,7 +57,7 @@ struct ControlPlane: ~Copyable {
         self.logs = logs
         self.workers = workers
         self.admin = admin
-        bound = configuration.listeners.map(\.address)
+        self.reservations = reservations
         alive = workers.count
         tick = loop.timers.add(Token(.task, .none), Instant(nanoseconds: loop.now.nanoseconds + Self.tickNanoseconds))
         loop.register(inbox.descriptor, Token(.mailbox, .none))
@@ -130,6 +131,8 @@ struct ControlPlane: ~Copyable {
         let end = isDraining ? loop.now : timeout.map { Instant(nanoseconds: loop.now.nanoseconds + $0.nanoseconds) }
         say(.notice, isDraining ? "ending at once" : "draining")
         isDraining = true
+        Binding.release(reservations)
+        reservations = []
         for worker in workers { worker.post(.drain(by: end)) }
     }
 
@@ -155,22 +158,30 @@ struct ControlPlane: ~Copyable {
                     "the admin address cannot change in a reload", suggestion: "restart the gateway")
             ])
         }
-        let fresh = next.listeners.filter { !bound.contains($0.address) }
-        var sockets: [[BoundListener]] = []
         do throws(Diagnostic) {
-            sockets = try Binding.bind(fresh, workers: workers.count)
+            try reserve(next)
         } catch {
             return refuse([error])
         }
         configuration = next
-        bound = next.listeners.map(\.address)
         generation += 1
         gauges.configurationGeneration += 1
         gauges.reloadsSucceeded += 1
-        for (i, worker) in workers.enumerated() { worker.post(.install(next, sockets[i], tickets)) }
+        for worker in workers { worker.post(.install(next, tickets)) }
         prepareKeys()
         refreshKeys()
         say(.notice, "configuration reloaded, generation \(gauges.configurationGeneration)")
+    }
+    private mutating func reserve(_ next: GatewayConfiguration) throws(Diagnostic) {
+        let wanted = next.listeners.map(\.address)
+        let fresh = next.listeners.filter { listener in !reservations.contains { $0.address == listener.address } }
+        if let listener = fresh.first(where: { $0.address.isUNIX }) {
+            throw Diagnostic(
+                at: listener.position, "a UNIX socket cannot be added in a reload", suggestion: "restart the gateway")
+        }
+        let added = try Binding.reserve(fresh)
+        Binding.release(reservations.filter { !wanted.contains($0.address) })
+        reservations = reservations.filter { wanted.contains($0.address) } + added
     }
     private mutating func refuse(_ diagnostics: [Diagnostic]) {
         gauges.reloadsFailed += 1

@@ -25,34 +25,41 @@ package enum Gateway {
         let count = max(1, configuration.process.workers ?? Host.cores)
         let limit = connections(configuration, workers: count)
         do throws(Diagnostic) {
-            let sockets = try Binding.bind(configuration.listeners, workers: count)
+            let reservations = try Binding.reserve(configuration.listeners)
             try writeProcessID(configuration)
             let admin = try bindAdmin(configuration)
-            run(configuration, from: source, workers: count, connections: limit, sockets, admin)
+            run(configuration, from: source, workers: count, connections: limit, reservations, admin)
         } catch {
             throw StartError(diagnostics: [error])
         }
     }
     private static func run(
         _ configuration: GatewayConfiguration, from source: ConfigurationSource, workers count: Int,
-        connections limit: Int, _ sockets: [[BoundListener]], _ admin: consuming AdminServer
+        connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer
     ) {
         let signals = Signals()
         let logs = Mailbox<LogMessage>()
         let control = Mailbox<ControlMessage>()
         let inboxes = (0..<count).map { _ in Mailbox<WorkerMessage>() }
         LogFiles.start(logs)
+        var unixSockets: [String: Int32] = [:]
+        for reservation in reservations {
+            if case .unix(let path) = reservation.address { unixSockets[path] = reservation.descriptor }
+        }
         for i in 0..<count {
             let options = WorkerOptions(
-                index: i, workers: count, connections: limit, inbox: inboxes[i], control: control, logs: logs)
+                index: i, workers: count, connections: limit, inbox: inboxes[i], control: control, logs: logs,
+                unixSockets: unixSockets)
             Thread.start(name: "worker \(i)") {
+                Host.ownDescriptors()
                 var worker = Worker(options)
                 worker.run()
             }
         }
         var plane = ControlPlane(
-            source, configuration, signals: signals, inbox: control, logs: logs, workers: inboxes, admin: admin)
-        for i in 0..<count { inboxes[i].post(.install(configuration, sockets[i], plane.tickets)) }
+            source, configuration, reservations, signals: signals, inbox: control, logs: logs, workers: inboxes,
+            admin: admin)
+        for inbox in inboxes { inbox.post(.install(configuration, plane.tickets)) }
         plane.prepareKeys()
         announce(plane, limit: limit)
         plane.run()

@@ -43,7 +43,10 @@ struct KeyFetch: ~Copyable {
     }
     private func parse() throws(Failure) -> JSONWebKeySet {
         do throws(JOSEError) {
-            return try JSONWebKeySet.parse(body)
+            let set = try JSONWebKeySet.parse(body)
+            // A source that lost its keys must not take ours.
+            guard !set.keys.isEmpty else { throw JOSEError.unusable("it holds no usable key") }
+            return set
         } catch {
             throw Failure(text: "the document is not a usable key set: \(error)")
         }

@@ -58,7 +58,7 @@ struct KeySetRefresher {
     /// Local keys and the last good fetched ones; nil: none to be had.
     var keys: JSONWebKeySet? {
         var all = local
-        all.keys += fetched?.keys ?? []
+        if let fetched { all.append(fetched) }
         return all.keys.isEmpty ? nil : all
     }
 

@@ -51,6 +51,11 @@ struct TemplateCompiler {
     /// A whole field line, left out when its value turns out empty.
     mutating func field(_ field: FieldTemplate) {
         if field.value.pieces.isEmpty { return }
+        if field.value.isNeverEmpty {
+            literal(Array("\(field.name): ".utf8))
+            template(field.value)
+            return literal(Array("\r\n".utf8))
+        }
         named(.fieldStart, Array("\(field.name): ".utf8))
         template(field.value)
         steps.append(TemplateStep(kind: .fieldEnd))
@@ -122,6 +127,22 @@ struct TemplateCompiler {
         case .authReason: .authReason
         case .authCache: .authCache
         case .requestField, .cookie, .hostname, .processID, .proxyHost: .text
+        }
+    }
+}
+
+extension Template {
+    /// It writes at least one byte, whatever the request: then its field need not be looked at again.
+    fileprivate var isNeverEmpty: Bool {
+        pieces.contains { piece in
+            switch piece {
+            case .text(let bytes): !bytes.isEmpty
+            case .variable(let variable):
+                switch variable {
+                case .proxyHost, .remoteAddress, .scheme, .requestID, .requestMethod, .requestURI, .uri: true
+                default: false
+                }
+            }
         }
     }
 }

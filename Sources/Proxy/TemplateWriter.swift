@@ -9,16 +9,16 @@ import Telemetry
 extension Worker {
     /// Appends what the steps say to `added`.
     mutating func write(_ program: ProgramRange, of id: SlotID) {
+        let snapshot = exchanges[id].snapshot
         var fieldStart = 0
         var valueStart = 0
         for i in Int(program.start)..<Int(program.start + program.count) {
-            let step = snapshots[exchanges[id].snapshot].steps[i]
+            let step = snapshots[snapshot].steps[i]
             switch step.kind {
-            case .text:
-                appendText(step, snapshots[exchanges[id].snapshot].text, to: &added)
+            case .text: appendText(step, snapshots[snapshot].text, to: &added)
             case .fieldStart:
                 fieldStart = added.count
-                appendText(step, snapshots[exchanges[id].snapshot].text, to: &added)
+                appendText(step, snapshots[snapshot].text, to: &added)
                 valueStart = added.count
             case .fieldEnd:
                 if added.count == valueStart { added.truncate(to: fieldStart) } else { added.append("\r\n") }

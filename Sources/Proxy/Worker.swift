@@ -18,6 +18,8 @@ struct WorkerOptions: Sendable {
     let inbox: Mailbox<WorkerMessage>
     let control: Mailbox<ControlMessage>
     let logs: Mailbox<LogMessage>
+    /// Descriptors of UNIX sockets that were made before the worker started, by path.
+    let unixSockets: [String: Int32]
 }
 
 struct Worker: ~Copyable {

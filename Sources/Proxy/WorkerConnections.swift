@@ -84,6 +84,7 @@ extension Worker {
             closeUpstream(id)
             if clientCount < options.connections { return true }
         }
+        // Only those between two requests: the first request of a new connection may be on its way.
         for _ in 0..<min(1024, clients.capacity) {
             evictionCursor = (evictionCursor + 1) % clients.capacity
             if let id = clients.occupant(evictionCursor), clients[id].isIdle, clients[id].requests > 0 {
@@ -231,11 +232,9 @@ extension Worker {
 
     /// The client ended its side: a whole request still gets its answer (RFC 9112 section 9.6).
     mutating func clientEnded(_ id: SlotID) {
-        if clients[id].isAtHead && clients[id].outputCount > 0 {
-            clients[id].close()
-            return markDirty(client: id)
-        }
-        clientGone(id)
+        guard clients[id].outputCount > 0, clients[id].isAtHead || clients[id].isClosing else { return clientGone(id) }
+        clients[id].close()
+        markDirty(client: id)
     }
     /// The client left, or cannot be talked to any more.
     mutating func clientGone(_ id: SlotID) {

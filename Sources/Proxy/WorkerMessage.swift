@@ -6,16 +6,9 @@ import Reactor
 import Telemetry
 import Transport
 
-/// A bound socket on its way to the worker that will own it.
-struct BoundListener: Sendable {
-    let address: ListenAddress
-    /// Owned by whoever takes the message.
-    let descriptor: Int32
-}
-
 enum WorkerMessage: Sendable {
-    /// Puts a configuration to use that was compiled once already; with the sockets of addresses that are new in it.
-    case install(GatewayConfiguration, [BoundListener], TicketKeys)
+    /// Puts a configuration to use that was compiled once already, and whose addresses are reserved.
+    case install(GatewayConfiguration, TicketKeys)
     /// A provider's keys changed; nil: there are none (any more).
     case keys(provider: String, JSONWebKeySet?)
     /// Asks for the counters.

@@ -12,7 +12,7 @@ extension Worker {
     mutating func takeMessages() {
         for message in options.inbox.takeAll() {
             switch message {
-            case .install(let configuration, let sockets, let tickets): install(configuration, sockets, tickets)
+            case .install(let configuration, let tickets): install(configuration, tickets)
             case .keys(let provider, let keys): authenticator.install(keys, provider: provider)
             case .collect: collect()
             case .drain(let end): drain(by: end)
@@ -23,23 +23,28 @@ extension Worker {
     // MARK: configuration
 
     /// Cannot fail: the control thread compiled the same value before.
-    private mutating func install(
-        _ configuration: GatewayConfiguration, _ sockets: [BoundListener], _ tickets: TicketKeys
-    ) {
+    private mutating func install(_ configuration: GatewayConfiguration, _ tickets: TicketKeys) {
         var diagnostics: [Diagnostic] = []
         guard var snapshot = Snapshot.compile(configuration, into: &pool, &diagnostics) else {
             preconditionFailure("a configuration that passed its rehearsal compiles")
         }
         if snapshots.contains(current) { snapshot.inherit(snapshots[current]) }
         let labels = snapshot.labels
+        emptyQueues(notIn: configuration.listeners.map(\.address))
         guard let id = snapshots.insert(snapshot) else { return }
         let older = current
         current = id
         authenticator.update(configuration.providers)
-        listen(configuration, sockets, tickets)
+        listen(configuration, tickets)
         retire(older, after: configuration.process.shutdownTimeout)
         renew(labels)
         for surplus in pool.surplus() where upstreams.contains(surplus) { closeUpstream(surplus) }
+    }
+    /// Who waits at an address that is about to be closed is let in first, under the configuration that still has it.
+    private mutating func emptyQueues(notIn kept: [ListenAddress]) {
+        for (i, address) in listenerAddresses.enumerated() where !kept.contains(address) {
+            if listeners.contains(listenerSlots[i]) { accept(listenerSlots[i]) }
+        }
     }
     private mutating func retire(_ older: SlotID, after timeout: Duration?) {
         guard snapshots.contains(older) else { return }
@@ -61,20 +66,13 @@ extension Worker {
     }
 
     /// Sockets of addresses that stay are kept with the connections that wait in them; others are closed or added.
-    private mutating func listen(
-        _ configuration: GatewayConfiguration, _ sockets: [BoundListener], _ tickets: TicketKeys
-    ) {
+    private mutating func listen(_ configuration: GatewayConfiguration, _ tickets: TicketKeys) {
         var slots: [SlotID] = []
         for listener in configuration.listeners {
             if let known = listenerAddresses.firstIndex(of: listener.address) {
                 slots.append(listenerSlots[known])
-            } else if let bound = sockets.first(where: { $0.address == listener.address }),
-                let id = listeners.insert(Transport.Listener(Socket(owning: bound.descriptor)))
-            {
-                loop.register(listeners[id].descriptor, Token(.listener, id))
-                slots.append(id)
             } else {
-                slots.append(.none)
+                slots.append(open(listener, configuration.errorLog.target))
             }
         }
         for old in listenerSlots where !slots.contains(old) && listeners.contains(old) { listeners.destroy(old) }
@@ -83,6 +81,25 @@ extension Worker {
         listenerAddresses = configuration.listeners.map(\.address)
         for (i, listener) in configuration.listeners.enumerated() where listeners.contains(slots[i]) {
             listeners[slots[i]].use(context(listener, tickets))
+        }
+    }
+    private mutating func open(_ listener: Configuration.Listener, _ log: LogTarget) -> SlotID {
+        do throws(SocketError) {
+            let socket: Socket
+            switch listener.address {
+            case .socket(let address):
+                socket = try Socket.listen(address, backlog: listener.backlog, isShared: true)
+            case .unix(let path):
+                guard let inherited = options.unixSockets[path] else { return .none }
+                socket = Socket.copy(of: inherited)
+            }
+            guard let id = listeners.insert(Transport.Listener(socket)) else { return .none }
+            loop.register(listeners[id].descriptor, Token(.listener, id))
+            return id
+        } catch {
+            let message = "worker \(options.index) cannot listen on \(listener.address.text): \(error.text)"
+            logLines.add(LogLine.make(.emergency, wallSeconds: loop.wallSeconds, message), to: log)
+            return .none
         }
     }
     private func context(_ listener: Configuration.Listener, _ tickets: TicketKeys) -> TLSContext? {

@@ -74,9 +74,9 @@ package enum Event {
     package borrowing func pause(_ descriptor: Int32, _ token: Token, _ isPaused: Bool) {
         _ = cl_epoll_ctl(epoll.descriptor, EPOLL_CTL_MOD, descriptor, isPaused ? 0 : CL_IN, token.raw)
     }
-    /// Sleeps until something happens; not at all when `isBusy`.
-    package mutating func wait(isBusy: Bool = false) {
-        let sleep = isBusy ? 0 : timers.count > 0 ? TimerWheel.tickMilliseconds : -1
+    /// Sleeps until something happens or a timer is due.
+    package mutating func wait() {
+        let sleep = timers.sleepMilliseconds(now)
         let n = unsafe cl_epoll_wait(epoll.descriptor, ready, Int32(Self.batch), sleep)
         count = max(n, 0)
         position = 0

@@ -45,8 +45,8 @@ package struct Socket: ~Copyable {
         discard self
         return taken
     }
-    /// Another descriptor for the same socket; whoever takes it closes it.
-    package func duplicate() -> Int32 { dup(descriptor) }
+    /// Another descriptor for the socket behind one that somebody else owns.
+    package static func copy(of descriptor: Int32) -> Socket { Socket(owning: dup(descriptor)) }
 
     /// Listens. `isShared`: with SO_REUSEPORT, so that each worker has a queue of its own.
     package static func listen(_ address: SocketAddress, backlog: Int, isShared: Bool) throws(SocketError) -> Socket {
@@ -89,10 +89,10 @@ package struct Socket: ~Copyable {
     }
     /// 0 once connected; errno of a failed attempt.
     package var connectError: Int32 { cl_socket_error(descriptor) }
-    /// The next close sends RST: what was cut short must not look whole.
     /// Sleeps until there is something to read, or room to write; false when the time is up. For threads without a loop.
     package func waitReadable(milliseconds: Int32) -> Bool { cl_poll(descriptor, Int16(POLLIN), milliseconds) > 0 }
     package func waitWritable(milliseconds: Int32) -> Bool { cl_poll(descriptor, Int16(POLLOUT), milliseconds) > 0 }
+    /// The next close sends RST: what was cut short must not look whole.
     package func resetOnClose() { cl_reset_on_close(descriptor) }
     package func shutdownWrite() { cl_shutdown_write(descriptor) }
 

@@ -32,6 +32,8 @@ package enum Thread {
 package enum Host {
     /// Cores that are online.
     package static var cores: Int { Int(cl_cores()) }
+    /// Gives the calling thread a table of descriptors of its own, a copy of what is open now.
+    package static func ownDescriptors() { _ = cl_own_descriptors() }
     /// Raises the limit of open descriptors as far as allowed, and says how far that is.
     package static func raiseDescriptorLimit() -> Int { Int(clamping: cl_raise_descriptor_limit()) }
     /// OpenSSL writes to sockets by itself: a vanished peer must be an error, not a signal.

@@ -11,8 +11,8 @@ package struct Deadline: BitwiseCopyable {
 
 package struct TimerWheel: ~Copyable {
     private static let size: UInt64 = 512
-    static let tickMilliseconds: Int32 = 100
-    private static let tickNanoseconds = UInt64(tickMilliseconds) * 1_000_000
+    /// 100 ms: deadlines of connections are seconds.
+    private static let tickNanoseconds: UInt64 = 100_000_000
     private struct Node: BitwiseCopyable { var token: Token, next: Int32, previous: Int32, bucket: Int32 }
     private var nodes: [Node] = []
     private var buckets = [Int32](repeating: -1, count: Int(TimerWheel.size))
@@ -81,6 +81,14 @@ package struct TimerWheel: ~Copyable {
         }
         if node.next >= 0 { nodes[Int(node.next)].previous = node.previous }
         nodes[Int(i)].bucket = -1
+    }
+    /// Milliseconds until some node is to be looked at; -1 when there is none.
+    func sleepMilliseconds(_ now: Instant) -> Int32 {
+        if count == 0 { return -1 }
+        var ahead: UInt64 = 0
+        while ahead < Self.size, buckets[Int((tick + ahead) % Self.size)] < 0 { ahead += 1 }
+        let due = (tick + ahead) &* Self.tickNanoseconds
+        return due <= now.nanoseconds ? 0 : Int32((due - now.nanoseconds + 999_999) / 1_000_000)
     }
     /// The next node whose tick has come, unlinked.
     mutating func next(_ now: Instant) -> Token? {
