@@ -31,6 +31,20 @@ extension Span where Element == UInt8 {
         let found = unsafe withUnsafeBufferPointer { unsafe cs_scan_name($0.baseAddress, i, $0.count) }
         return (Int(found >> 1), found & 1 != 0)
     }
+    /// The field line from `i`; nil when it is not whole, or not in order.
+    @inlinable @inline(__always) public func fieldLine(from i: Int) -> FieldLine? {
+        precondition(i >= 0 && i <= count)
+        let line = unsafe withUnsafeBufferPointer { unsafe cs_scan_field_line($0.baseAddress, i, $0.count) }
+        if line.next == 0 { return nil }
+        return FieldLine(
+            nameEnd: line.name_end, value: line.value, valueEnd: line.value_end, next: line.next,
+            hasUnderscore: line.has_underscore != 0)
+    }
+    /// First index in `i..<end` at which a host name stops: a byte that has no place in one, or an empty label's dot.
+    @inlinable @inline(__always) public func endOfHost(from i: Int, to end: Int) -> Int {
+        precondition(i >= 0 && i <= end && end <= count)
+        return unsafe withUnsafeBufferPointer { unsafe cs_scan_host($0.baseAddress, i, end, $0.count) }
+    }
     /// First index from `i` whose byte is a line feed; `count` if none.
     @inlinable @inline(__always) public func endOfLine(from i: Int) -> Int {
         precondition(i >= 0 && i <= count)
@@ -56,7 +70,7 @@ extension Span where Element == UInt8 {
     /// values (a CR would pass for a hyphen).
     @inlinable @inline(__always) public func folds(_ i: Int, to literal: StaticString) -> Bool {
         let n = literal.utf8CodeUnitCount
-        precondition(i >= 0 && i <= count - n)
+        precondition(i >= 0 && n <= count &- i)
         return unsafe withUnsafeBufferPointer { b in
             let p = unsafe b.baseAddress! + i, w = unsafe literal.utf8Start
             if n >= 8 {
@@ -67,12 +81,38 @@ extension Span where Element == UInt8 {
                 }
                 return unsafe load(p + n - 8) | 0x2020_2020_2020_2020 == load(w + n - 8)
             }
+            if n >= 4 {
+                return unsafe half(p) | 0x2020_2020 == half(w) && half(p + n - 4) | 0x2020_2020 == half(w + n - 4)
+            }
             for k in 0..<n where unsafe p[k] | 0x20 != w[k] { return false }
             return true
         }
     }
     @inlinable @inline(__always) func load(_ p: UnsafePointer<UInt8>) -> UInt64 {
         unsafe UnsafeRawPointer(p).loadUnaligned(as: UInt64.self)
+    }
+    @inlinable @inline(__always) func half(_ p: UnsafePointer<UInt8>) -> UInt32 {
+        unsafe UnsafeRawPointer(p).loadUnaligned(as: UInt32.self)
+    }
+}
+
+/// The parts of one field line, as indices.
+@frozen public struct FieldLine: BitwiseCopyable {
+    public let nameEnd: Int
+    /// The value, without the blanks around it.
+    public let value: Int
+    public let valueEnd: Int
+    /// Where the next line begins.
+    public let next: Int
+    /// The name has a `_` in it.
+    public let hasUnderscore: Bool
+
+    @inlinable init(nameEnd: Int, value: Int, valueEnd: Int, next: Int, hasUnderscore: Bool) {
+        self.nameEnd = nameEnd
+        self.value = value
+        self.valueEnd = valueEnd
+        self.next = next
+        self.hasUnderscore = hasUnderscore
     }
 }
 

@@ -6,11 +6,15 @@ package struct FieldFilter: ~Copyable {
     /// Known names, the hop-by-hop ones always among them.
     package let names: FieldSet
     let dropsUnderscores: Bool
-    /// A bit for each length of a custom name (63: that long or longer), so that most fields are told apart by it.
-    let lengths: UInt64
+    /// A bit for each length and first letter of a custom name, so that most fields are told apart by it.
+    let sketch: UInt64
+    /// Names that long or longer are searched together.
+    private static var lengthCount: Int { 64 }
     /// The custom names, folded, one after the other, and where each begins and ends.
     private var text = ByteBuffer(capacity: 256)
     private var ranges: FixedArray<FieldRange>
+    /// Where names of each length begin among them; they are sorted by length, so that only those are compared.
+    private var firstOfLength: FixedArray<UInt16>
 
     /// - Parameters:
     ///   - custom: names in any case; `-` and `_` are the same, because CGI, WSGI and others read them as the same.
@@ -23,10 +27,15 @@ package struct FieldFilter: ~Copyable {
             let id = FieldName(folded.span, 0, folded.count)
             if id == .other { others.append(folded) } else { known = known.union(FieldSet([id])) }
         }
+        others.sort { $0.count < $1.count }
         self.names = known
         dropsUnderscores = !allowsUnderscores
-        lengths = others.reduce(0) { $0 | lengthBit($1.count) }
+        sketch = others.reduce(0) { $0 | sketchBit($1.first ?? 0, $1.count) }
         ranges = FixedArray(repeating: FieldRange(start: 0, end: 0), count: others.count)
+        firstOfLength = FixedArray(repeating: UInt16(others.count), count: Self.lengthCount + 1)
+        for length in 0...Self.lengthCount {
+            firstOfLength[length] = UInt16(others.firstIndex { $0.count >= length } ?? others.count)
+        }
         for k in others.indices {
             let name = others[k]
             ranges[k].start = UInt32(text.count)
@@ -37,10 +46,13 @@ package struct FieldFilter: ~Copyable {
 
     /// True for the name at `name` of `bytes`, if it is not a known one.
     borrowing func matchesCustom(_ bytes: borrowing Span<UInt8>, _ name: Range<Int>) -> Bool {
+        if sketch & sketchBit(bytes[name.lowerBound], name.count) == 0 { return false }
         let all = text.bytes
-        for k in 0..<ranges.count {
+        let length = name.count
+        let last = length < Self.lengthCount ? Int(firstOfLength[length + 1]) : ranges.count
+        for k in Int(firstOfLength[min(length, Self.lengthCount)])..<last {
             let start = Int(ranges[k].start), end = Int(ranges[k].end)
-            if end - start != name.count { continue }
+            if end - start != length { continue }
             var j = 0
             while j < name.count, all[start + j] == foldName(bytes[name.lowerBound + j]) { j += 1 }
             if j == name.count { return true }
@@ -61,5 +73,13 @@ func foldName(_ byte: UInt8) -> UInt8 {
     return lowerCase(byte)
 }
 
+/// 63: that long or longer.
 @inline(__always)
 func lengthBit(_ count: Int) -> UInt64 { 1 &<< UInt64(min(count, 63)) }
+
+/// The bit of a name in a sketch: names that differ only in case, or in `-` and `_`, have the same.
+@inline(__always)
+func sketchBit(_ first: UInt8, _ count: Int) -> UInt64 {
+    let letter = (first | 0x20) &- UInt8(ascii: "a")
+    return 1 &<< UInt64(truncatingIfNeeded: count &* 5 &+ Int(letter < 26 ? letter : 31))
+}

@@ -61,30 +61,35 @@ package enum FieldName: UInt8, CaseIterable, BitwiseCopyable, Sendable {
             }
     }
 
+    @inline(__always)
     private static func ofSix(_ s: borrowing Span<UInt8>, _ i: Int) -> FieldName {
         if s.folds(i, to: "cookie") { return .cookie }
         if s.folds(i, to: "expect") { return .expect }
         if s.folds(i, to: "origin") { return .origin }
         return s.folds(i, to: "server") ? .server : .other
     }
+    @inline(__always)
     private static func ofTen(_ s: borrowing Span<UInt8>, _ i: Int) -> FieldName {
         if s.folds(i, to: "connection") { return .connection }
         if s.folds(i, to: "user-agent") { return .userAgent }
         if s.folds(i, to: "set-cookie") { return .setCookie }
         return s.folds(i, to: "keep-alive") ? .keepAlive : .other
     }
+    @inline(__always)
     private static func ofThirteen(_ s: borrowing Span<UInt8>, _ i: Int) -> FieldName {
         if s.folds(i, to: "authorization") { return .authorization }
         if s.folds(i, to: "cache-control") { return .cacheControl }
         if s.folds(i, to: "gateway-error") { return .gatewayError }
         return s.folds(i, to: "x-rewrite-url") ? .xRewriteURL : .other
     }
+    @inline(__always)
     private static func ofSixteen(_ s: borrowing Span<UInt8>, _ i: Int) -> FieldName {
         if s.folds(i, to: "x-forwarded-host") { return .xForwardedHost }
         if s.folds(i, to: "x-forwarded-port") { return .xForwardedPort }
         if s.folds(i, to: "www-authenticate") { return .wwwAuthenticate }
         return s.folds(i, to: "proxy-connection") ? .proxyConnection : .other
     }
+    @inline(__always)
     private static func ofEighteen(_ s: borrowing Span<UInt8>, _ i: Int) -> FieldName {
         if s.folds(i, to: "x-forwarded-server") { return .xForwardedServer }
         if s.folds(i, to: "x-forwarded-prefix") { return .xForwardedPrefix }

@@ -37,4 +37,8 @@ package struct FieldSet: Sendable, Equatable, BitwiseCopyable {
     static var fixed: FieldSet {
         FieldSet(.host).union(FieldSet(.contentLength)).union(FieldSet(.transferEncoding))
     }
+    /// Their values are read while a head is parsed: they say where the message ends, and whether another may follow.
+    static var read: FieldSet {
+        FieldSet(.connection).union(FieldSet(.contentLength)).union(FieldSet(.transferEncoding))
+    }
 }

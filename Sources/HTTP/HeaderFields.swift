@@ -13,6 +13,8 @@ package struct HeaderFields: ~Copyable {
         var id = FieldName.other
         /// The known name that this one is for those who read `_` as `-`; `id` for names without `_`.
         var alias = FieldName.other
+        /// Of a known name its bit in a `FieldSet`, of another the one in a filter's sketch.
+        var mark: UInt64 = 0
     }
 
     /// Bytes of an arena that are kept between messages; a larger one is given back.
@@ -26,8 +28,8 @@ package struct HeaderFields: ~Copyable {
     /// Known names that are there at all, and those that are there more than once.
     var seen = FieldSet()
     var repeated = FieldSet()
-    /// A bit for each length of an unknown name, see `FieldFilter`.
-    var otherLengths: UInt64 = 0
+    /// The sketch of the unknown names, see `FieldFilter`.
+    var otherNames: UInt64 = 0
     /// A bit for each length of a name that Connection nominates.
     var nominatedLengths: UInt64 = 0
     var hasUnderscores = false
@@ -53,7 +55,7 @@ package struct HeaderFields: ~Copyable {
         count = 0
         seen = FieldSet()
         repeated = FieldSet()
-        otherLengths = 0
+        otherNames = 0
         nominatedLengths = 0
         hasUnderscores = false
         closes = false

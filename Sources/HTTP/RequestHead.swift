@@ -4,6 +4,7 @@ package import Bytes
 /// A parsed request head. All ranges are of `bytes`; they hold until it is parsed into again. Nothing is allocated per
 /// message once the head has met one of that size.
 package struct RequestHead: ~Copyable {
+    private let inPlace = InPlace()
     package internal(set) var fields = HeaderFields()
     package internal(set) var target = RequestTarget()
     package internal(set) var method = HTTPMethod.other

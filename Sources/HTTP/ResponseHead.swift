@@ -3,6 +3,7 @@ package import Bytes
 
 /// A parsed response head. All ranges are of `bytes`; they hold until it is parsed into again.
 package struct ResponseHead: ~Copyable {
+    private let inPlace = InPlace()
     package internal(set) var fields = HeaderFields()
     /// 100 to 599.
     package internal(set) var status = 0

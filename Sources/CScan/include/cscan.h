@@ -9,6 +9,9 @@ typedef uint8_t cs_v16 __attribute__((vector_size(16)));
 typedef int8_t cs_s16 __attribute__((vector_size(16)));
 typedef char cs_c16 __attribute__((vector_size(16)));
 
+/* For scans that are all of a loop's work: a call costs as much as they do. */
+#define cs_always_inline inline __attribute__((always_inline))
+
 static inline cs_v16 cs_load16(const uint8_t *p) { cs_v16 x; memcpy(&x, p, 16); return x; }
 
 /* One bit per byte of a comparison result, lowest byte first. */
@@ -31,23 +34,20 @@ static inline uint8_t cs_base64url_value(uint8_t c) { return cs_base64url[c]; }
 /* Not 0 where a byte is CTL (HTAB is one) or DEL. */
 static inline cs_s16 cs_control16(cs_v16 x) { return (cs_s16)((x < 0x20) | (x == 0x7f)); }
 
-/* First index in [i, n) whose byte may not stand in a field value: CTL except HTAB, or DEL. n if none. A token is long:
-   64 bytes a step. An HTAB is so rare that it is looked at by itself. */
-static inline size_t cs_scan_value(const uint8_t *p, size_t i, size_t n) {
-    for (;;) {
-        for (; i + 64 <= n; i += 64) {
-            cs_s16 a = cs_control16(cs_load16(p + i)) | cs_control16(cs_load16(p + i + 16));
-            cs_s16 b = cs_control16(cs_load16(p + i + 32)) | cs_control16(cs_load16(p + i + 48));
-            if (cs_mask16(a | b)) break;
-        }
-        for (; i + 16 <= n; i += 16) {
-            unsigned m = cs_mask16(cs_control16(cs_load16(p + i)));
-            if (m) { i += (size_t)__builtin_ctz(m); break; }
-        }
-        for (; i < n; i++) { uint8_t c = p[i]; if (c < 0x20 || c == 0x7f) break; }
-        if (i == n || p[i] != 9) return i;
-        i++;
+/* The first CTL or DEL in [i, n); n if none. */
+size_t cs_find_control(const uint8_t *p, size_t i, size_t n);
+
+/* First index in [i, n) whose byte may not stand in a field value: CTL except HTAB, or DEL. n if none. Most values are
+   short: the first 16 bytes are looked at in place. An HTAB is so rare that it is looked at by itself. */
+static cs_always_inline size_t cs_scan_value(const uint8_t *p, size_t i, size_t n) {
+    unsigned m = 0;
+    if (i + 16 <= n) {
+        m = cs_mask16(cs_control16(cs_load16(p + i)));
+        i += m ? (size_t)__builtin_ctz(m) : 16;
     }
+    if (!m) i = cs_find_control(p, i, n);
+    while (__builtin_expect(i < n && p[i] == 9, 0)) i = cs_find_control(p, i + 1, n);
+    return i;
 }
 
 /* First index in [i, n) whose byte is not a tchar. */
@@ -56,17 +56,69 @@ static inline size_t cs_scan_token(const uint8_t *p, size_t i, size_t n) {
     return i;
 }
 
-/* Twice the first index in [i, n) whose byte is not a tchar, plus 1 if an underscore stands before it. Names are letters,
-   digits and hyphens nearly always: those in steps of 16, from the first other byte on one by one. */
+/* Names are letters, digits and hyphens nearly always: one bit for each other byte of 16, the higher bits set. */
+static inline unsigned cs_uncommon_in_name16(cs_v16 x) {
+    return ~cs_mask16((cs_s16)((((x | 0x20) - 'a') < 26) | ((x - '0') < 10) | (x == '-')));
+}
+
+/* Twice the first index in [i, n) whose byte is not a tchar, plus 1 if an underscore stands before it. */
 static inline size_t cs_scan_name(const uint8_t *p, size_t i, size_t n) {
     unsigned char kind, seen = 0;
-    for (; i + 16 <= n; i += 16) {
-        cs_v16 x = cs_load16(p + i);
-        unsigned m = cs_mask16((cs_s16)((((x | 0x20) - 'a') < 26) | ((x - '0') < 10) | (x == '-'))) ^ 0xffff;
-        if (m) { i += (size_t)__builtin_ctz(m); break; }
-    }
     while (i < n && (kind = cs_tchar[p[i]]) != 0) { seen |= kind; i++; }
     return i << 1 | seen >> 1;
+}
+
+/* The parts of a field line: where its name ends, its value without the blanks around it, where the next line begins. */
+typedef struct { size_t name_end, value, value_end, next; size_t has_underscore; } cs_field_line;
+
+/* The first compare decides nearly always. */
+static inline int cs_is_blank(uint8_t c) { return __builtin_expect(c <= ' ', 0) && (c == ' ' || c == 9); }
+
+static inline int cs_is_pair(const uint8_t *p, const char *pair) { return memcmp(p, pair, 2) == 0; }
+
+/* The line from i, if it is whole and in order: name ":" OWS value OWS CRLF (RFC 9112 section 5). If not, `next` is 0. */
+static cs_always_inline cs_field_line cs_scan_field_line(const uint8_t *p, size_t i, size_t n) {
+    const cs_field_line none = { 0 };
+    size_t name = i, value, end, underscore = 0;
+    if (i + 16 < n) name += (size_t)__builtin_ctz(cs_uncommon_in_name16(cs_load16(p + i)));
+    if (name + 2 < n && cs_is_pair(p + name, ": ") && p[name + 2] > ' ') {
+        value = name + 2;
+    } else {
+        size_t found = cs_scan_name(p, name, n);
+        name = found >> 1;
+        underscore = found & 1;
+        if (name == n || p[name] != ':') return none;
+        for (value = name + 1; value < n && cs_is_blank(p[value]); value++);
+    }
+    if (name == i) return none;
+    end = cs_scan_value(p, value, n);
+    if (n - end < 2 || !cs_is_pair(p + end, "\r\n")) return none;
+    size_t next = end + 2;
+    while (end > value && cs_is_blank(p[end - 1])) end--;
+    return (cs_field_line){ name, value, end, next, underscore };
+}
+
+/* First index in [i, n) at which a host name stops: at a byte that is not unreserved (RFC 3986 section 2.3), or at the
+   dot of an empty label. n if none. Loads, but does not judge, bytes up to `limit` (>= n). */
+static inline size_t cs_scan_host(const uint8_t *p, size_t i, size_t n, size_t limit) {
+    unsigned dot = 1;   /* 1: no dot may stand here */
+    for (; i < n && i + 16 <= limit; i += 16) {
+        cs_v16 x = cs_load16(p + i);
+        unsigned dots = cs_mask16((cs_s16)(x == '.'));
+        unsigned m = cs_mask16((cs_s16)((((x | 0x20) - 'a') < 26) | ((x - '0') < 10) | (x == '-') | (x == '.')
+            | (x == '_') | (x == '~')));
+        m = (m ^ 0xffff) | (dots & (dots << 1 | dot));
+        if (n - i < 16) m &= (1u << (n - i)) - 1;
+        if (m) return i + (size_t)__builtin_ctz(m);
+        dot = dots >> 15;
+    }
+    for (; i < n; i++) {
+        uint8_t x = p[i];
+        int plain = (uint8_t)((x | 0x20) - 'a') < 26 || (uint8_t)(x - '0') < 10 || x == '-' || x == '_' || x == '~';
+        if (!plain && (x != '.' || dot)) return i;
+        dot = x == '.';
+    }
+    return n;
 }
 
 /* First index in [i, n) of the byte; n if none. */

@@ -8,15 +8,10 @@ extension Span where Element == UInt8 {
     func authorityHost(_ range: Range<Int>) -> Range<Int>? {
         guard !range.isEmpty else { return nil }
         if self[range.lowerBound] == UInt8(ascii: "[") { return literalHost(range) }
-        var i = range.lowerBound
-        while i < range.upperBound, self[i] != UInt8(ascii: ":") {
-            guard isHostByte(self[i]) else { return nil }
-            // An empty label: `a..b` and `.a` name nothing.
-            if self[i] == UInt8(ascii: "."), i == range.lowerBound || self[i - 1] == UInt8(ascii: ".") { return nil }
-            i += 1
-        }
-        guard i > range.lowerBound, isPort(i..<range.upperBound) else { return nil }
-        return range.lowerBound..<(self[i - 1] == UInt8(ascii: ".") ? i - 1 : i)
+        // Stops at an empty label too: `a..b` and `.a` name nothing.
+        let end = endOfHost(from: range.lowerBound, to: range.upperBound)
+        guard end > range.lowerBound, isPort(end..<range.upperBound) else { return nil }
+        return range.lowerBound..<(self[end - 1] == UInt8(ascii: ".") ? end - 1 : end)
     }
 
     /// `[IPv6 address]`, brackets included.
@@ -48,17 +43,6 @@ extension Span where Element == UInt8 {
             port = port * 10 + Int(digit)
         }
         return port > 0 && port <= 65535
-    }
-}
-
-/// `unreserved` of RFC 3986: `_` is in it, and occurs in names inside clusters.
-@inline(__always)
-private func isHostByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): true
-    case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
-    default: false
     }
 }
 

@@ -8,17 +8,27 @@ extension HeaderFields {
         forget()
         var i = start
         var k = 0
-        while true {
-            guard i < s.count else { return stalled(s, i, limits) }
-            if s[i] == UInt8(ascii: "\r") { break }
-            if k == limits.fieldCount { return .failed(.tooManyFields) }
-            if k + 1 == positions.count { growPositions() }
-            switch parseLine(s, i, k, limits) {
-            case .complete(let next): i = next
-            case .incomplete: return stalled(s, i, limits)
-            case .failed(let error): return .failed(error)
+        var room = min(positions.count - 1, limits.fieldCount)
+        while let line = s.fieldLine(from: i), line.next &- i &- 2 <= limits.lineSize,
+            line.nameEnd &- i <= Int(UInt16.max)
+        {
+            if k == room {
+                if k == limits.fieldCount { return .failed(.tooManyFields) }
+                growPositions()
+                room = min(positions.count - 1, limits.fieldCount)
             }
+            if let error = keep(line, s, i, at: k) { return .failed(error) }
+            i = line.next
             k += 1
+        }
+        return finish(s, i, k, limits)
+    }
+
+    /// At `i`, behind `k` fields, there is no further field line: it is the end of the head, or why there is none.
+    private mutating func finish(_ s: Span<UInt8>, _ i: Int, _ k: Int, _ limits: HTTPLimits) -> ParseResult {
+        guard i < s.count else { return stalled(s, i, limits) }
+        if s[i] != UInt8(ascii: "\r") {
+            return k == limits.fieldCount ? .failed(.tooManyFields) : judge(s, i, limits)
         }
         guard i + 1 < s.count else { return .incomplete }
         if s[i + 1] != UInt8(ascii: "\n") { return .failed(.lineEnd) }
@@ -37,37 +47,39 @@ extension HeaderFields {
         return s.count >= limits.headSize ? .failed(.headTooLarge) : .incomplete
     }
 
-    /// One line from `i`, the field at `k`; `complete` says where the next line begins.
-    @inline(__always)
-    private mutating func parseLine(_ s: borrowing Span<UInt8>, _ i: Int, _ k: Int, _ limits: HTTPLimits) -> ParseResult
-    {
-        let (colon, hasUnderscore) = s.endOfName(from: i)
-        if colon == s.count { return .incomplete }
+    /// What is wrong with the line from `i`, of which is known that it is not whole, not in order or too long.
+    private func judge(_ s: borrowing Span<UInt8>, _ i: Int, _ limits: HTTPLimits) -> ParseResult {
+        let colon = s.endOfName(from: i).end
+        if colon == s.count { return stalled(s, i, limits) }
         if s[colon] != UInt8(ascii: ":") || colon == i { return .failed(misnamed(s, i, colon)) }
-        var value = colon + 1
-        while value < s.count, isBlank(s[value]) { value += 1 }
-        let end = s.endOfValue(from: value)
+        let end = s.endOfValue(from: colon + 1)
         if end - i > limits.lineSize || colon - i > Int(UInt16.max) { return .failed(.fieldTooLong) }
-        if end == s.count { return .incomplete }
+        if end == s.count { return stalled(s, i, limits) }
         if s[end] != UInt8(ascii: "\r") { return .failed(s[end] == UInt8(ascii: "\n") ? .lineEnd : .fieldValue) }
-        if end + 1 == s.count { return .incomplete }
-        if s[end + 1] != UInt8(ascii: "\n") { return .failed(.lineEnd) }
-        var valueEnd = end
-        while valueEnd > value, isBlank(s[valueEnd - 1]) { valueEnd -= 1 }
+        return end + 1 == s.count ? stalled(s, i, limits) : .failed(.lineEnd)
+    }
 
-        let id = FieldName(s, i, colon - i)
+    /// Notes the line from `i` as the field at `k`, and what it says about the message.
+    @inline(__always)
+    private mutating func keep(
+        _ line: FieldLine, _ s: borrowing Span<UInt8>, _ i: Int, at k: Int
+    ) -> MessageError? {
+        let nameCount = line.nameEnd &- i
+        let id = FieldName(s, i, nameCount)
         var position = Position(
-            name: UInt32(truncatingIfNeeded: i), value: UInt32(truncatingIfNeeded: value),
-            valueEnd: UInt32(truncatingIfNeeded: valueEnd), nameCount: UInt16(truncatingIfNeeded: colon - i), id: id,
-            alias: id)
+            name: UInt32(truncatingIfNeeded: i), value: UInt32(truncatingIfNeeded: line.value),
+            valueEnd: UInt32(truncatingIfNeeded: line.valueEnd), nameCount: UInt16(truncatingIfNeeded: nameCount),
+            id: id, alias: id, mark: id.bit)
+        var error: MessageError?
         if id == .other {
-            otherLengths |= lengthBit(colon - i)
-            if hasUnderscore { position.alias = alias(s, i..<colon) }
-        } else if let error = note(id, s, value, valueEnd) {
-            return .failed(error)
+            position.mark = sketchBit(s[i], nameCount)
+            if line.hasUnderscore { position.alias = alias(s, i..<line.nameEnd) }
+            otherNames |= position.mark
+        } else {
+            error = note(id, s, line.value, line.valueEnd)
         }
         positions[k] = position
-        return .complete(end + 2)
+        return error
     }
 
     private func misnamed(_ s: borrowing Span<UInt8>, _ i: Int, _ end: Int) -> MessageError {
@@ -94,6 +106,7 @@ extension HeaderFields {
     private mutating func note(_ id: FieldName, _ s: borrowing Span<UInt8>, _ value: Int, _ end: Int) -> MessageError? {
         if seen.contains(id) { repeated.bits |= id.bit }
         seen.bits |= id.bit
+        guard FieldSet.read.contains(id) else { return nil }
         switch id {
         case .contentLength: return noteContentLength(s, value, end)
         case .transferEncoding: return noteTransferEncoding(s, value, end)

@@ -9,7 +9,10 @@ extension HeaderFields {
         let end = Int(positions[count].name)
         var runStart = count == 0 ? end : Int(positions[0].name)
         if mayDrop(dropped, filter) {
-            for k in 0..<count where drops(k, dropped, filter) {
+            let looksAtAll = hasUnderscores || nominatedLengths != 0
+            for k in 0..<count {
+                let marks = positions[k].id == .other ? filter.sketch : dropped.bits
+                guard looksAtAll || positions[k].mark & marks != 0, drops(k, dropped, filter) else { continue }
                 let at = Int(positions[k].name)
                 if at > runStart { out.append(arena.bytes.extracting(runStart..<at)) }
                 runStart = Int(positions[k + 1].name)
@@ -20,15 +23,15 @@ extension HeaderFields {
 
     /// False when not one field can be concerned, so that they need not be looked at one by one.
     private func mayDrop(_ dropped: FieldSet, _ filter: borrowing FieldFilter) -> Bool {
-        seen.bits & dropped.bits != 0 || otherLengths & filter.lengths != 0 || hasUnderscores || nominatedLengths != 0
+        seen.bits & dropped.bits != 0 || otherNames & filter.sketch != 0 || hasUnderscores || nominatedLengths != 0
     }
 
     private borrowing func drops(_ k: Int, _ dropped: FieldSet, _ filter: borrowing FieldFilter) -> Bool {
         let alias = positions[k].alias
         if dropped.contains(alias) { return true }
-        let length = lengthBit(Int(positions[k].nameCount))
-        if alias == .other, filter.lengths & length != 0, filter.matchesCustom(arena.bytes, name(at: k)) { return true }
+        if alias == .other, filter.matchesCustom(arena.bytes, name(at: k)) { return true }
         if hasUnderscores, filter.dropsUnderscores, hasUnderscore(k) { return true }
+        let length = lengthBit(Int(positions[k].nameCount))
         return nominatedLengths & length != 0 && !FieldSet.fixed.contains(alias) && isNominated(k)
     }
 

@@ -1,0 +1,15 @@
+// The inside of a JSON string (RFC 8259 section 7), 16 bytes at a time.
+#pragma once
+#include "cscan.h"
+
+/* First index in [i, n) of a quote, a backslash, a control byte or a byte from 0x80 up; n if none. */
+static inline size_t cs_scan_json_string(const uint8_t *p, size_t i, size_t n) {
+    for (; i + 16 <= n; i += 16) {
+        cs_v16 x = cs_load16(p + i);
+        /* signed: >= 0x80 is negative, and so below 0x20 */
+        unsigned m = cs_mask16((cs_s16)(((cs_s16)x < 0x20) | (cs_s16)(x == '"') | (cs_s16)(x == '\\')));
+        if (m) return i + (size_t)__builtin_ctz(m);
+    }
+    while (i < n && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\') i++;
+    return i;
+}
