@@ -3,6 +3,9 @@ internal import Bytes
 internal import JOSE
 
 extension AuthProvider {
+    /// Each worker keeps the rules, keys and verdicts of each, those that a reload replaced as long as requests hold them.
+    package static let maximumCount = 256
+
     static let row = Directive<MainSettings>(
         row: DirectiveRow(
             name: "auth_provider", blocks: [.main], form: "NAME jwt { … }", arity: 1...2, repeats: true,
@@ -40,6 +43,9 @@ extension ConfigurationReader {
     fileprivate mutating func readProvider(_ statement: Statement) throws(Diagnostic) {
         let name = statement.arguments[0]
         try checkProviderName(name)
+        guard configuration.providers.count < AuthProvider.maximumCount else {
+            throw statement.error("at most \(AuthProvider.maximumCount) providers can be configured")
+        }
         guard statement.arguments.count == 2 else {
             throw statement.error(
                 "\"auth_provider\" needs a name and a kind", suggestion: "auth_provider \(name.shown) jwt { … }")
@@ -137,8 +143,7 @@ extension ConfigurationReader {
                 let reason = set.skipped.first.map { ": \($0)" } ?? ""
                 throw pattern.error("key file \"\(shown)\" has no usable key\(reason)")
             }
-            provider.localKeys.keys += set.keys
-            provider.localKeys.skipped += set.skipped
+            provider.localKeys.append(set)
             provider.keyFiles.append(path)
         }
         guard provider.localKeys.keys.count <= JSONWebKeySet.maximumKeys else {

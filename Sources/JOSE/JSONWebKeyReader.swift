@@ -58,7 +58,7 @@ struct JSONWebKeyReader: ~Copyable {
                 let members = try readMembers(document)
                 switch Self.judge(members) {
                 case .key(let key): set.keys.append(key)
-                case .foreign: break
+                case .foreign: if let id = members.id { set.foreignIDs.append(id) }
                 case .unusable(let reason):
                     let name = members.id.map { "key \"\($0.prefix(64))\"" } ?? "key number \(count)"
                     set.skipped.append("\(name) \(reason)")
@@ -215,6 +215,7 @@ extension JSONWebKey {
                 return "has an RSA exponent that is not an odd number from 65537 to 2^32"
             }
         }
+        if SmallOrderPoint.isKey(material) { return "is a point of small order, which takes signatures of anybody" }
         if let algorithm, !algorithm.fits(material) { return "has an \"alg\" that does not fit its type or curve" }
         return PublicKey.importing(material) == nil ? "is not a valid public key" : nil
     }

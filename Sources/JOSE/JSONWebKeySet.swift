@@ -13,10 +13,21 @@ package struct JSONWebKeySet: Sendable, Equatable {
     package var keys: [JSONWebKey]
     /// One sentence for each key that was left out for a reason worth a warning.
     package var skipped: [String]
+    /// `kid` of each key of a type, curve or algorithm that is not used here. They verify nothing; a token that names one has
+    /// the wrong algorithm rather than an unknown key, and fetching the keys again would not change that.
+    package var foreignIDs: [String]
 
-    package init(keys: [JSONWebKey] = [], skipped: [String] = []) {
+    package init(keys: [JSONWebKey] = [], skipped: [String] = [], foreignIDs: [String] = []) {
         self.keys = keys
         self.skipped = skipped
+        self.foreignIDs = foreignIDs
+    }
+
+    /// Adds what another document of the same provider holds.
+    package mutating func append(_ other: JSONWebKeySet) {
+        keys += other.keys
+        skipped += other.skipped
+        foreignIDs += other.foreignIDs
     }
 
     package static func parse(_ document: [UInt8]) throws(JOSEError) -> JSONWebKeySet { try parse(document.span) }

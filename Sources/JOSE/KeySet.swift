@@ -8,6 +8,8 @@ package struct KeySet: ~Copyable {
     static let maximumTries = 8
 
     private var keys: [VerifyingKey] = []
+    /// `kid` of keys that verify nothing, as they stand in a token.
+    private var foreignIDs: [[UInt8]] = []
     private var nextSerial: UInt32 = 0
     /// Counts the replacements that withdrew a key.
     package private(set) var generation: UInt32 = 0
@@ -19,9 +21,10 @@ package struct KeySet: ~Copyable {
     package var count: Int { keys.count }
 
     /// Takes over `set`. Keys that are in it and were there before keep their serial, so what they signed stays believed.
-    package mutating func replace(with set: [JSONWebKey]) {
+    package mutating func replace(with set: JSONWebKeySet) {
+        foreignIDs = set.foreignIDs.map { Array($0.utf8) }
         var kept: [VerifyingKey] = []
-        for described in set {
+        for described in set.keys where !kept.contains(where: { $0.described == described }) {
             if let known = keys.first(where: { $0.described == described }) {
                 kept.append(known)
             } else if let new = VerifyingKey(described, serial: nextSerial) {
@@ -54,12 +57,17 @@ package struct KeySet: ~Copyable {
             tried += 1
             if key.verify(claims.signature, of: signed, digest: &hash) { return key.serial }
         }
-        throw refusal(keyID, named: named, tried: tried)
+        throw refusal(keyID, claims.header, named: named, tried: tried)
     }
 
-    private func refusal(_ keyID: TokenHeader.KeyID, named: Int, tried: Int) -> TokenRefusal {
-        if case .text = keyID {
-            if named == 0 { return isComplete ? .keyUnknown : .keysUnavailable }
+    private borrowing func refusal(
+        _ keyID: TokenHeader.KeyID, _ header: borrowing Span<UInt8>, named: Int, tried: Int
+    ) -> TokenRefusal {
+        if case .text(let id) = keyID {
+            if named > 0 { return tried == 0 ? .algorithmKeyMismatch : .signatureInvalid }
+            guard isComplete else { return .keysUnavailable }
+            for foreign in foreignIDs where id.equals(foreign.span, in: header) { return .algorithmKeyMismatch }
+            return .keyUnknown
         } else if case .unusable = keyID {
             return .keyUnknown
         } else if !isComplete {

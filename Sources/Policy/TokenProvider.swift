@@ -42,7 +42,9 @@ struct TokenProvider: ~Copyable {
     }
 
     private mutating func importKeys() {
-        keys.replace(with: configuration.localKeys.keys + (fetchedKeys?.keys ?? []))
+        var all = configuration.localKeys
+        if let fetchedKeys { all.append(fetchedKeys) }
+        keys.replace(with: all)
         keys.isComplete = configuration.keySource == nil || fetchedKeys != nil
     }
 

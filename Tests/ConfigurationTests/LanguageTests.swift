@@ -24,6 +24,15 @@ struct LanguageTests {
         #expect(errors[19].hasPrefix("gateway.conf:20:1: error:"))
     }
 
+    @Test func providersAreBounded() {
+        let provider = { (i: Int) in "auth_provider p\(i) jwt { issuer i; audience a; jwks http://127.0.0.1:1/k; }\n" }
+        let server = "server { listen 8080; auth off; location / { return 200; } }\n"
+        #expect(Fixture.errors((1...256).map(provider).joined() + server) == [])
+        let errors = Fixture.errors((1...257).map(provider).joined() + server)
+        #expect(errors.count == 1)
+        #expect(errors[0].hasPrefix("gateway.conf:257:1: error: at most 256 providers can be configured"))
+    }
+
     @Test func aReferenceIsNeverSyntax() throws {
         let text = "server { listen 8080; auth off; location / { return 200 \"${env:SYNTAX}\"; } }"
         let location = try #require(try Fixture.load(text).locations.last)

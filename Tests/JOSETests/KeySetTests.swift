@@ -39,6 +39,48 @@ import TokenSigning
         #expect(found.keys.isEmpty && found.skipped.isEmpty)
     }
 
+    /// J23: they are remembered by name, so that a token which names one is told what is wrong with it.
+    @Test func foreignKeysAreRememberedByName() throws {
+        let found = try set(
+            #"{"kty":"EC","crv":"P-384","kid":"p384","x":"AA","y":"AA"}"#, #"{"kty":"OKP","crv":"X25519","kid":"x"}"#,
+            rsa(bits: 2048, more: #","alg":"PS256","kid":"ps""#), rsa(bits: 2048, more: #","alg":"PS256""#),
+            rsa(bits: 1024, more: #","kid":"weak""#))
+        #expect(found.keys.isEmpty && found.foreignIDs == ["p384", "x", "ps"])
+        let token = { (kid: String) in TokenSigner.ec.token(header: #"{"alg":"ES256","kid":"\#(kid)"}"#, payload()) }
+        let keys = TokenSigner.ec.keySet.keys
+        #expect(refusal(token("p384"), keys: keys, foreignIDs: found.foreignIDs) == .algorithmKeyMismatch)
+        #expect(refusal(token("p38"), keys: keys, foreignIDs: found.foreignIDs) == .keyUnknown)
+        #expect(refusal(token("p384"), keys: keys, isComplete: false, foreignIDs: ["p384"]) == .keysUnavailable)
+        let usable = TokenSigner.ec.key.kid
+        #expect(refusal(token(usable), keys: keys, foreignIDs: [usable]) == nil)
+    }
+
+    /// J30: whoever signs for such a key needs no secret.
+    @Test(arguments: [
+        "00", "01", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", "ec" + ones(30) + "7f",
+        "ed" + ones(30) + "7f", "ee" + ones(30) + "7f",
+    ])
+    func smallOrderPointsOfEd25519(_ point: String) throws { try refusesPoint(point, curve: "Ed25519", count: 32) }
+
+    @Test(arguments: ["00", "01", "fe" + ones(27) + "fe" + ones(27)])
+    func smallOrderPointsOfEd448(_ point: String) throws { try refusesPoint(point, curve: "Ed448", count: 57) }
+
+    private func refusesPoint(_ point: String, curve: String, count: Int) throws {
+        for sign: UInt8 in [0, 0x80] {
+            var bytes = [UInt8](repeating: 0, count: count)
+            for (i, at) in stride(from: 0, to: point.utf8.count, by: 2).enumerated() {
+                bytes[i] = try #require(UInt8(point.dropFirst(at).prefix(2), radix: 16))
+            }
+            bytes[count - 1] |= sign
+            let found = try set(#"{"kty":"OKP","crv":"\#(curve)","x":"\#(Base64URL.encode(bytes.span))"}"#)
+            #expect(found.keys.isEmpty)
+            #expect(found.skipped.first?.contains("small order") ?? false)
+        }
+    }
+
+    private static func ones(_ count: Int) -> String { String(repeating: "ff", count: count) }
+
     /// J28, J40, R06
     @Test func unusableKeys() throws {
         let bad = [
@@ -112,18 +154,19 @@ import TokenSigning
     @Test func replacingKeepsSerialsOfKeysThatStay() {
         var keys = KeySet()
         let rsa = TokenSigner.rsa.keySet.keys[0], ec = TokenSigner.ec.keySet.keys[0]
-        keys.replace(with: [rsa, ec])
+        keys.replace(with: JSONWebKeySet(keys: [rsa, ec]))
         let first = keys.generation
         #expect(keys.count == 2)
         let (zero, one) = (keys.contains(serial: 0), keys.contains(serial: 1))
         #expect(zero && one)
-        keys.replace(with: [ec, rsa, TokenSigner.edwards.keySet.keys[0]])
+        keys.replace(with: JSONWebKeySet(keys: [ec, rsa, TokenSigner.edwards.keySet.keys[0]]))
         #expect(keys.generation == first, "a key that comes takes nothing away")
-        keys.replace(with: [ec])
+        keys.replace(with: JSONWebKeySet(keys: [ec]))
         #expect(keys.generation != first)
         let (rsaLives, ecLives) = (keys.contains(serial: 0), keys.contains(serial: 1))
         #expect(!rsaLives && ecLives)
-        keys.replace(with: [ec, rsa])
+        keys.replace(with: JSONWebKeySet(keys: [ec, rsa, ec]))
+        #expect(keys.count == 2, "the same key in two documents is one key")
         let rsaReturns = keys.contains(serial: 0)
         #expect(!rsaReturns, "a serial is never used again")
     }

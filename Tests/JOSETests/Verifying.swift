@@ -39,10 +39,11 @@ struct Outcome: Equatable {
 }
 
 func outcome(
-    _ token: [UInt8], keys: [JSONWebKey], rules: TokenRules = demoRules, isComplete: Bool = true, at time: Int64 = now
+    _ token: [UInt8], keys: [JSONWebKey], rules: TokenRules = demoRules, isComplete: Bool = true, at time: Int64 = now,
+    foreignIDs: [String] = []
 ) throws(TokenRefusal) -> Outcome {
     var set = KeySet()
-    set.replace(with: keys)
+    set.replace(with: JSONWebKeySet(keys: keys, foreignIDs: foreignIDs))
     set.isComplete = isComplete
     var verifier = TokenVerifier()
     let digest = SHA256()
@@ -57,10 +58,12 @@ func outcome(
 /// Nil for a token that is believed.
 func refusal(
     _ token: String, keys: [JSONWebKey] = TokenSigner.rsa.keySet.keys, rules: TokenRules = demoRules,
-    isComplete: Bool = true, at time: Int64 = now
+    isComplete: Bool = true, at time: Int64 = now, foreignIDs: [String] = []
 ) -> TokenRefusal? {
     do throws(TokenRefusal) {
-        _ = try outcome(Array(token.utf8), keys: keys, rules: rules, isComplete: isComplete, at: time)
+        _ = try outcome(
+            Array(token.utf8), keys: keys, rules: rules, isComplete: isComplete, at: time,
+            foreignIDs: foreignIDs)
         return nil
     } catch { return error }
 }
