@@ -6,6 +6,7 @@ package import Transport
 
 package struct ClientConnection: ~Copyable {
     private enum Phase: UInt8 { case connecting, idle, head, body, complete }
+    private let inPlace = InPlace()
     private let stream: Stream
     private var phase = Phase.connecting
     private var progress = HeadProgress()

@@ -14,6 +14,7 @@ package struct ServerConnection: ~Copyable {
         /// Our side has ended; what still comes is thrown away, so that the answer is not lost to a reset.
         case lingering
     }
+    private let inPlace = InPlace()
     private let stream: Stream
     private var phase: Phase
     private var progress = HeadProgress()

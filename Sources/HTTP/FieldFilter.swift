@@ -6,7 +6,7 @@ package struct FieldFilter: ~Copyable {
     /// Known names, the hop-by-hop ones always among them.
     package let names: FieldSet
     let dropsUnderscores: Bool
-    /// A bit for each length and first letter of a custom name, so that most fields are told apart by it.
+    /// A bit for each custom name, by its length and its first and last letter, so that most fields are told apart by it.
     let sketch: UInt64
     /// Names that long or longer are searched together.
     private static var lengthCount: Int { 64 }
@@ -30,7 +30,7 @@ package struct FieldFilter: ~Copyable {
         others.sort { $0.count < $1.count }
         self.names = known
         dropsUnderscores = !allowsUnderscores
-        sketch = others.reduce(0) { $0 | sketchBit($1.first ?? 0, $1.count) }
+        sketch = others.reduce(0) { $0 | sketchBit($1.first ?? 0, $1.last ?? 0, $1.count) }
         ranges = FixedArray(repeating: FieldRange(start: 0, end: 0), count: others.count)
         firstOfLength = FixedArray(repeating: UInt16(others.count), count: Self.lengthCount + 1)
         for length in 0...Self.lengthCount {
@@ -46,7 +46,6 @@ package struct FieldFilter: ~Copyable {
 
     /// True for the name at `name` of `bytes`, if it is not a known one.
     borrowing func matchesCustom(_ bytes: borrowing Span<UInt8>, _ name: Range<Int>) -> Bool {
-        if sketch & sketchBit(bytes[name.lowerBound], name.count) == 0 { return false }
         let all = text.bytes
         let length = name.count
         let last = length < Self.lengthCount ? Int(firstOfLength[length + 1]) : ranges.count
@@ -77,9 +76,9 @@ func foldName(_ byte: UInt8) -> UInt8 {
 @inline(__always)
 func lengthBit(_ count: Int) -> UInt64 { 1 &<< UInt64(min(count, 63)) }
 
-/// The bit of a name in a sketch: names that differ only in case, or in `-` and `_`, have the same.
+/// The bit of a name in a sketch; upper and lower case have the same. `-` and `_` need not: of a message with a `_` in
+/// some name all fields are looked at.
 @inline(__always)
-func sketchBit(_ first: UInt8, _ count: Int) -> UInt64 {
-    let letter = (first | 0x20) &- UInt8(ascii: "a")
-    return 1 &<< UInt64(truncatingIfNeeded: count &* 5 &+ Int(letter < 26 ? letter : 31))
+func sketchBit(_ first: UInt8, _ last: UInt8, _ count: Int) -> UInt64 {
+    1 &<< (UInt64(truncatingIfNeeded: count) &* 5 &+ UInt64(first & 0x1f) &+ UInt64(last & 0x1f) &* 7)
 }

@@ -9,7 +9,8 @@ import Reactor
 import Telemetry
 import Transport
 
-struct Exchange {
+struct Exchange: ~Copyable {
+    private let inPlace = InPlace()
     let client: SlotID
     let head: SlotID
     let snapshot: SlotID
@@ -133,54 +134,49 @@ extension Worker {
     }
 
     private mutating func route(_ id: SlotID) {
-        let listener = Int(clients[exchanges[id].client].listener)
-        switch snapshots[current].table.match(heads[exchanges[id].head], listener: listener) {
+        let client = exchanges[id].client, head = exchanges[id].head
+        switch snapshots[current].table.match(heads[head], listener: Int(clients[client].listener)) {
         case .route(let route, let matchedPrefix):
             exchanges[id].route = Int32(truncatingIfNeeded: route)
             exchanges[id].matchedPrefix = Int32(truncatingIfNeeded: matchedPrefix)
-            let found = self.route(of: id)
-            let served = clients[exchanges[id].client].requests
-            if served >= found.keepaliveRequests || found.keepaliveNanoseconds == 0 {
-                clients[exchanges[id].client].closeAfterResponse()
+            let found = snapshots[current].routes[route]
+            if clients[client].requests >= found.keepaliveRequests || found.keepaliveNanoseconds == 0 {
+                clients[client].closeAfterResponse()
             }
             // Two of them, and nobody knows which one the next server believes (RFC 9110 section 5.3).
-            if heads[exchanges[id].head].count(of: .authorization) > 1 { return refuse(id, .invalidRequest) }
-            authenticate(id)
+            if heads[head].count(of: .authorization) > 1 { return refuse(id, .invalidRequest) }
+            authenticate(id, found)
         case .refused(let response, let route):
             exchanges[id].route = Int32(truncatingIfNeeded: route)
             refuse(id, response)
         }
     }
 
-    private mutating func authenticate(_ id: SlotID) {
-        let provider = route(of: id).provider
-        guard provider >= 0 else { return admit(id) }
+    private mutating func authenticate(_ id: SlotID, _ route: Route) {
+        guard route.provider >= 0 else { return admit(id, route) }
         let hits = authenticator.hits
-        switch authenticator.evaluate(heads[exchanges[id].head], provider: Int(provider), now: loop.wallSeconds) {
+        let head = exchanges[id].head
+        switch authenticator.evaluate(heads[head], provider: Int(route.provider), now: loop.wallSeconds) {
         case .authenticated(let principal):
             exchanges[id].principal = principal
             exchanges[id].wasCached = authenticator.hits != hits
-            authorize(id)
+            authorize(id, principal, route)
         case .refused(let response): refuse(id, response)
         }
     }
 
-    private mutating func authorize(_ id: SlotID) {
-        let location = Int(route(of: id).location)
-        switch snapshots[exchanges[id].snapshot].authorization.evaluate(
-            location: location, exchanges[id].principal, authenticator)
-        {
-        case .allowed: admit(id)
+    private mutating func authorize(_ id: SlotID, _ principal: Principal, _ route: Route) {
+        switch snapshots[current].authorization.evaluate(location: Int(route.location), principal, authenticator) {
+        case .allowed: admit(id, route)
         case .missing(let permission): refuse(id, .insufficientScope, missing: permission)
         }
     }
 
     /// Method, size and expectation: asked last, so that strangers learn nothing from the answers.
-    private mutating func admit(_ id: SlotID) {
+    private mutating func admit(_ id: SlotID, _ route: Route) {
         let head = exchanges[id].head
         let method = heads[head].method
         if method == .connect || method == .trace { return refuse(id, .methodNotAllowed) }
-        let route = route(of: id)
         if route.bodySize > 0 && heads[head].contentLength > route.bodySize { return refuse(id, .bodyTooLarge) }
         switch route.action {
         case .notFound: refuse(id, .notFound)
@@ -191,13 +187,13 @@ extension Worker {
                 clients[client].sendContinue(&buffers)
                 markDirty(client: client)
             }
-            forward(id)
+            forward(id, route)
         }
     }
 
     /// Chooses an endpoint and a connection to it, and sends the head.
-    mutating func forward(_ id: SlotID) {
-        let group = Int(route(of: id).upstream)
+    mutating func forward(_ id: SlotID, _ route: Route) {
+        let group = Int(route.upstream)
         let snapshot = exchanges[id].snapshot
         guard let peer = snapshots[snapshot].balancers[group].next(now: loop.now, tried: exchanges[id].tried) else {
             return refuse(id, exchanges[id].reason ?? .noLiveUpstream)
@@ -212,27 +208,27 @@ extension Worker {
         if let taken {
             counters.upstream(group, .reuse)
             exchanges[id].upstreamConnected = loop.now
-            return send(id, to: taken)
+            return send(id, to: taken, route)
         }
-        switch connect(endpoint, within: route(of: id).connectNanoseconds) {
+        switch connect(endpoint, within: route.connectNanoseconds) {
         case .made(let upstream):
             counters.upstream(group, .connect)
-            send(id, to: upstream)
+            send(id, to: upstream, route)
         case .refused: failed(id, ExchangeFailure(.upstreamUnavailable, .upstream, .always))
         case .exhausted: failed(id, ExchangeFailure(.overloaded, .gateway, .never))
         }
     }
-    private mutating func send(_ id: SlotID, to upstream: SlotID) {
+    private mutating func send(_ id: SlotID, to upstream: SlotID, _ route: Route) {
         let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
-        let route = route(of: id)
+        let isAuthenticated = exchanges[id].principal.isKnown
         exchanges[id].upstream = upstream
         upstreams[upstream].exchange = id
         upstreams[upstream].beginRequest(heads[head].framing, isHEAD: heads[head].isHEAD)
         added.clear()
         write(route.requestFields, of: id)
-        if exchanges[id].principal.isKnown { write(route.identityFields, of: id) }
+        if isAuthenticated { write(route.identityFields, of: id) }
         sendRequestHead(
-            heads[head], snapshots[snapshot], route, isAuthenticated: exchanges[id].principal.isKnown,
+            heads[head], snapshots[snapshot], route, isAuthenticated: isAuthenticated,
             matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &upstreams[upstream].output, &buffers)
         if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
         markDirty(upstream: upstream)

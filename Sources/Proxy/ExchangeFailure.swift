@@ -63,7 +63,7 @@ extension Worker {
             counters.upstream(Int(route.upstream), .retry)
             if !wasStale { exchanges[id].tried |= 1 << UInt64(exchanges[id].peer) }
             exchanges[id].reason = failure.kind
-            return forward(id)
+            return forward(id, route)
         }
         refuse(id, failure.kind)
     }

@@ -8,6 +8,8 @@ import Policy
 struct ProgramRange: BitwiseCopyable {
     var start: Int32 = 0
     var count: Int32 = 0
+    /// Every step can be run with what a request and its identity tell; the others need the worker.
+    var isSimple = true
     var isEmpty: Bool { count == 0 }
 }
 

@@ -7,6 +7,7 @@ import Policy
 import Telemetry
 
 struct Snapshot: ~Copyable {
+    private let inPlace = InPlace()
     let configuration: GatewayConfiguration
     var table: RouteTable
     let routes: FixedArray<Route>

@@ -38,7 +38,8 @@ struct TemplateCompiler {
         let start = steps.count
         programStart = start
         body(&self)
-        return ProgramRange(start: Int32(start), count: Int32(steps.count - start))
+        let isSimple = steps[start...].allSatisfy(\.kind.isSimple)
+        return ProgramRange(start: Int32(start), count: Int32(steps.count - start), isSimple: isSimple)
     }
     mutating func template(_ template: Template) {
         for piece in template.pieces {

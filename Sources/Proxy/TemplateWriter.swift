@@ -8,22 +8,22 @@ import Telemetry
 
 extension Worker {
     /// Appends what the steps say to `added`.
+    @inline(__always)
     mutating func write(_ program: ProgramRange, of id: SlotID) {
+        let client = exchanges[id].client, head = exchanges[id].head, snapshot = exchanges[id].snapshot
+        if program.isSimple {
+            runSteps(program, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
+        } else {
+            writeAll(program, of: id)
+        }
+    }
+    /// The same with steps that need more than the request.
+    private mutating func writeAll(_ program: ProgramRange, of id: SlotID) {
         let snapshot = exchanges[id].snapshot
-        var fieldStart = 0
-        var valueStart = 0
+        var field = FieldMark()
         for i in Int(program.start)..<Int(program.start + program.count) {
             let step = snapshots[snapshot].steps[i]
-            switch step.kind {
-            case .text: appendText(step, snapshots[snapshot].text, to: &added)
-            case .fieldStart:
-                fieldStart = added.count
-                appendText(step, snapshots[snapshot].text, to: &added)
-                valueStart = added.count
-            case .fieldEnd:
-                if added.count == valueStart { added.truncate(to: fieldStart) } else { added.append("\r\n") }
-            default: write(step, of: id)
-            }
+            if !field.takes(step, snapshots[snapshot].text, &added) { write(step, of: id) }
         }
     }
     /// `add_header`: some statuses get it only where `always` was said.
@@ -38,21 +38,78 @@ extension Worker {
 
     /// Appends the value of one variable.
     mutating func write(_ step: TemplateStep, of id: SlotID) {
-        let head = exchanges[id].head, client = exchanges[id].client
-        switch step.kind {
-        case .remoteAddress: added.append(clients[client].address.bytes)
-        case .scheme: added.append(clients[client].isTLS ? "https" : "http")
-        case .requestID: exchanges[id].requestID.append(to: &added)
-        case .authSubject: authenticator.writeSubject(exchanges[id].principal, to: &added)
-        case .authPermissions: authenticator.writePermissions(exchanges[id].principal, to: &added)
-        case .authProvider: authenticator.writeProvider(exchanges[id].principal, to: &added)
-        case .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args, .isArgs, .serverProtocol,
-            .requestLength, .contentLength, .contentType:
-            appendRequestVariable(step.kind, heads[head], to: &added)
-        case .requestField, .cookie:
-            appendNamedVariable(step, snapshots[exchanges[id].snapshot].text, heads[head], to: &added)
-        default: writeRare(step.kind, of: id)
+        let client = exchanges[id].client, head = exchanges[id].head, snapshot = exchanges[id].snapshot
+        if step.kind.isSimple {
+            appendValue(step, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
+        } else {
+            writeRare(step.kind, of: id)
         }
+    }
+}
+
+extension TemplateStep.Kind {
+    /// A request, its connection and its identity tell the value.
+    var isSimple: Bool {
+        switch self {
+        case .text, .fieldStart, .fieldEnd, .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args, .isArgs,
+            .scheme, .serverProtocol, .requestID, .requestLength, .contentLength, .contentType, .requestField, .cookie,
+            .remoteAddress, .authSubject, .authPermissions, .authProvider:
+            true
+        default: false
+        }
+    }
+}
+
+/// Where the field began that is being written, to take it back when its value stays empty.
+private struct FieldMark {
+    private var start = 0
+    private var valueStart = 0
+
+    /// True for the steps that are no variable.
+    @inline(__always)
+    mutating func takes(_ step: TemplateStep, _ text: borrowing ByteBuffer, _ out: inout ByteBuffer) -> Bool {
+        switch step.kind {
+        case .text: appendText(step, text, to: &out)
+        case .fieldStart:
+            start = out.count
+            appendText(step, text, to: &out)
+            valueStart = out.count
+        case .fieldEnd: if out.count == valueStart { out.truncate(to: start) } else { out.append("\r\n") }
+        default: return false
+        }
+        return true
+    }
+}
+
+private func runSteps(
+    _ program: ProgramRange, _ snapshot: borrowing Snapshot, _ exchange: borrowing Exchange,
+    _ head: borrowing RequestHead, _ client: borrowing ServerConnection, _ authenticator: borrowing Authenticator,
+    to out: inout ByteBuffer
+) {
+    var field = FieldMark()
+    for i in Int(program.start)..<Int(program.start + program.count) {
+        let step = snapshot.steps[i]
+        if !field.takes(step, snapshot.text, &out) {
+            appendValue(step, snapshot, exchange, head, client, authenticator, to: &out)
+        }
+    }
+}
+
+/// Appends the value of a simple step's variable.
+private func appendValue(
+    _ step: TemplateStep, _ snapshot: borrowing Snapshot, _ exchange: borrowing Exchange,
+    _ head: borrowing RequestHead, _ client: borrowing ServerConnection, _ authenticator: borrowing Authenticator,
+    to out: inout ByteBuffer
+) {
+    switch step.kind {
+    case .remoteAddress: out.append(client.address.bytes)
+    case .scheme: out.append(client.isTLS ? "https" : "http")
+    case .requestID: exchange.requestID.append(to: &out)
+    case .authSubject: authenticator.writeSubject(exchange.principal, to: &out)
+    case .authPermissions: authenticator.writePermissions(exchange.principal, to: &out)
+    case .authProvider: authenticator.writeProvider(exchange.principal, to: &out)
+    case .requestField, .cookie: appendNamedVariable(step, snapshot.text, head, to: &out)
+    default: appendRequestVariable(step.kind, head, to: &out)
     }
 }
 

@@ -102,7 +102,10 @@ extension Worker {
         if readiness.isFailed { return clientGone(id) }
         clients[id].note(readiness)
         if clients[id].outputCount > 0 && readiness.isWritable { markDirty(client: id) }
-        if readiness.isReadable { readClient(id) }
+        guard readiness.isReadable else { return }
+        let wasHandshaking = clients[id].isHandshaking
+        readClient(id)
+        if wasHandshaking && clients.contains(id) && !clients[id].isHandshaking { counters.tally.tlsHandshakes &+= 1 }
     }
     mutating func upstreamReady(_ id: SlotID, _ readiness: Readiness) {
         let wasConnecting = upstreams[id].isConnecting
@@ -254,6 +257,7 @@ extension Worker {
         resumeClient(id)
     }
     mutating func closeClient(_ id: SlotID) {
+        if clients[id].isHandshaking { counters.tally.tlsHandshakeFailures &+= 1 }
         if let deadline = clients[id].deadline { loop.timers.remove(deadline) }
         clients[id].release(&buffers)
         clients.destroy(id)

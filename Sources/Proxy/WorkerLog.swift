@@ -56,7 +56,7 @@ extension Worker {
         record.wallMilliseconds = Int(EventLoop.wallMilliseconds % 1000)
         record.remotePort = clients[client].address.port
         record.status = Int(exchanges[id].status)
-        record.requestBytes = UInt64(heads[exchanges[id].head].bytes.count) &+ exchanges[id].bodyReceived
+        record.requestBytes = UInt64(heads[exchanges[id].head].size) &+ exchanges[id].bodyReceived
         record.sentBytes = exchanges[id].bodySent
         record.sentBodyBytes = exchanges[id].bodySent
         record.requestTime = Int64(clamping: spent(since: exchanges[id].started))
@@ -80,7 +80,7 @@ extension Worker {
         authenticator.writeSubject(exchanges[id].principal, to: &text)
         let location = snapshots[exchanges[id].snapshot].configuration.locations[Int(exchanges[id].route)]
         appendRecord(
-            record, heads[exchanges[id].head], clients[client].address, id: added, subject: text,
+            record, heads[exchanges[id].head], clients[client], id: added, subject: text,
             route: Array(location.name.utf8), upstream: upstreamName(of: id), provider: providerName(of: id),
             to: &logLines.line)
     }
@@ -100,9 +100,8 @@ extension Worker {
         }
         var line = LogLine(severity, wallSeconds: loop.wallSeconds)
         line.append("\(reason.code): \(reason.detail), client: ")
-        line.append(clients[exchanges[id].client].address.bytes)
-        let head = exchanges[id].head
-        appendRequest(heads[head], to: &line)
+        let head = exchanges[id].head, client = exchanges[id].client
+        appendRequest(heads[head], of: clients[client], to: &line)
         let upstream = upstreamName(of: id)
         if !upstream.isEmpty {
             line.append(", upstream: ")
@@ -150,7 +149,10 @@ private func appendEscaped(_ value: borrowing ByteBuffer, isTarget: Bool, to lin
         Redaction.append(value.bytes, .text, to: &line)
     }
 }
-private func appendRequest(_ head: borrowing RequestHead, to line: inout LogLine) {
+private func appendRequest(
+    _ head: borrowing RequestHead, of client: borrowing ServerConnection, to line: inout LogLine
+) {
+    line.append(client.address.bytes)
     if head.methodRange.isEmpty { return }
     line.append(", request: \"")
     line.append(head.bytes.extracting(head.methodRange))
@@ -159,7 +161,7 @@ private func appendRequest(_ head: borrowing RequestHead, to line: inout LogLine
     line.append("\"")
 }
 private func appendRecord(
-    _ record: AccessRecord, _ head: borrowing RequestHead, _ address: borrowing ClientAddress,
+    _ record: AccessRecord, _ head: borrowing RequestHead, _ client: borrowing ServerConnection,
     id: borrowing ByteBuffer, subject: borrowing ByteBuffer, route: [UInt8], upstream: [UInt8], provider: [UInt8],
     to line: inout ByteBuffer
 ) {
@@ -167,7 +169,7 @@ private func appendRecord(
     let agent = head.value(of: .userAgent) ?? 0..<0
     let referer = head.value(of: .referer) ?? 0..<0
     let texts = AccessTexts(
-        remoteAddress: address.bytes, method: bytes.extracting(head.methodRange),
+        remoteAddress: client.address.bytes, method: bytes.extracting(head.methodRange),
         target: bytes.extracting(head.targetRange), host: bytes.extracting(head.host),
         userAgent: bytes.extracting(agent), referer: bytes.extracting(referer), requestID: id.bytes,
         route: route.span, upstream: upstream.span, provider: provider.span, subject: subject.bytes)
