@@ -251,3 +251,20 @@ def test_bad_files_are_named(authority, tmp_path):
         assert done.returncode == 1, (certificate_file, key_file, done)
         assert str(named) in done.stderr + done.stdout
         assert "gateway.conf:" in done.stderr + done.stdout
+
+
+def test_handshakes_are_counted(gateway, authority):
+    def handshakes(result: str) -> float:
+        return gateway.metrics().sum("gateway_tls_handshakes_total", result=result)
+
+    good, bad = handshakes("ok"), handshakes("failed")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with Client(gateway.tls_port, tls=context_of(authority, version)) as client:
+            assert client.request(get("/x")).status == 200
+    assert (handshakes("ok"), handshakes("failed")) == (good + 2, bad)
+    with socket.create_connection(("127.0.0.1", gateway.tls_port), timeout=5) as stranger:
+        stranger.sendall(get("/x"))
+        while stranger.recv(4096):
+            pass
+    wait_until(lambda: handshakes("failed") == bad + 1)
+    assert handshakes("ok") == good + 2
