@@ -23,17 +23,11 @@ static unsigned oddities64(const uint8_t *p) {
     return cs_mask16((cs_s16)(__builtin_elementwise_max(e, f) > 0x7e - 0x20));
 }
 
-/* A token is long, most else is not: 16 bytes a step, and 64 only once there was none in 48. The last step ends at n, and
-   looks once more at bytes before i (n >= 16: no load begins before p). */
+/* The last step ends at n, and looks once more at bytes before i (n >= 16: no load begins before p). */
 size_t cs_find_control(const uint8_t *p, size_t i, size_t n) {
     unsigned m;
-    size_t near = i + 48;
+    while (i + 64 <= n && !oddities64(p + i)) i += 64;
     for (; i + 16 <= n; i += 16) {
-        if (i >= near) {
-            near = n;
-            while (i + 64 <= n && !oddities64(p + i)) i += 64;
-            if (i + 16 > n) break;
-        }
         if ((m = cs_mask16(cs_control16(cs_load16(p + i)))) != 0) return i + (size_t)__builtin_ctz(m);
     }
     if (i < n && n >= 16) {

@@ -34,16 +34,16 @@ static inline uint8_t cs_base64url_value(uint8_t c) { return cs_base64url[c]; }
 /* Not 0 where a byte is CTL (HTAB is one) or DEL. */
 static inline cs_s16 cs_control16(cs_v16 x) { return (cs_s16)((x < 0x20) | (x == 0x7f)); }
 
-/* The first CTL or DEL in [i, n); n if none. */
+/* The first CTL or DEL in [i, n), 64 bytes a step; n if none. */
 size_t cs_find_control(const uint8_t *p, size_t i, size_t n);
 
 /* First index in [i, n) whose byte may not stand in a field value: CTL except HTAB, or DEL. n if none. Most values are
-   short: the first 16 bytes are looked at in place. An HTAB is so rare that it is looked at by itself. */
+   short: the first 64 bytes are looked at in place. An HTAB is so rare that it is looked at by itself. */
 static cs_always_inline size_t cs_scan_value(const uint8_t *p, size_t i, size_t n) {
     unsigned m = 0;
-    if (i + 16 <= n) {
+    for (size_t near = i + 64; i < near && i + 16 <= n; i += 16) {
         m = cs_mask16(cs_control16(cs_load16(p + i)));
-        i += m ? (size_t)__builtin_ctz(m) : 16;
+        if (m) { i += (size_t)__builtin_ctz(m); break; }
     }
     if (!m) i = cs_find_control(p, i, n);
     while (__builtin_expect(i < n && p[i] == 9, 0)) i = cs_find_control(p, i + 1, n);

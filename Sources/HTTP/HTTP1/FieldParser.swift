@@ -72,7 +72,7 @@ extension HeaderFields {
             id: id, alias: id, mark: id.bit)
         var error: MessageError?
         if id == .other {
-            position.mark = sketchBit(s[i], nameCount)
+            position.mark = sketchBit(s[i], s[line.nameEnd &- 1], nameCount)
             if line.hasUnderscore { position.alias = alias(s, i..<line.nameEnd) }
             otherNames |= position.mark
         } else {

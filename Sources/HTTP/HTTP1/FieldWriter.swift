@@ -10,9 +10,10 @@ extension HeaderFields {
         var runStart = count == 0 ? end : Int(positions[0].name)
         if mayDrop(dropped, filter) {
             let looksAtAll = hasUnderscores || nominatedLengths != 0
+            let known = looksAtAll ? UInt64.max : dropped.bits, others = looksAtAll ? UInt64.max : filter.sketch
             for k in 0..<count {
-                let marks = positions[k].id == .other ? filter.sketch : dropped.bits
-                guard looksAtAll || positions[k].mark & marks != 0, drops(k, dropped, filter) else { continue }
+                let marks = positions[k].id == .other ? others : known
+                guard positions[k].mark & marks != 0, drops(k, dropped, filter) else { continue }
                 let at = Int(positions[k].name)
                 if at > runStart { out.append(arena.bytes.extracting(runStart..<at)) }
                 runStart = Int(positions[k + 1].name)
@@ -26,6 +27,7 @@ extension HeaderFields {
         seen.bits & dropped.bits != 0 || otherNames & filter.sketch != 0 || hasUnderscores || nominatedLengths != 0
     }
 
+    @inline(__always)
     private borrowing func drops(_ k: Int, _ dropped: FieldSet, _ filter: borrowing FieldFilter) -> Bool {
         let alias = positions[k].alias
         if dropped.contains(alias) { return true }

@@ -1,6 +1,8 @@
-// The inside of a JSON string (RFC 8259 section 7), 16 bytes at a time.
+// Comparing, and the inside of a JSON string (RFC 8259 section 7), 16 bytes at a time.
 #pragma once
 #include "cscan.h"
+
+static inline int cs_equal(const uint8_t *a, const uint8_t *b, size_t n) { return n == 0 || memcmp(a, b, n) == 0; }
 
 /* First index in [i, n) of a quote, a backslash, a control byte or a byte from 0x80 up; n if none. */
 static inline size_t cs_scan_json_string(const uint8_t *p, size_t i, size_t n) {
