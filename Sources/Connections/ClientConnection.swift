@@ -87,7 +87,9 @@ package struct ClientConnection: ~Copyable {
         encoder = BodyEncoder(framing)
     }
     package mutating func sendBody(_ bytes: Span<UInt8>, _ pool: inout BufferPool) {
-        if bytes.count < ConnectionLimits.direct || phase == .connecting { return encoder.write(bytes, to: &output, &pool) }
+        if bytes.count < ConnectionLimits.direct || phase == .connecting {
+            return encoder.write(bytes, to: &output, &pool)
+        }
         encoder.writeStart(bytes.count, to: &output, &pool)
         let sent = output.isEmpty || flush(&pool) == .emptied ? write(bytes) : 0
         output.reserve(bytes.count - sent + BodyEncoder.overhead, &pool)

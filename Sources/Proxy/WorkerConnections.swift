@@ -204,7 +204,8 @@ extension Worker {
         let client = exchanges[exchange].client
         // Whom we do not read cannot be late; and while the client still sends, the upstream waits as we do.
         if clients[client].outputCount > 0 { return false }
-        if !upstreams[id].isConnecting && upstreams[id].outputCount == 0 && clients[client].isReadingBody { return false }
+        let hasAll = !upstreams[id].isConnecting && upstreams[id].outputCount == 0
+        if hasAll && clients[client].isReadingBody { return false }
         upstreamGone(id, .upstreamTimeout)
         return true
     }
