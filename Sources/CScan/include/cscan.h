@@ -37,17 +37,21 @@ static inline cs_s16 cs_control16(cs_v16 x) { return (cs_s16)((x < 0x20) | (x ==
 /* The first CTL or DEL in [i, n), 64 bytes a step; n if none. */
 size_t cs_find_control(const uint8_t *p, size_t i, size_t n);
 
-/* First index in [i, n) whose byte may not stand in a field value: CTL except HTAB, or DEL. n if none. Most values are
-   short: the first 64 bytes are looked at in place. An HTAB is so rare that it is looked at by itself. */
-static cs_always_inline size_t cs_scan_value(const uint8_t *p, size_t i, size_t n) {
-    unsigned m = 0;
-    for (size_t near = i + 64; i < near && i + 16 <= n; i += 16) {
-        m = cs_mask16(cs_control16(cs_load16(p + i)));
-        if (m) { i += (size_t)__builtin_ctz(m); break; }
-    }
-    if (!m) i = cs_find_control(p, i, n);
-    while (__builtin_expect(i < n && p[i] == 9, 0)) i = cs_find_control(p, i + 1, n);
+/* First index in [i, n) whose byte may not stand in a field value: CTL except HTAB, or DEL. n if none. An HTAB
+   is so rare that it is looked at by itself. */
+static inline size_t cs_scan_value(const uint8_t *p, size_t i, size_t n) {
+    i = cs_find_control(p, i, n);
+    while (i < n && p[i] == 9) i = cs_find_control(p, i + 1, n);
     return i;
+}
+
+/* The first CTL or DEL in [i, n); n if none. Most values are short: the first 64 bytes are looked at in place. */
+static cs_always_inline size_t cs_find_control_near(const uint8_t *p, size_t i, size_t n) {
+    for (size_t near = i + 64; i < near && i + 16 <= n; i += 16) {
+        unsigned m = cs_mask16(cs_control16(cs_load16(p + i)));
+        if (m) return i + (size_t)__builtin_ctz(m);
+    }
+    return cs_find_control(p, i, n);
 }
 
 /* First index in [i, n) whose byte is not a tchar. */
@@ -56,9 +60,9 @@ static inline size_t cs_scan_token(const uint8_t *p, size_t i, size_t n) {
     return i;
 }
 
-/* Names are letters, digits and hyphens nearly always: one bit for each other byte of 16, the higher bits set. */
+/* Names are letters and hyphens nearly always: one bit for each other byte of 16, the higher bits set. */
 static inline unsigned cs_uncommon_in_name16(cs_v16 x) {
-    return ~cs_mask16((cs_s16)((((x | 0x20) - 'a') < 26) | ((x - '0') < 10) | (x == '-')));
+    return ~cs_mask16((cs_s16)((((x | 0x20) - 'a') < 26) | (x == '-')));
 }
 
 /* Twice the first index in [i, n) whose byte is not a tchar, plus 1 if an underscore stands before it. */
@@ -91,10 +95,14 @@ static cs_always_inline cs_field_line cs_scan_field_line(const uint8_t *p, size_
         for (value = name + 1; value < n && cs_is_blank(p[value]); value++);
     }
     if (name == i) return none;
-    end = cs_scan_value(p, value, n);
-    if (n - end < 2 || !cs_is_pair(p + end, "\r\n")) return none;
+    end = cs_find_control_near(p, value, n);
+    if (n - end < 2) return none;
+    if (!cs_is_pair(p + end, "\r\n")) {
+        end = cs_scan_value(p, end, n);
+        if (n - end < 2 || !cs_is_pair(p + end, "\r\n")) return none;
+    }
     size_t next = end + 2;
-    while (end > value && cs_is_blank(p[end - 1])) end--;
+    if (p[end - 1] <= ' ') while (end > value && cs_is_blank(p[end - 1])) end--;
     return (cs_field_line){ name, value, end, next, underscore };
 }
 
