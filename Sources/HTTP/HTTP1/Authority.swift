@@ -10,7 +10,7 @@ extension Span where Element == UInt8 {
         if self[range.lowerBound] == UInt8(ascii: "[") { return literalHost(range) }
         // Stops at an empty label too: `a..b` and `.a` name nothing.
         let end = endOfHost(from: range.lowerBound, to: range.upperBound)
-        guard end > range.lowerBound, isPort(end..<range.upperBound) else { return nil }
+        guard end > range.lowerBound, end == range.upperBound || isPort(end..<range.upperBound) else { return nil }
         return range.lowerBound..<(self[end - 1] == UInt8(ascii: ".") ? end - 1 : end)
     }
 
