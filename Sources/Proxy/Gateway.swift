@@ -62,6 +62,7 @@ package enum Gateway {
         for inbox in inboxes { inbox.post(.install(configuration, plane.tickets)) }
         plane.prepareKeys()
         announce(plane, limit: limit)
+        Host.trimCode()
         plane.run()
         finish(logs, configuration)
     }
