@@ -20,6 +20,19 @@ extension Span where Element == UInt8 {
         precondition(i >= 0 && i <= end && end <= count)
         return unsafe withUnsafeBufferPointer { unsafe cs_scan_path($0.baseAddress, i, end, $0.count) }
     }
+    /// First index from `i` that ends a run of plain text in a JSON string: a quote, a backslash, a control byte or a byte
+    /// from 0x80 up; `count` if none.
+    @inlinable @inline(__always) public func endOfPlainJSON(from i: Int) -> Int {
+        precondition(i >= 0 && i <= count)
+        return unsafe withUnsafeBufferPointer { unsafe cs_scan_json_string($0.baseAddress, i, $0.count) }
+    }
+    /// Whether both hold the same bytes.
+    @inlinable @inline(__always) public func isEqual(to other: borrowing Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        return unsafe withUnsafeBufferPointer { a in
+            unsafe other.withUnsafeBufferPointer { b in unsafe cs_equal(a.baseAddress, b.baseAddress, a.count) != 0 }
+        }
+    }
     /// First index of `byte` in `i..<end`; `end` if none.
     @inlinable @inline(__always) public func first(_ byte: UInt8, from i: Int, to end: Int) -> Int {
         precondition(i >= 0 && i <= end && end <= count)

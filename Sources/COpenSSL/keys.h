@@ -71,7 +71,7 @@ static inline EVP_PKEY_CTX *co_verifier(EVP_PKEY *key, int is_rsa) {
 }
 static inline int co_verify_digest(EVP_PKEY_CTX *c, const uint8_t *s, size_t sn, const void *digest) {
     int r = EVP_PKEY_verify(c, s, sn, digest, 32);
-    ERR_clear_error();
+    if (r != 1 || ERR_peek_error()) ERR_clear_error();
     return r == 1;
 }
 /* Edwards signatures are over the message itself (RFC 8032). */

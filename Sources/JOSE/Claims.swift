@@ -5,39 +5,31 @@ package import JSON
 /// A token taken apart and decoded, that nobody vouches for. The one thing its claims are good for is choosing the keys they
 /// are checked with.
 package struct UnverifiedClaims: ~Copyable {
-    /// Header, payload and signature, decoded, one behind the other.
+    /// Payload and signature, decoded, one behind the other.
     let decoded: ByteBuffer
-    let headerEnd: Int
     let payloadEnd: Int
-    /// Bytes of the token that are signed.
-    let signedCount: Int
+    /// Where the parts lie in the token.
+    let parts: CompactJWS
 
-    private init(_ decoded: consuming ByteBuffer, headerEnd: Int, payloadEnd: Int, signedCount: Int) {
+    private init(_ decoded: consuming ByteBuffer, payloadEnd: Int, _ parts: CompactJWS) {
         self.decoded = decoded
-        self.headerEnd = headerEnd
         self.payloadEnd = payloadEnd
-        self.signedCount = signedCount
+        self.parts = parts
     }
 
-    /// Checks the token's size and shape, and decodes it.
+    /// Checks the token's size and shape, and decodes all but the header, which many tokens have in common.
     package static func decode(
         _ token: borrowing Span<UInt8>, maximumBytes: Int
     ) throws(TokenRefusal) -> UnverifiedClaims {
         let parts = try CompactJWS(token, maximumBytes: maximumBytes)
-        var decoded = ByteBuffer(capacity: token.count * 3 / 4 + 8)
-        guard Base64URL.decode(token.extracting(parts.header), into: &decoded) else { throw .malformed }
-        let headerEnd = decoded.count
+        var decoded = ByteBuffer(capacity: token.count * 3 / 4 + 16)
         guard Base64URL.decode(token.extracting(parts.payload), into: &decoded) else { throw .malformed }
         let payloadEnd = decoded.count
         guard Base64URL.decode(token.extracting(parts.signature), into: &decoded) else { throw .malformed }
-        return UnverifiedClaims(
-            decoded, headerEnd: headerEnd, payloadEnd: payloadEnd, signedCount: parts.signedCount)
+        return UnverifiedClaims(decoded, payloadEnd: payloadEnd, parts)
     }
 
-    var header: Span<UInt8> { @_lifetime(borrow self) borrowing get { decoded.prefix(headerEnd) } }
-    var payload: Span<UInt8> {
-        @_lifetime(borrow self) borrowing get { decoded.prefix(payloadEnd).extracting(headerEnd...) }
-    }
+    var payload: Span<UInt8> { @_lifetime(borrow self) borrowing get { decoded.prefix(payloadEnd) } }
     var signature: Span<UInt8> { @_lifetime(borrow self) borrowing get { decoded.bytes.extracting(payloadEnd...) } }
 
     /// The `iss` that the token claims, when it can be read at all.

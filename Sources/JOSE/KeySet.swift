@@ -40,24 +40,22 @@ package struct KeySet: ~Copyable {
     /// Whether the key of that serial is still there.
     package func contains(serial: UInt32) -> Bool { keys.contains { $0.serial == serial } }
 
-    /// The serial of the key that made the signature, or why there is none.
+    /// The serial of the key that made the signature, or why there is none. `header` is where the key's name lies.
     borrowing func verify(
-        _ claims: borrowing UnverifiedClaims, _ keyID: TokenHeader.KeyID, _ algorithm: RequestedAlgorithm,
-        _ signed: borrowing Span<UInt8>, _ digest: borrowing SHA256
+        _ claims: borrowing UnverifiedClaims, _ keyID: TokenHeader.KeyID, in header: borrowing Span<UInt8>,
+        _ algorithm: RequestedAlgorithm, _ signed: borrowing Span<UInt8>, _ digest: borrowing SHA256
     ) throws(TokenRefusal) -> UInt32 {
         var named = 0
         var tried = 0
         var hash = SHA256Value()
-        for key in keys where Self.matches(key, keyID, claims.header) {
+        for i in keys.indices where Self.matches(keys[i], keyID, header) {
             named += 1
-            guard tried < Self.maximumTries, algorithm.fits(key.described.material),
-                key.described.algorithm.map({ $0 == algorithm.algorithm }) ?? true
-            else { continue }
+            guard tried < Self.maximumTries, keys[i].fits(algorithm) else { continue }
             if tried == 0, algorithm.algorithm != .eddsa { hash = digest.hash(signed) }
             tried += 1
-            if key.verify(claims.signature, of: signed, digest: &hash) { return key.serial }
+            if keys[i].verify(claims.signature, of: signed, digest: &hash) { return keys[i].serial }
         }
-        throw refusal(keyID, claims.header, named: named, tried: tried)
+        throw refusal(keyID, header, named: named, tried: tried)
     }
 
     private borrowing func refusal(
@@ -85,9 +83,7 @@ package struct KeySet: ~Copyable {
         switch keyID {
         case .absent: return true
         case .unusable: return false
-        case .text(let event):
-            guard let id = key.id else { return false }
-            return event.equals(id.span, in: header)
+        case .text(let event): return key.isNamed(event, in: header)
         }
     }
 }

@@ -5,6 +5,23 @@ enum NumericDate {
     /// The smallest whole second that is not before the number: "now is before exp" and "now is not before nbf" then say the
     /// same for whole seconds. Nil beyond 18 digits, so that adding a leeway can never wrap.
     static func seconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
+        plainSeconds(number, in: document) ?? anySeconds(number, in: document)
+    }
+
+    /// Up to 18 digits and nothing else, as nearly every issuer writes them; nil for any other form.
+    private static func plainSeconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
+        let digits = document.extracting(number.range)
+        guard digits.count <= 18 else { return nil }
+        var value: Int64 = 0
+        for i in 0..<digits.count {
+            let digit = digits[i] &- UInt8(ascii: "0")
+            guard digit <= 9 else { return nil }
+            value = value &* 10 &+ Int64(digit)
+        }
+        return value
+    }
+
+    private static func anySeconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
         var at = Int(number.start)
         let end = Int(number.end)
         let isNegative = document[at] == UInt8(ascii: "-")

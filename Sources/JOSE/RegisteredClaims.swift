@@ -9,6 +9,32 @@ struct RegisteredClaims {
     private(set) var goodFrom = Int64.min
     private(set) var goodUntil = Int64.max
 
+    /// The claims that mean something here.
+    private enum Name {
+        case issuer, audience, expires, notBefore, issuedAt, subject, permissions, other
+
+        init(_ name: JSONEvent, in payload: borrowing Span<UInt8>) {
+            // Nearly all names are of another length.
+            if !name.isEscaped && name.range.count != 3 {
+                self = name.equals("permissions", in: payload) ? .permissions : .other
+            } else if name.equals("iss", in: payload) {
+                self = .issuer
+            } else if name.equals("aud", in: payload) {
+                self = .audience
+            } else if name.equals("exp", in: payload) {
+                self = .expires
+            } else if name.equals("nbf", in: payload) {
+                self = .notBefore
+            } else if name.equals("iat", in: payload) {
+                self = .issuedAt
+            } else if name.equals("sub", in: payload) {
+                self = .subject
+            } else {
+                self = name.equals("permissions", in: payload) ? .permissions : .other
+            }
+        }
+    }
+
     private var issuerMatches = false
     private var audienceMatches = false
     private var expires: JSONEvent?
@@ -38,12 +64,13 @@ struct RegisteredClaims {
         guard try reader.next(payload).kind == .beginObject else { throw .syntax }
         var event = try reader.next(payload)
         while event.kind == .name {
+            let name = Name(event, in: payload)
             let value = try reader.next(payload)
             noteRequired(event, payload, rules)
-            if event.equals("aud", in: payload), value.kind == .beginArray {
+            if name == .audience, value.kind == .beginArray {
                 try readAudiences(payload, rules, &reader)
             } else {
-                take(event, try reader.skip(value, payload), payload, rules)
+                take(name, try reader.skip(value, payload), payload, rules)
             }
             event = try reader.next(payload)
         }
@@ -51,24 +78,17 @@ struct RegisteredClaims {
     }
 
     private mutating func take(
-        _ name: JSONEvent, _ value: JSONEvent, _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules
+        _ name: Name, _ value: JSONEvent, _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules
     ) {
-        if name.equals("iss", in: payload) {
-            if let issuer = rules.issuer {
-                issuerMatches = value.kind == .string && value.equals(issuer.span, in: payload)
-            }
-        } else if name.equals("aud", in: payload) {
-            audienceMatches = Self.isAudience(value, payload, rules)
-        } else if name.equals("exp", in: payload) {
-            expires = value
-        } else if name.equals("nbf", in: payload) {
-            notBefore = value
-        } else if name.equals("iat", in: payload) {
-            issuedAt = value
-        } else if name.equals("sub", in: payload) {
-            subject = value
-        } else if name.equals("permissions", in: payload) {
-            permissions = value
+        switch name {
+        case .issuer: issuerMatches = value.kind == .string && rules.isIssuer(value, in: payload)
+        case .audience: audienceMatches = value.kind == .string && rules.hasAudience(value, in: payload)
+        case .expires: expires = value
+        case .notBefore: notBefore = value
+        case .issuedAt: issuedAt = value
+        case .subject: subject = value
+        case .permissions: permissions = value
+        case .other: break
         }
     }
 
@@ -78,18 +98,10 @@ struct RegisteredClaims {
     ) throws(JSONError) {
         var value = try reader.next(payload)
         while value.kind != .endArray {
-            if Self.isAudience(value, payload, rules) { audienceMatches = true }
+            if value.kind == .string, rules.hasAudience(value, in: payload) { audienceMatches = true }
             try reader.skip(value, payload)
             value = try reader.next(payload)
         }
-    }
-
-    private static func isAudience(
-        _ value: JSONEvent, _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules
-    ) -> Bool {
-        guard value.kind == .string else { return false }
-        for audience in rules.audience where value.equals(audience.span, in: payload) { return true }
-        return false
     }
 
     private mutating func noteRequired(
@@ -114,7 +126,8 @@ struct RegisteredClaims {
             throw .claimMissing
         }
         // A token from the future is one whose issuer's clock, or whose issuer, is not to be trusted.
-        if let start = [notBefore, issuedAt].compactMap({ $0 }).max() {
+        let start = max(notBefore ?? .min, issuedAt ?? .min)
+        if start > .min {
             guard now >= start - rules.leeway else { throw .notYetValid }
             goodFrom = start - rules.leeway
         }

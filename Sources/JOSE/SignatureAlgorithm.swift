@@ -63,12 +63,4 @@ package struct RequestedAlgorithm: Sendable, Equatable {
             return nil
         }
     }
-
-    package func fits(_ material: JSONWebKey.Material) -> Bool {
-        guard algorithm.fits(material) else { return false }
-        switch (curve, material) {
-        case (.ed25519, .ed448), (.ed448, .ed25519): return false
-        default: return true
-        }
-    }
 }

@@ -56,7 +56,7 @@ struct TokenHeader {
             isUnsupported = true
         } else if name.equals("cty", in: header) {
             // A token inside a token (RFC 7519 section 5.2) would have to be opened and judged again.
-            isUnsupported = isUnsupported || Self.mediaType(value, is: Array("jwt".utf8), in: header)
+            isUnsupported = isUnsupported || Self.isMediaType(value, Self.jwt, in: header)
         }
     }
 
@@ -64,7 +64,7 @@ struct TokenHeader {
     func check(_ rules: borrowing TokenRules, _ header: borrowing Span<UInt8>) throws(TokenRefusal)
         -> RequestedAlgorithm
     {
-        guard let algorithm, rules.algorithms.contains(algorithm.algorithm) else { throw .algorithmNotAllowed }
+        guard let algorithm, rules.allows(algorithm.algorithm) else { throw .algorithmNotAllowed }
         guard isTypeAllowed(rules, header) else { throw .typeNotAllowed }
         if hasCritical { throw .criticalExtension }
         if isUnsupported { throw .unsupportedHeader }
@@ -73,24 +73,33 @@ struct TokenHeader {
 
     private func isTypeAllowed(_ rules: borrowing TokenRules, _ header: borrowing Span<UInt8>) -> Bool {
         guard let type else { return rules.allowsMissingType }
-        for allowed in rules.types where Self.mediaType(type, is: allowed, in: header) { return true }
+        for i in rules.types.indices where Self.isMediaType(type, rules.types[i], in: header) { return true }
         return false
     }
 
     /// RFC 7515 section 4.1.9: compared without case, `application/` may be left out.
-    private static func mediaType(_ value: JSONEvent, is type: [UInt8], in header: borrowing Span<UInt8>) -> Bool {
+    private static func isMediaType(_ value: JSONEvent, _ type: [UInt8], in header: borrowing Span<UInt8>) -> Bool {
         guard value.kind == .string else { return false }
-        return folds(value, type, in: header) || folds(value, Array("application/".utf8) + type, in: header)
+        var characters = JSONText(value)
+        if folds(&characters, type.span, in: header) && characters.next(header) < 0 { return true }
+        characters = JSONText(value)
+        return folds(&characters, application.span, in: header) && folds(&characters, type.span, in: header)
+            && characters.next(header) < 0
     }
 
-    private static func folds(_ value: JSONEvent, _ text: [UInt8], in header: borrowing Span<UInt8>) -> Bool {
-        var characters = JSONText(value)
-        for expected in text {
+    private static let jwt = Array("jwt".utf8)
+    private static let application = Array("application/".utf8)
+
+    /// Whether the characters go on with that text, whatever their case.
+    private static func folds(
+        _ characters: inout JSONText, _ text: borrowing Span<UInt8>, in header: borrowing Span<UInt8>
+    ) -> Bool {
+        for i in 0..<text.count {
             let byte = characters.next(header)
             let isUpper = byte >= 0x41 && byte <= 0x5a
-            guard (isUpper ? byte | 0x20 : byte) == Int(expected) else { return false }
+            guard (isUpper ? byte | 0x20 : byte) == Int(text[i]) else { return false }
         }
-        return characters.next(header) < 0
+        return true
     }
 }
 

@@ -1,4 +1,5 @@
 // What a provider demands of a token beside its signature, in the form in which it is compared.
+import JSON
 
 package struct TokenRules: Sendable, Equatable {
     /// Bytes of the whole token.
@@ -31,6 +32,23 @@ package struct TokenRules: Sendable, Equatable {
         requiresExpiry = requires("exp")
         requiresSubject = requires("sub")
         otherRequiredClaims = Array(claims.filter { $0 != "exp" && $0 != "sub" }.map { Array($0.utf8) }.prefix(64))
+    }
+
+    func allows(_ algorithm: SignatureAlgorithm) -> Bool {
+        for i in algorithms.indices where algorithms[i].rawValue == algorithm.rawValue { return true }
+        return false
+    }
+
+    /// Whether the string is the issuer that is asked for.
+    func isIssuer(_ value: JSONEvent, in payload: borrowing Span<UInt8>) -> Bool {
+        guard let issuer else { return false }
+        return value.equals(issuer.span, in: payload)
+    }
+
+    /// Whether the string is one of the audiences that are asked for.
+    func hasAudience(_ value: JSONEvent, in payload: borrowing Span<UInt8>) -> Bool {
+        for accepted in audience where value.equals(accepted.span, in: payload) { return true }
+        return false
     }
 
     package func requires(_ claim: String) -> Bool { requiredClaims.contains(Array(claim.utf8)) }

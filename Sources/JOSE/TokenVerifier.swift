@@ -5,6 +5,7 @@ import JSON
 package struct TokenVerifier: ~Copyable {
     /// Scratch of a worker, so that reading a token's JSON allocates nothing.
     private var reader = JSONReader()
+    private var headers = HeaderMemory()
     /// Signatures that were checked, good or bad.
     package private(set) var verifications: UInt64 = 0
 
@@ -21,11 +22,12 @@ package struct TokenVerifier: ~Copyable {
         _ claims: consuming UnverifiedClaims, of token: borrowing Span<UInt8>, keys: borrowing KeySet,
         rules: borrowing TokenRules, digest: borrowing SHA256, now: Int64
     ) throws(TokenRefusal) -> VerifiedClaims {
-        let header = try TokenHeader(claims.header, &reader)
-        let algorithm = try header.check(rules, claims.header)
+        let header = try headers.read(token.extracting(claims.parts.header), &reader)
+        let algorithm = try header.check(rules, headers.text)
         guard !claims.signature.isEmpty else { throw .signatureMissing }
         verifications += 1
-        let key = try keys.verify(claims, header.keyID, algorithm, token.extracting(0..<claims.signedCount), digest)
+        let key = try keys.verify(
+            claims, header.keyID, in: headers.text, algorithm, token.extracting(0..<claims.parts.signedCount), digest)
         let registered = try RegisteredClaims(claims.payload, rules, now: now, &reader)
         return VerifiedClaims(claims, registered, key: key)
     }

@@ -2,6 +2,7 @@
 // and frees them in deinit; pointers of spans are used within one call.
 import Bytes
 import COpenSSL
+import JSON
 
 /// A class, because key sets share and keep keys when they are replaced; it is only touched when a signature is checked.
 @safe final class VerifyingKey {
@@ -10,6 +11,11 @@ import COpenSSL
     let id: [UInt8]?
     /// Names this key for as long as the key set lives; never used again after it was withdrawn.
     let serial: UInt32
+    /// Bytes of each signature: no other length is one (RFC 8017 section 8.2.2 step 1, RFC 7518 section 3.4, RFC 8032).
+    private let signatureCount: Int
+    /// What its signatures are, and on which Edwards curve.
+    private let algorithm: SignatureAlgorithm
+    private let curve: RequestedAlgorithm.Curve
     private let key: PublicKey
     /// For digests; nil for Edwards keys.
     private let digestContext: OpaquePointer?
@@ -23,11 +29,16 @@ import COpenSSL
         self.serial = serial
         id = described.id.map { Array($0.utf8) }
         switch described.material {
-        case .rsa, .p256:
-            let isRSA: Int32 = if case .rsa = described.material { 1 } else { 0 }
-            unsafe digestContext = unsafe co_verifier(key.pointer, isRSA)
+        case .rsa(let modulus, _): (signatureCount, algorithm, curve) = (modulus.count, .rs256, .any)
+        case .p256: (signatureCount, algorithm, curve) = (64, .es256, .any)
+        case .ed25519: (signatureCount, algorithm, curve) = (64, .eddsa, .ed25519)
+        case .ed448: (signatureCount, algorithm, curve) = (114, .eddsa, .ed448)
+        }
+        switch algorithm {
+        case .rs256, .es256:
+            unsafe digestContext = unsafe co_verifier(key.pointer, algorithm == .rs256 ? 1 : 0)
             unsafe messageContext = nil
-        case .ed25519, .ed448:
+        case .eddsa:
             unsafe digestContext = nil
             unsafe messageContext = unsafe EVP_MD_CTX_new()
         }
@@ -39,20 +50,31 @@ import COpenSSL
         unsafe EVP_MD_CTX_free(messageContext)
     }
 
+    /// Whether signatures of that algorithm can be this key's: one key, one algorithm (RFC 8725 section 3.1).
+    func fits(_ requested: RequestedAlgorithm) -> Bool {
+        guard requested.algorithm.rawValue == algorithm.rawValue else { return false }
+        guard requested.curve == .any || requested.curve.rawValue == curve.rawValue else { return false }
+        guard let only = described.algorithm else { return true }
+        return only.rawValue == algorithm.rawValue
+    }
+
+    /// Whether a token's `kid` is that of this key.
+    func isNamed(_ keyID: JSONEvent, in header: borrowing Span<UInt8>) -> Bool {
+        guard let id else { return false }
+        return keyID.equals(id.span, in: header)
+    }
+
     /// `digest` is the SHA-256 of `message`.
     func verify(
         _ signature: borrowing Span<UInt8>, of message: borrowing Span<UInt8>, digest: inout SHA256Value
     ) -> Bool {
-        switch described.material {
-        case .rsa(let modulus, _):
-            // RFC 8017 section 8.2.2 step 1: as long as the modulus, not a byte more or less.
-            return signature.count == modulus.count && verifyDigest(signature, &digest)
-        case .p256:
+        guard signature.count == signatureCount else { return false }
+        switch algorithm {
+        case .rs256: return verifyDigest(signature, &digest)
+        case .es256:
             var encoded = ECDSASignature()
-            guard encoded.encode(signature) else { return false }
-            return verifyDigest(encoded.bytes, &digest)
-        case .ed25519: return signature.count == 64 && verifyMessage(signature, message)
-        case .ed448: return signature.count == 114 && verifyMessage(signature, message)
+            return encoded.encode(signature) && verifyDigest(encoded.bytes, &digest)
+        case .eddsa: return verifyMessage(signature, message)
         }
     }
 

@@ -58,9 +58,7 @@ package struct JSONEvent: BitwiseCopyable, Sendable {
             for i in 0..<other.count where text.next(document) != Int(other[i]) { return false }
             return text.next(document) < 0
         }
-        guard Int(end - start) == other.count else { return false }
-        for i in 0..<other.count where document[Int(start) + i] != other[i] { return false }
-        return true
+        return document.extracting(range).isEqual(to: other)
     }
 
     /// The text of this name or string, escapes decoded, at the end of `buffer`.

@@ -19,7 +19,7 @@ package struct JSONReader: ~Copyable {
 
     /// A name of an open object.
     struct Name: BitwiseCopyable {
-        var hash: UInt32 = 0
+        var hash: UInt64 = 0
         var event = JSONEvent(.name, 0, 0)
     }
 
@@ -151,22 +151,54 @@ package struct JSONReader: ~Copyable {
         nameCount += 1
     }
 
-    private static func hash(_ event: JSONEvent, _ document: borrowing Span<UInt8>) -> UInt32 {
-        var hash: UInt32 = 2_166_136_261
+    /// Of the text, eight bytes at a time, however it is spelled.
+    private static func hash(_ event: JSONEvent, _ document: borrowing Span<UInt8>) -> UInt64 {
+        var hash: UInt64 = 0
         guard event.isEscaped else {
-            for i in event.range { hash = (hash ^ UInt32(document[i])) &* 16_777_619 }
-            return hash ^ hash >> 15
+            var at = Int(event.start)
+            let end = Int(event.end)
+            while end - at >= 8 {
+                hash = mixed(hash, document.word(at: at))
+                at += 8
+            }
+            return mixed(hash, partialWord(document, at, end))
         }
         var text = JSONText(event)
+        var word: UInt64 = 0
+        var bits: UInt64 = 0
         var byte = text.next(document)
         while byte >= 0 {
-            hash = (hash ^ UInt32(truncatingIfNeeded: byte)) &* 16_777_619
+            word |= UInt64(truncatingIfNeeded: byte) << bits
+            bits += 8
+            if bits == 64 {
+                hash = mixed(hash, word)
+                word = 0
+                bits = 0
+            }
             byte = text.next(document)
         }
-        return hash ^ hash >> 15
+        return mixed(hash, word)
+    }
+
+    /// The bytes of `at..<end`, fewer than eight, lowest address lowest.
+    private static func partialWord(_ document: borrowing Span<UInt8>, _ at: Int, _ end: Int) -> UInt64 {
+        // A string lies inside quotes, and most documents go on for longer than that.
+        if at + 8 <= document.count { return document.word(at: at) & ~(.max << UInt64((end - at) * 8)) }
+        var word: UInt64 = 0
+        for i in at..<end { word |= UInt64(document[i]) << UInt64((i - at) * 8) }
+        return word
+    }
+
+    @inline(__always)
+    private static func mixed(_ hash: UInt64, _ word: UInt64) -> UInt64 {
+        let product = (hash ^ word) &* 0x9e37_79b9_7f4a_7c15
+        return product ^ product >> 32
     }
 
     private static func sameText(_ a: JSONEvent, _ b: JSONEvent, _ document: borrowing Span<UInt8>) -> Bool {
+        if !a.isEscaped && !b.isEscaped {
+            return document.extracting(a.range).isEqual(to: document.extracting(b.range))
+        }
         var first = JSONText(a), second = JSONText(b)
         while true {
             let byte = first.next(document)
@@ -232,7 +264,9 @@ package struct JSONReader: ~Copyable {
         at += 1
         let start = at
         var isEscaped = false
-        while at < document.count {
+        while true {
+            at = document.endOfPlainJSON(from: at)
+            guard at < document.count else { throw .syntax }
             let byte = document[at]
             if byte == UInt8(ascii: "\"") {
                 at += 1
@@ -243,13 +277,10 @@ package struct JSONReader: ~Copyable {
                 try escape(document)
             } else if byte < 0x20 {
                 throw .syntax
-            } else if byte < 0x80 {
-                at += 1
             } else {
                 try multibyte(document)
             }
         }
-        throw .syntax
     }
 
     private mutating func escape(_ document: borrowing Span<UInt8>) throws(JSONError) {

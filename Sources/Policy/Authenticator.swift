@@ -18,7 +18,8 @@ package struct Authenticator: ~Copyable {
     private let digest = SHA256()
     private var verifier = TokenVerifier()
     private var reader = JSONReader()
-    private var scratch = ByteBuffer(capacity: 1024)
+    /// Of the identity that is being made.
+    private var text = ByteBuffer(capacity: 1024)
     /// Requests whose token was verified before.
     package private(set) var hits: UInt64 = 0
     private var misses: UInt64 = 0
@@ -74,8 +75,10 @@ package struct Authenticator: ~Copyable {
         if judge != route, providers[judge].find(key, now: now) != nil { return .refused(.providerMismatch) }
         let verified = try verifier.verify(
             claims, of: token, keys: providers[judge].keys, rules: providers[judge].rules, digest: digest, now: now)
-        let identity = try Identity.encode(verified, providers[judge].rules, &reader, &scratch)
-        guard let entry = providers[judge].keep(key, verified, identity, now: now) else { return .refused(.overloaded) }
+        let identity = try Identity.encode(verified, providers[judge].rules, &reader, into: &text)
+        guard let entry = providers[judge].keep(key, verified, identity, text, now: now) else {
+            return .refused(.overloaded)
+        }
         guard judge == route else {
             providers[judge].cache.discard(entry)
             return .refused(.providerMismatch)

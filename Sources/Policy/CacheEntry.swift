@@ -14,8 +14,9 @@ struct CacheEntry: ~Copyable {
         var goodFrom: Int64
     }
 
-    /// Bytes of text that lie in the entry: a UUID and a handful of permissions. Longer ones have memory of their own.
-    private static let inlineBytes = 72
+    /// Bytes of text that lie in the entry: a UUID and a handful of permissions; with the slot's header that makes four cache
+    /// lines. Longer ones have memory of their own.
+    static let inlineBytes = 128
 
     let key: SHA256Value
     var validity: Validity
@@ -29,27 +30,33 @@ struct CacheEntry: ~Copyable {
     /// Exchanges that read the texts.
     var holders: UInt32 = 0
     /// Subject and permissions, encoded.
-    private var inline = InlineArray<72, UInt8>(repeating: 0)
+    private var inline = InlineArray<128, UInt8>(repeating: 0)
     private let overflow: ByteBuffer?
 
-    init(_ key: SHA256Value, _ validity: Validity, _ identity: consuming Identity) {
+    init(_ key: SHA256Value, _ validity: Validity, _ identity: Identity, _ text: borrowing ByteBuffer) {
         self.key = key
         self.validity = validity
         subjectCount = UInt16(identity.subjectCount)
-        textCount = UInt32(identity.text.count)
+        textCount = UInt32(text.count)
         showsPermissions = identity.showsPermissions
-        guard identity.text.count <= Self.inlineBytes else {
-            overflow = identity.takeText()
+        guard text.count <= Self.inlineBytes else {
+            var buffer = ByteBuffer(capacity: text.count)
+            buffer.append(text.bytes)
+            overflow = consume buffer
             return
         }
-        for i in 0..<identity.text.count { inline[i] = identity.text.bytes[i] }
+        var free = inline.mutableSpan
+        let bytes = text.bytes
+        for i in 0..<bytes.count { free[i] = bytes[i] }
         overflow = nil
     }
 
     private var text: Span<UInt8> {
         @_lifetime(borrow self) borrowing get {
+            // Asked of the count first: the buffer is in a line that is not read otherwise.
+            if Int(textCount) <= Self.inlineBytes { return inline.span.extracting(0..<Int(textCount)) }
             switch overflow {
-            case .none: return inline.span.extracting(0..<Int(textCount))
+            case .none: return inline.span.extracting(0..<0)
             case .some(let buffer): return buffer.bytes
             }
         }

@@ -3,44 +3,33 @@ import Bytes
 import JOSE
 import JSON
 
-/// Both texts, encoded, one behind the other in a buffer of their exact size.
-struct Identity: ~Copyable {
-    let text: ByteBuffer
+/// Where the two lie in the text that was made of them, one behind the other.
+struct Identity: BitwiseCopyable {
     let subjectCount: Int
     /// False when the list is too long for a header field; it is compared all the same.
     let showsPermissions: Bool
 
-    consuming func takeText() -> ByteBuffer { text }
-
-    private init(_ text: consuming ByteBuffer, subjectCount: Int, showsPermissions: Bool) {
-        self.text = text
-        self.subjectCount = subjectCount
-        self.showsPermissions = showsPermissions
-    }
-
-    /// Encodes the claims through `scratch`. A required claim that is too long to be handed on is refused: the upstream would
+    /// Encodes the claims into `text`, in place of what it held. A required claim that is too long to be handed on is refused: the upstream would
     /// take its absence for nobody.
     static func encode(
         _ claims: borrowing VerifiedClaims, _ rules: borrowing TokenRules, _ reader: inout JSONReader,
-        _ scratch: inout ByteBuffer
+        into text: inout ByteBuffer
     ) throws(TokenRefusal) -> Identity {
-        scratch.clear()
+        text.clear()
         let limit = IdentityEncoding.maximumBytes
         if let subject = claims.subject,
-            !IdentityEncoding.append(subject, of: claims.payload, isElement: false, limit: limit, to: &scratch),
+            !IdentityEncoding.append(subject, of: claims.payload, isElement: false, limit: limit, to: &text),
             rules.requires("sub")
         {
             throw .claimType
         }
-        let subjectCount = scratch.count
+        let subjectCount = text.count
         if let permissions = claims.permissions {
-            appendPermissions(permissions, of: claims.payload, &reader, &scratch)
+            appendPermissions(permissions, of: claims.payload, &reader, &text)
         }
-        let showsPermissions = scratch.count - subjectCount <= limit
+        let showsPermissions = text.count - subjectCount <= limit
         if !showsPermissions, rules.requires("permissions") { throw .claimType }
-        var text = ByteBuffer(capacity: max(scratch.count, 1))
-        text.append(scratch.bytes)
-        return Identity(text, subjectCount: subjectCount, showsPermissions: showsPermissions)
+        return Identity(subjectCount: subjectCount, showsPermissions: showsPermissions)
     }
 
     /// An array of strings, or one string with blanks between; anything else grants nothing, for what is not understood must

@@ -12,6 +12,11 @@ enum IdentityEncoding {
     static func append(
         _ text: JSONEvent, of document: borrowing Span<UInt8>, isElement: Bool, limit: Int, to out: inout ByteBuffer
     ) -> Bool {
+        if isPlain(text, of: document, isElement: isElement) {
+            guard text.range.count <= limit else { return false }
+            out.append(document.extracting(text.range))
+            return true
+        }
         let start = out.count
         var characters = JSONText(text)
         var byte = characters.next(document)
@@ -29,6 +34,23 @@ enum IdentityEncoding {
         return true
     }
 
+    /// Whether the text, as nearly all are, is its own encoding. Looks at every byte, so that nothing depends on the one before.
+    private static func isPlain(_ text: JSONEvent, of document: borrowing Span<UInt8>, isElement: Bool) -> Bool {
+        guard !text.isEscaped else { return false }
+        let bytes = document.extracting(text.range)
+        var isPlain = true
+        for i in 0..<bytes.count {
+            let byte = bytes[i]
+            isPlain = isPlain && Self.isPlain(byte, isElement: isElement)
+        }
+        return isPlain
+    }
+
+    @inline(__always)
+    private static func isPlain(_ byte: UInt8, isElement: Bool) -> Bool {
+        byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "%") && !(isElement && byte == separator)
+    }
+
     /// The text of a configured permission, in the form in which the granted ones are kept.
     static func append(element text: borrowing Span<UInt8>, to out: inout ByteBuffer) {
         for i in 0..<text.count {
@@ -39,8 +61,7 @@ enum IdentityEncoding {
     private static func append(_ byte: UInt8, isElement: Bool, isOuter: Bool, to out: inout ByteBuffer) {
         // A blank at either end would be trimmed by whoever reads the field (RFC 9110 section 5.5).
         let isBlankThatStays = byte == UInt8(ascii: " ") && !isElement && !isOuter
-        let isPlain = byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "%") && !(isElement && byte == separator)
-        if isPlain || isBlankThatStays { return out.append(byte: byte) }
+        if isPlain(byte, isElement: isElement) || isBlankThatStays { return out.append(byte: byte) }
         out.append(byte: UInt8(ascii: "%"))
         out.append(byte: digit(byte >> 4))
         out.append(byte: digit(byte & 15))

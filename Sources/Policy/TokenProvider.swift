@@ -69,12 +69,13 @@ struct TokenProvider: ~Copyable {
 
     /// Keeps what was verified; nil when no slot is left.
     mutating func keep(
-        _ key: SHA256Value, _ claims: borrowing VerifiedClaims, _ identity: consuming Identity, now: Int64
+        _ key: SHA256Value, _ claims: borrowing VerifiedClaims, _ identity: Identity, _ text: borrowing ByteBuffer,
+        now: Int64
     ) -> SlotID? {
         let validity = CacheEntry.Validity(
             goodUntil: min(claims.goodUntil, now + ttlSeconds), keyGeneration: keys.generation,
             keySerial: claims.keySerial, goodFrom: claims.goodFrom)
-        return cache.insert(key, validity, identity, now: now)
+        return cache.insert(key, validity, identity, text, now: now)
     }
 
     borrowing func writeName(to out: inout ByteBuffer) { out.append(name.bytes) }

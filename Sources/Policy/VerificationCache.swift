@@ -11,8 +11,8 @@ struct VerificationCache: ~Copyable {
     /// Entries that one insertion may push out. The largest takes as much as a hundred small ones; what does not fit then is
     /// not cached, and the next one finds the room.
     private static let evictionSteps = 32
-    /// Bytes of an entry beside its text: the slot, the index at half load, the allocator's header.
-    private static let entryOverheadBytes = 224
+    /// Bytes of a slot of the table, and of the index at half load.
+    private static let slotBytes = 256 + 16
 
     private let limit: Int
     private let byteLimit: Int
@@ -78,11 +78,12 @@ struct VerificationCache: ~Copyable {
     /// Keeps what is known of a token; nil only when every slot is taken. An entry that finds no room in the cache is still
     /// given out, and lives as long as it is held: the caller holds it, or gives it back with `discard`.
     mutating func insert(
-        _ key: SHA256Value, _ validity: CacheEntry.Validity, _ identity: consuming Identity, now: Int64
+        _ key: SHA256Value, _ validity: CacheEntry.Validity, _ identity: Identity, _ text: borrowing ByteBuffer,
+        now: Int64
     ) -> SlotID? {
-        let size = identity.text.count + Self.entryOverheadBytes
+        let size = Self.bytesOfEntry(textCount: text.count)
         let hasRoom = makeRoom(for: size, now)
-        guard let id = entries.insert(CacheEntry(key, validity, identity)) else { return nil }
+        guard let id = entries.insert(CacheEntry(key, validity, identity, text)) else { return nil }
         guard hasRoom else { return id }
         entries[id].isIndexed = true
         count += 1
@@ -115,7 +116,7 @@ struct VerificationCache: ~Copyable {
         while Self.slot(index[at]) != id.index { at = (at + 1) & mask }
         close(at)
         count -= 1
-        bytes -= Int(entries[id].textCount) + Self.entryOverheadBytes
+        bytes -= Self.bytesOfEntry(textCount: Int(entries[id].textCount))
         discard(id)
     }
 
@@ -165,6 +166,11 @@ struct VerificationCache: ~Copyable {
         remove(fallback)
         evictions &+= 1
         return true
+    }
+
+    /// Text too long for the slot lies in memory of its own, with the allocator's header.
+    private static func bytesOfEntry(textCount: Int) -> Int {
+        textCount <= CacheEntry.inlineBytes ? slotBytes : slotBytes + textCount + 16
     }
 
     /// 32 bits of the hash decide where the search begins, and the same 32 stand in the index.

@@ -47,6 +47,21 @@ private func decode(_ text: String) -> [UInt8]? {
         #expect(found == 256)
     }
 
+    /// Every byte at every place of a text that is decoded in large steps and small ones.
+    @Test func everyByteAtEveryPlace() {
+        let digits = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+        for place in 0..<36 {
+            for byte in UInt8.min...UInt8.max {
+                var text = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
+                text[place] = byte
+                var buffer = ByteBuffer(capacity: 1)
+                let isDecoded = Base64URL.decode(text.span, into: &buffer)
+                #expect(isDecoded == digits.contains(byte))
+                if isDecoded { #expect(Array(Base64URL.encode(buffer.bytes).utf8) == text) }
+            }
+        }
+    }
+
     @Test func roundTrips() {
         for count in 0..<70 {
             let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 89 &+ count) }

@@ -166,6 +166,33 @@ import TokenSigning
         #expect(refusal(rsa.token(header: header("RS256", String(name.dropLast())), payload()), keys: fit) == nil)
     }
 
+    /// One verifier reads many headers: what the last one said says nothing about the next.
+    @Test func headersInTurn() {
+        var keys = KeySet()
+        keys.replace(with: JSONWebKeySet(keys: rsa.keySet.keys + ec.keySet.keys))
+        var verifier = TokenVerifier()
+        let good = rsa.token(payload()), other = ec.token(payload())
+        let signature = good.split(separator: ".")[2]
+        let forged = TokenSigner.encode(#"{"alg":"RS256","kid":"x"}"#) + "." + TokenSigner.encode(payload()) + "."
+        let cases: [(String, TokenRefusal?)] = [
+            (good, nil), (good, nil), (forged + signature, .keyUnknown), (good, nil), (other, nil), (other, nil),
+            ("e30." + good.split(separator: ".").dropFirst().joined(separator: "."), .algorithmNotAllowed),
+            (good, nil), ("AAAA." + TokenSigner.encode(payload()) + ".AAAA", .malformed),
+            ("AAAA." + TokenSigner.encode(payload()) + ".AAAA", .malformed), (good, nil),
+            ("!!!!." + TokenSigner.encode(payload()) + ".AAAA", .malformed), (other, nil),
+        ]
+        for (token, expected) in cases {
+            let bytes = Array(token.utf8)
+            var found: TokenRefusal?
+            do throws(TokenRefusal) {
+                let claims = try UnverifiedClaims.decode(bytes.span, maximumBytes: 8192)
+                _ = try verifier.verify(
+                    claims, of: bytes.span, keys: keys, rules: demoRules, digest: SHA256(), now: now)
+            } catch { found = error }
+            #expect(found == expected, "\(token)")
+        }
+    }
+
     @Test func j36NoKeyName() {
         let token = rsa.token(header: #"{"alg":"RS256"}"#, payload())
         let others = (0..<8).map { JSONWebKey(TokenSigner.otherRSA.keySet.keys[0].material, id: "\($0)") }
