@@ -202,10 +202,9 @@ struct ControlPlane: ~Copyable {
             if let known = older.first(where: { $0.provider == provider.name }) { refresher.inherit(known) }
             return refresher
         }
-        for provider in configuration.providers {
-            let known = refreshers.first { $0.provider == provider.name }
-            let keys = known?.keys ?? (provider.localKeys.keys.isEmpty ? nil : provider.localKeys)
-            for worker in workers { worker.post(.keys(provider: provider.name, keys)) }
+        for refresher in refreshers {
+            guard let keys = refresher.fetched else { continue }
+            for worker in workers { worker.post(.keys(provider: refresher.provider, keys)) }
         }
     }
     private mutating func refreshKeys() {

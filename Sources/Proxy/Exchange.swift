@@ -140,7 +140,7 @@ extension Worker {
             exchanges[id].route = Int32(truncatingIfNeeded: route)
             exchanges[id].matchedPrefix = Int32(truncatingIfNeeded: matchedPrefix)
             let found = snapshots[current].routes[route]
-            if clients[client].requests >= found.keepaliveRequests || found.keepaliveNanoseconds == 0 {
+            if clients[client].requests >= found.keepaliveRequests || found.keepaliveNanoseconds == 0 || isDraining {
                 clients[client].closeAfterResponse()
             }
             // Two of them, and nobody knows which one the next server believes (RFC 9110 section 5.3).

@@ -29,7 +29,7 @@ struct KeySetRefresher {
     let source: KeySource
     /// A fetch that began under another generation is not listened to.
     let generation: Int
-    private let local: JSONWebKeySet
+    /// The last good ones; nil: none to be had. Local keys are the workers' own business.
     private(set) var fetched: JSONWebKeySet?
     private(set) var isFetching = false
     private var nextAt: Instant
@@ -41,7 +41,6 @@ struct KeySetRefresher {
         self.provider = provider.name
         self.source = source
         self.generation = generation
-        local = provider.localKeys
         nextAt = now
         gauges = KeySetGauges(provider: provider.name)
     }
@@ -53,13 +52,6 @@ struct KeySetRefresher {
         failures = older.failures
         lastSuccess = older.lastSuccess
         gauges = older.gauges
-    }
-
-    /// Local keys and the last good fetched ones; nil: none to be had.
-    var keys: JSONWebKeySet? {
-        var all = local
-        if let fetched { all.append(fetched) }
-        return all.keys.isEmpty ? nil : all
     }
 
     /// True once when it is time; the caller fetches and reports with `finished`.
@@ -81,8 +73,7 @@ struct KeySetRefresher {
             nextAt = Instant(nanoseconds: now.nanoseconds + jittered(source.refresh.nanoseconds / 5 * 4, random))
             let isNew = fetched != set
             fetched = set
-            guard isNew else { return .nothing }
-            return keys.map { .install($0) } ?? .withdraw
+            return isNew ? .install(set) : .nothing
         case .failed:
             gauges.fetchErrors += 1
             let pause = min(Self.longestPause, Self.second << min(failures, 6))
@@ -98,7 +89,7 @@ struct KeySetRefresher {
         guard now.nanoseconds &- lastSuccess.nanoseconds > life else { return .nothing }
         fetched = nil
         gauges.keys = 0
-        return keys.map { .install($0) } ?? .withdraw
+        return .withdraw
     }
     /// Between 90 % and 100 %.
     private func jittered(_ nanoseconds: UInt64, _ random: UInt8) -> UInt64 {

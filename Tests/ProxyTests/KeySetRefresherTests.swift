@@ -20,11 +20,8 @@ private func source(_ target: String = "/jwks") -> KeySource {
     source.staleIfError = .seconds(3600)
     return source
 }
-private func refresher(
-    local: JSONWebKeySet = JSONWebKeySet(), _ keySource: KeySource = source()
-) -> KeySetRefresher {
-    var provider = AuthProvider(name: "main", position: SourcePosition(file: "test.conf", line: 1, column: 1))
-    provider.localKeys = local
+private func refresher(_ keySource: KeySource = source()) -> KeySetRefresher {
+    let provider = AuthProvider(name: "main", position: SourcePosition(file: "test.conf", line: 1, column: 1))
     return KeySetRefresher(provider, keySource, generation: 1, now: at(0))
 }
 
@@ -55,7 +52,7 @@ struct KeySetRefresherTests {
         var refresher = refresher()
         #expect(refresher.attempt(.keys(keys("a", "b")), at: 0) == .install(keys("a", "b")))
         #expect(refresher.gauges.keys == 2 && refresher.gauges.lastSuccessWallSeconds == 0)
-        #expect(refresher.keys == keys("a", "b"))
+        #expect(refresher.fetched == keys("a", "b"))
     }
 
     @Test func `they are fetched again at 80 percent of their time, some gateways a little earlier`() {
@@ -116,10 +113,10 @@ struct KeySetRefresherTests {
         _ = refresher.attempt(.keys(keys("a")), at: 0)
         #expect(refresher.attempt(.failed("down"), at: 480) == .nothing)
         #expect(refresher.expire(now: at(600 + 3600)) == .nothing)
-        #expect(refresher.keys == keys("a"))
+        #expect(refresher.fetched == keys("a"))
         #expect(refresher.expire(now: at(600 + 3601)) == .withdraw)
         #expect(refresher.expire(now: at(600 + 3602)) == .nothing)
-        #expect(refresher.keys == nil && refresher.gauges.keys == 0)
+        #expect(refresher.fetched == nil && refresher.gauges.keys == 0)
     }
 
     @Test func `keys do not expire while their source answers`() {
@@ -136,20 +133,11 @@ struct KeySetRefresherTests {
         #expect(refresher.attempt(.keys(keys("a")), at: 10_000) == .install(keys("a")))
     }
 
-    @Test func `local keys serve beside fetched ones and remain when those go`() {
-        var refresher = refresher(local: keys("local"))
-        #expect(refresher.keys == keys("local"))
-        #expect(refresher.attempt(.keys(keys("a")), at: 0) == .install(keys("local", "a")))
-        _ = refresher.attempt(.failed("down"), at: 480)
-        #expect(refresher.expire(now: at(10_000)) == .install(keys("local")))
-        #expect(refresher.keys == keys("local"))
-    }
-
     @Test func `a source that answers with no key at all takes the keys away`() {
         var refresher = refresher()
         _ = refresher.attempt(.keys(keys("a")), at: 0)
         #expect(refresher.attempt(.keys(keys()), at: 480) == .withdraw)
-        #expect(refresher.keys == nil)
+        #expect(refresher.fetched == nil)
     }
 
     @Test func `a reload goes on where the older refresher was`() {
