@@ -14,6 +14,6 @@ struct DirectivesCommand: ParsableCommand {
             Terminal.complain("gateway: there is no directive \"\(name ?? "")\"")
             throw ExitCode(1)
         }
-        print(reference)
+        print(reference, terminator: "")
     }
 }
