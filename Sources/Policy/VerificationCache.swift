@@ -43,10 +43,10 @@ struct VerificationCache: ~Copyable {
         while true {
             let word = index[at]
             if word == 0 { return nil }
-            if word >> 32 == key.words.0 >> 32, let id = entries.occupant(Self.slot(word)),
-                entries[id].key == key
-            {
-                return id
+            if word >> 32 == key.words.0 >> 32 {
+                // The texts are read a little later: the lines come while the first one is looked at.
+                entries.prefetch(Self.slot(word))
+                if let id = entries.occupant(Self.slot(word)), entries[id].key == key { return id }
             }
             at = (at + 1) & mask
         }
@@ -100,7 +100,7 @@ struct VerificationCache: ~Copyable {
     }
 
     /// A small index stays in the processor's cache, so it grows with what it holds: a dozen times in the life of a process,
-    /// each word moved once, 0.1 ms for 20 000 entries.
+    /// each word moved once: 0.1 ms for 16 384 entries, 0.9 ms for 65 536.
     private mutating func doubleIndex() {
         var old = ZeroedArray<UInt64>(count: index.count * 2)
         swap(&old, &index)

@@ -2,6 +2,9 @@
 #pragma once
 #include "cscan.h"
 
+/* Asks for the cache line of p, which is about to be read; nothing happens when there is none. */
+static inline void cs_prefetch(const void *p) { __builtin_prefetch(p); }
+
 static inline int cs_equal(const uint8_t *a, const uint8_t *b, size_t n) { return n == 0 || memcmp(a, b, n) == 0; }
 
 /* First index in [i, n) of a quote, a backslash, a control byte or a byte from 0x80 up; n if none. */
