@@ -22,7 +22,8 @@ enum Rules {
 
     /// What of the system each target may import beside that.
     static let systemImports: [String: Set<String>] = [
-        "Bytes": ["Glibc"],  // calloc(), whose pages cost nothing until they are written
+        // calloc(), whose pages cost nothing until they are written; Atomic, for values that must not be copied
+        "Bytes": ["Glibc", "Synchronization"],
         "Reactor": ["Glibc", "Synchronization"],  // threads, descriptors, the one mutex
         "Configuration": ["Glibc"],  // reads the files that a configuration names
         "Proxy": ["Glibc", "Synchronization"],  // the process: its number, its name, its limits, its log files
