@@ -39,9 +39,8 @@ extension Worker {
         exchanges[exchange].upstream = .none
         if wasReused { exchanges[exchange].wantsFreshConnection = true }
         let shown: LocalResponse = isUnreachable && kind == .upstreamClosed ? .upstreamUnavailable : kind
-        failed(
-            exchange, ExchangeFailure(shown, .upstream, neverSent ? .always : wasReused ? .ifConnectionWasReused : .never)
-        )
+        let retry: ExchangeFailure.Retry = neverSent ? .always : wasReused ? .ifConnectionWasReused : .never
+        failed(exchange, ExchangeFailure(shown, .upstream, retry))
     }
 
     /// Tries once more where that is safe, or answers, or cuts the client off when an answer is already on its way.
@@ -110,7 +109,8 @@ extension Worker {
         let form = form(id, route, closes: closes)
         let sent = makeRefusal(
             kind, form, snapshots[exchanges[id].snapshot].configuration.locations[Int(route.location)].access,
-            snapshots[exchanges[id].snapshot].configuration.providers, missing: permission, adding: added, by: &responses)
+            snapshots[exchanges[id].snapshot].configuration.providers, missing: permission, adding: added,
+            by: &responses)
         exchanges[id].bodySent = UInt64(sent)
     }
     /// What `return` says.

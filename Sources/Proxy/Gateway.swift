@@ -18,7 +18,8 @@ package enum Gateway {
     private static let reservedDescriptors = 64
 
     /// Runs until it is told to stop by a signal.
-    package static func run(_ configuration: GatewayConfiguration, from source: ConfigurationSource) throws(StartError) {
+    package static func run(_ configuration: GatewayConfiguration, from source: ConfigurationSource) throws(StartError)
+    {
         Host.ignoreBrokenPipes()
         let diagnostics = Rehearsal.diagnostics(of: configuration)
         guard diagnostics.isEmpty else { throw StartError(diagnostics: diagnostics) }

@@ -30,9 +30,12 @@ package enum Rehearsal {
     private static func describe(_ error: TLSError, _ tls: TLSSettings) -> Diagnostic {
         switch error.subject {
         case .certificate, .context:
-            Diagnostic(at: tls.certificatePosition, "\(tls.certificateFile) is not a usable certificate: \(error.reason)")
+            Diagnostic(
+                at: tls.certificatePosition, "\(tls.certificateFile) is not a usable certificate: \(error.reason)")
         case .privateKey:
-            Diagnostic(at: tls.keyPosition, "\(tls.keyFile) is not a usable key for \(tls.certificateFile): \(error.reason)")
+            Diagnostic(
+                at: tls.keyPosition,
+                "\(tls.keyFile) is not a usable key for \(tls.certificateFile): \(error.reason)")
         }
     }
 }

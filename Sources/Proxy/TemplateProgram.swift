@@ -64,7 +64,9 @@ struct TemplateCompiler {
     mutating func literal(_ bytes: [UInt8]) {
         guard !bytes.isEmpty else { return }
         // Neighbours become one copy.
-        if steps.count > programStart, let last = steps.last, last.kind == .text, Int(last.start + last.count) == text.count {
+        if steps.count > programStart, let last = steps.last, last.kind == .text,
+            Int(last.start + last.count) == text.count
+        {
             steps[steps.count - 1].count += UInt32(bytes.count)
         } else {
             steps.append(TemplateStep(kind: .text, start: UInt32(text.count), count: UInt32(bytes.count)))

@@ -12,7 +12,8 @@ extension Worker {
     mutating func write(_ program: ProgramRange, of id: SlotID) {
         let client = exchanges[id].client, head = exchanges[id].head, snapshot = exchanges[id].snapshot
         if program.isSimple {
-            runSteps(program, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
+            runSteps(
+                program, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
         } else {
             writeAll(program, of: id)
         }
@@ -40,7 +41,8 @@ extension Worker {
     mutating func write(_ step: TemplateStep, of id: SlotID) {
         let client = exchanges[id].client, head = exchanges[id].head, snapshot = exchanges[id].snapshot
         if step.kind.isSimple {
-            appendValue(step, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
+            appendValue(
+                step, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
         } else {
             writeRare(step.kind, of: id)
         }
@@ -51,9 +53,9 @@ extension TemplateStep.Kind {
     /// A request, its connection and its identity tell the value.
     var isSimple: Bool {
         switch self {
-        case .text, .fieldStart, .fieldEnd, .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args, .isArgs,
-            .scheme, .serverProtocol, .requestID, .requestLength, .contentLength, .contentType, .requestField, .cookie,
-            .remoteAddress, .authSubject, .authPermissions, .authProvider:
+        case .text, .fieldStart, .fieldEnd, .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args,
+            .isArgs, .scheme, .serverProtocol, .requestID, .requestLength, .contentLength, .contentType, .requestField,
+            .cookie, .remoteAddress, .authSubject, .authPermissions, .authProvider:
             true
         default: false
         }
@@ -180,7 +182,8 @@ extension Worker {
         let client = exchanges[id].client
         switch kind {
         case .remotePort: added.append(decimal: UInt64(clients[client].address.port))
-        case .connection: added.append(decimal: UInt64(UInt32(bitPattern: client.index)) << 32 | UInt64(client.generation))
+        case .connection:
+            added.append(decimal: UInt64(UInt32(bitPattern: client.index)) << 32 | UInt64(client.generation))
         case .connectionRequests: added.append(decimal: UInt64(clients[client].requests))
         case .status: added.append(decimal: UInt64(exchanges[id].status), width: 3)
         case .bodyBytesSent, .bytesSent: added.append(decimal: exchanges[id].bodySent)
