@@ -15,7 +15,9 @@ enum CodeScanner {
 
         mutating func run() -> String {
             while i < bytes.count {
-                if starts("//") {
+                if bytes[i] != UInt8(ascii: "/") && bytes[i] != UInt8(ascii: "\"") {
+                    keep()
+                } else if starts("//") {
                     skip { $0.starts("\n") }
                 } else if starts("\"\"\"") {
                     literal(ends: "\"\"\"")

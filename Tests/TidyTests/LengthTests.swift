@@ -29,8 +29,11 @@ struct LengthTests {
     }
 
     @Test func `every exception is still needed`() {
+        let excepted = SourceTree.sources.filter { file in
+            Rules.longFunctions.keys.contains { $0.hasPrefix("\(file.path):") }
+        }
         let long = Set(
-            SourceTree.sources.flatMap { file in
+            excepted.flatMap { file in
                 Self.functions(of: file).filter { $0.length > Rules.functionLength }.map { "\(file.path):\($0.name)" }
             })
         for exception in Rules.longFunctions.keys { #expect(long.contains(exception), "\(exception) is short now") }
@@ -62,8 +65,9 @@ struct LengthTests {
     static func functions(of file: SourceFile) -> [Function] {
         let declaration =
             /^( *)(?:@[\w(). :&,]+ |[a-z]+(?:\(set\))? )*?(?:func (\S+?)[(<]|(init)[?(<]|(deinit) |(subscript)[(<]|var (\w+): [^={]*\{)/
+        let words = ["func ", "var ", "init", "subscript"]
         var found: [Function] = []
-        for (start, line) in file.code.enumerated() {
+        for (start, line) in file.code.enumerated() where words.contains(where: { line.contains($0) }) {
             guard let match = line.firstMatch(of: declaration) else { continue }
             let name = match.2 ?? match.3 ?? match.4 ?? match.5 ?? match.6 ?? ""
             guard let length = bodyLength(file.code, from: start, indent: match.1.count) else { continue }

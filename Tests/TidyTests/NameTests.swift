@@ -8,8 +8,9 @@ struct NameTests {
 
     @Test(arguments: SourceTree.gateway)
     func `no type is named by an empty word`(file: SourceFile) {
+        let declaration = Self.declaration
         for (number, line) in file.code.enumerated() {
-            for found in line.matches(of: Self.declaration) {
+            for found in line.matches(of: declaration) {
                 let name = String(found.1)
                 let words = name.matches(of: /[A-Z]+(?![a-z])|[A-Z][a-z]+|\d+/).map { String($0.0) }
                 let banned = Rules.bannedNames.filter { word in words.contains { $0 == word || $0 == word + "s" } }
