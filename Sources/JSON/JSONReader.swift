@@ -1,5 +1,4 @@
 // Strict pull reading of a JSON document that lies in a span: one pass, no recursion, nothing allocated after `init`.
-// Unsafe: the bytes of a literal, which live for ever.
 import Bytes
 
 /// Gives the events of one document after the other. What it hands out is only to be believed once `.end` was reached: an
@@ -226,8 +225,9 @@ package struct JSONReader: ~Copyable {
 
     private mutating func word(_ literal: StaticString, _ document: borrowing Span<UInt8>) throws(JSONError) {
         let count = literal.utf8CodeUnitCount
-        guard document.count - at >= count else { throw .syntax }
-        for i in 0..<count where unsafe document[at + i] != literal.utf8Start[i] { throw .syntax }
+        guard document.count - at >= count, JSONEvent(.null, at, at + count).equals(literal, in: document) else {
+            throw .syntax
+        }
         at += count
     }
 

@@ -32,6 +32,7 @@ enum Rules {
 
     /// The files in which unsafe code may stand, each with the reason. Everything else works on spans and checked subscripts.
     static let unsafeFiles: [String: String] = [
+        "Sources/Bytes/Base64URL.swift": "decodes sixteen characters at a time",
         "Sources/Bytes/BufferPool.swift": "blocks of memory that go from hand to hand",
         "Sources/Bytes/ByteBuffer.swift": "the growing buffer",
         "Sources/Bytes/ByteQueue.swift": "what waits for a socket, in a block of the pool",
@@ -45,7 +46,6 @@ enum Rules {
         "Sources/JOSE/SHA256.swift": "OpenSSL's digest",
         "Sources/JOSE/VerifyingKey.swift": "OpenSSL checks signatures",
         "Sources/JSON/JSONEvent.swift": "compares with literals",
-        "Sources/JSON/JSONReader.swift": "compares with literals",
         "Sources/Policy/Pattern.swift": "PCRE2",
         "Sources/Proxy/Gateway.swift": "unlink()",
         "Sources/Proxy/ProcessIdentity.swift": "gethostname()",
