@@ -1,5 +1,4 @@
 // base64url without padding (RFC 4648 section 5, RFC 7515 section 2), decoded strictly: one text for one value.
-// Pointers of spans are used within one call, which is told how far each reaches.
 import CScan
 
 public enum Base64URL {
@@ -12,7 +11,7 @@ public enum Base64URL {
         // Each step of the fast part writes 4 bytes more than it decodes.
         buffer.reserve(text.count / 4 * 3 + 6)
         var free = buffer.free
-        var i = decodeMost(text, into: &free)
+        var i = text.decodeBase64URL(into: &free)
         var written = i / 4 * 3
         var bad: UInt8 = 0
         while i < whole {
@@ -43,16 +42,6 @@ public enum Base64URL {
         guard bad & 0x80 == 0 else { return false }
         buffer.commit(written)
         return true
-    }
-
-    /// Digits decoded, a multiple of 16: all but the last few, unless one of them is none.
-    private static func decodeMost(_ text: borrowing Span<UInt8>, into free: inout MutableSpan<UInt8>) -> Int {
-        unsafe text.withUnsafeBufferPointer { digits in
-            unsafe free.withUnsafeMutableBufferPointer { out in
-                guard let from = digits.baseAddress, let to = out.baseAddress else { return 0 }
-                return Int(unsafe cs_base64url_decode(from, digits.count, to, out.count))
-            }
-        }
     }
 
     public static func encode(_ bytes: borrowing Span<UInt8>) -> String {

@@ -33,6 +33,16 @@ extension Span where Element == UInt8 {
             unsafe other.withUnsafeBufferPointer { b in unsafe cs_equal(a.baseAddress, b.baseAddress, a.count) != 0 }
         }
     }
+    /// Decodes base64url from the first byte on, for as long as all 16 of the next are digits and 16 bytes of room are left;
+    /// gives the digits taken, a multiple of 16.
+    func decodeBase64URL(into free: inout MutableSpan<UInt8>) -> Int {
+        unsafe withUnsafeBufferPointer { digits in
+            unsafe free.withUnsafeMutableBufferPointer { out in
+                guard let from = digits.baseAddress, let to = out.baseAddress else { return 0 }
+                return Int(unsafe cs_base64url_decode(from, digits.count, to, out.count))
+            }
+        }
+    }
     /// First index of `byte` in `i..<end`; `end` if none.
     @inlinable @inline(__always) public func first(_ byte: UInt8, from i: Int, to end: Int) -> Int {
         precondition(i >= 0 && i <= end && end <= count)
