@@ -253,7 +253,7 @@ def test_bad_files_are_named(authority, tmp_path):
         assert "gateway.conf:" in done.stderr + done.stdout
 
 
-def test_handshakes_are_counted(gateway, authority):
+def test_handshakes_are_counted(gateway, origin, authority):
     def handshakes(result: str) -> float:
         return gateway.metrics().sum("gateway_tls_handshakes_total", result=result)
 
