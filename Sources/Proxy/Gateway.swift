@@ -21,6 +21,8 @@ package enum Gateway {
     package static func run(_ configuration: GatewayConfiguration, from source: ConfigurationSource) throws(StartError)
     {
         Host.ignoreBrokenPipes()
+        // Before anything listens: who sees us ready may signal us at once.
+        let signals = Signals()
         let diagnostics = Rehearsal.diagnostics(of: configuration)
         guard diagnostics.isEmpty else { throw StartError(diagnostics: diagnostics) }
         let count = max(1, configuration.process.workers ?? Host.cores)
@@ -29,16 +31,16 @@ package enum Gateway {
             let reservations = try Binding.reserve(configuration.listeners)
             try writeProcessID(configuration)
             let admin = try bindAdmin(configuration)
-            run(configuration, from: source, workers: count, connections: limit, reservations, admin)
+            run(configuration, from: source, workers: count, connections: limit, reservations, admin, signals)
         } catch {
             throw StartError(diagnostics: [error])
         }
     }
     private static func run(
         _ configuration: GatewayConfiguration, from source: ConfigurationSource, workers count: Int,
-        connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer
+        connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer,
+        _ signals: consuming Signals
     ) {
-        let signals = Signals()
         let logs = Mailbox<LogMessage>()
         let control = Mailbox<ControlMessage>()
         let inboxes = (0..<count).map { _ in Mailbox<WorkerMessage>() }

@@ -5,7 +5,7 @@
  *
  * The totals are in COUNTING_FILE (see counting.h), mapped and shared with every forked child, so that another process
  * can read them at any moment without stopping the program. Exact and cheap, unlike a tracer; blind to a program that
- * links libc statically or makes system calls itself.
+ * links libc statically or makes system calls without it.
  *
  * COUNTING_TRACE=1 prints the stack of the first allocations made while the load generator measures, to find them.
  */
@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -155,6 +156,20 @@ INTERPOSE(COUNTED_SEND, ssize_t, sendfile, (int out, int in, off_t *at, size_t n
 INTERPOSE(COUNTED_SEND, ssize_t, sendfile64, (int out, int in, off64_t *at, size_t n), (out, in, at, n))
 INTERPOSE(COUNTED_SEND, ssize_t, splice, (int in, off64_t *a, int out, off64_t *b, size_t n, unsigned flags),
           (in, a, out, b, n, flags))
+/* Programs with threads may go through syscall(), which is no cancellation point. */
+long syscall(long number, ...) {
+    static long (*next)(long, ...);
+    if (!next) next = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    va_list list;
+    va_start(list, number);
+    long a[6];
+    for (int i = 0; i < 6; i++) a[i] = va_arg(list, long);
+    va_end(list);
+    if (number == SYS_recvfrom) count(COUNTED_RECEIVE);
+    if (number == SYS_sendto) count(COUNTED_SEND);
+    return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 INTERPOSE(COUNTED_WAIT, int, epoll_wait, (int fd, struct epoll_event *e, int n, int ms), (fd, e, n, ms))
 INTERPOSE(COUNTED_WAIT, int, epoll_pwait, (int fd, struct epoll_event *e, int n, int ms, const sigset_t *mask),
           (fd, e, n, ms, mask))
