@@ -121,6 +121,10 @@ extension ConfigurationReader {
     private mutating func bind(_ address: ListenAddress, _ listen: ListenDraft, server: Int, _ tls: TLSSettings?) {
         let word = listen.word
         guard let index = configuration.listeners.firstIndex(where: { $0.address == address }) else {
+            guard configuration.listeners.count < GatewayConfiguration.maximumListeners else {
+                return report(
+                    word.error("at most \(GatewayConfiguration.maximumListeners) addresses can be listened on"))
+            }
             var listener = Listener(address: address, defaultServer: server, position: word.position)
             listener.isTLS = listen.isTLS
             listener.backlog = listen.backlog ?? listener.backlog

@@ -4,6 +4,9 @@
 
 /// A complete, validated configuration. Shared between threads as a value; each worker compiles its own copy.
 package struct GatewayConfiguration: Sendable, Equatable {
+    /// Addresses to listen on: each is a slot and a socket of every worker.
+    package static let maximumListeners = 256
+
     package var process = ProcessSettings()
     package var errorLog = ErrorLog()
     package var admin: AdminEndpoint?

@@ -22,6 +22,9 @@ extension Upstream {
                         "duplicate server \"\(statement.arguments[0].shown)\"",
                         suggestion: "weight=N gives it more requests")
                 }
+                guard upstream.endpoints.count + endpoints.count <= Upstream.maximumEndpoints else {
+                    throw statement.error("an upstream can have at most \(Upstream.maximumEndpoints) endpoints")
+                }
                 upstream.endpoints += endpoints
             },
             write: { upstream in

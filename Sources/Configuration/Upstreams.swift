@@ -3,6 +3,9 @@ internal import Bytes
 
 /// A named group, or the single address of a literal `proxy_pass`.
 package struct Upstream: Sendable, Equatable {
+    /// Those already tried for a request are the bits of one word.
+    package static let maximumEndpoints = 64
+
     /// As written: the group's name, or `host:port`.
     package var name: String
     package var endpoints: [Endpoint] = []

@@ -63,8 +63,6 @@ package struct ServerConnection: ~Copyable {
     package var isLingering: Bool { phase == .lingering }
     package var discards: Bool { isDiscarding }
     package var hasPartOfHead: Bool { phase == .head && !kept.isEmpty }
-    /// Nothing of the current body has come yet.
-    package var hasNoBodyYet: Bool { kept.isEmpty && !readable }
     /// More events may come without a new readiness: bytes are kept or the socket has some, and the phase wants them.
     package var canProceed: Bool {
         (phase == .head || phase == .body || phase == .handshake) && (readable || !(isStarved || kept.isEmpty))

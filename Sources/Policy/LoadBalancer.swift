@@ -4,9 +4,6 @@ package import Configuration
 
 /// The endpoints of one group, as one worker sees them. Pure: it names peers by their place in the group.
 package struct LoadBalancer {
-    /// More endpoints than this are refused when a configuration is read: the set of those tried is one word.
-    package static let maximumPeers = 64
-
     private struct Peer: BitwiseCopyable {
         let weight: Int32
         let maxFails: Int32
@@ -26,9 +23,9 @@ package struct LoadBalancer {
                 failNanoseconds: $0.failTimeout.nanoseconds, isDown: $0.isDown)
         }
     }
-    package var count: Int { peers.count }
 
-    /// The next peer in turn that is in service and not among `tried` (a bit each); nil when there is none.
+    /// The next peer in turn that is in service and not among `tried` (a bit each, see `Upstream.maximumEndpoints`); nil
+    /// when there is none.
     package mutating func next(now: Instant, tried: UInt64) -> Int? {
         if peers.count == 1 { return tried & 1 == 0 && !peers[0].isDown ? 0 : nil }
         var best: Int?

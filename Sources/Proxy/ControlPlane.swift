@@ -96,7 +96,7 @@ struct ControlPlane: ~Copyable {
     private mutating func takeMessages() {
         for message in inbox.takeAll() {
             switch message {
-            case .counters(let worker, let values, _):
+            case .counters(let worker, let values):
                 totals.add(values)
                 admin.collected(worker)
             case .drained: alive -= 1

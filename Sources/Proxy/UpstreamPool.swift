@@ -38,7 +38,6 @@ struct UpstreamPool: ~Copyable {
         for i in endpoints.indices { endpoints[i].keepalive = 0 }
     }
     func keepaliveNanoseconds(_ endpoint: Int32) -> UInt64 { endpoints[Int(endpoint)].keepaliveNanoseconds }
-    func idleCount(_ endpoint: Int) -> Int { endpoints[endpoint].idle.count }
 
     mutating func take(_ endpoint: Int32, from upstreams: inout SlotTable<ClientConnection>) -> SlotID? {
         guard let id = endpoints[Int(endpoint)].idle.popLast() else { return nil }

@@ -81,7 +81,8 @@ struct Worker: ~Copyable {
 
     init(_ options: WorkerOptions) {
         self.options = options
-        listeners = SlotTable(capacity: 256)
+        // Twice: in a reload those that go still listen while those that come are made.
+        listeners = SlotTable(capacity: 2 * GatewayConfiguration.maximumListeners)
         clients = SlotTable(capacity: options.connections)
         upstreams = SlotTable(capacity: options.connections * 2)
         exchanges = SlotTable(capacity: options.connections)

@@ -18,7 +18,7 @@ enum WorkerMessage: Sendable {
 }
 
 enum ControlMessage: Sendable {
-    case counters(worker: Int, CounterValues, endpoints: Int)
+    case counters(worker: Int, CounterValues)
     case drained(worker: Int)
     case fetched(provider: String, generation: Int, KeyFetchResult)
 }

@@ -60,7 +60,7 @@ extension Worker {
     private mutating func collect() {
         tallyTokens()
         options.control.post(
-            .counters(worker: options.index, counters.values(), endpoints: pool.endpoints.count))
+            .counters(worker: options.index, counters.values()))
         let kept = counters.labels
         counters = Counters(kept)
     }

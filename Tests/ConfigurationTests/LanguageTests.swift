@@ -33,6 +33,28 @@ struct LanguageTests {
         #expect(errors[0].hasPrefix("gateway.conf:257:1: error: at most 256 providers can be configured"))
     }
 
+    @Test func endpointsOfAGroupAreBounded() {
+        let text = { (count: Int) in
+            "upstream u {\n" + (1...count).map { "server 127.0.0.1:\($0);\n" }.joined() + "}\n"
+                + "server { listen 8080; auth off; location / { proxy_pass http://u; } }\n"
+        }
+        #expect(Fixture.errors(text(64)) == [])
+        let errors = Fixture.errors(text(65))
+        #expect(errors.count == 1)
+        #expect(errors[0].hasPrefix("gateway.conf:66:1: error: an upstream can have at most 64 endpoints"))
+    }
+
+    @Test func addressesToListenOnAreBounded() {
+        let text = { (count: Int) in
+            "server {\n" + (1...count).map { "listen 127.0.0.1:\($0);\n" }.joined()
+                + "auth off; location / { return 200; } }\n"
+        }
+        #expect(Fixture.errors(text(256)) == [])
+        let errors = Fixture.errors(text(257))
+        #expect(errors.count == 1)
+        #expect(errors[0].hasPrefix("gateway.conf:258:8: error: at most 256 addresses can be listened on"))
+    }
+
     @Test func aReferenceIsNeverSyntax() throws {
         let text = "server { listen 8080; auth off; location / { return 200 \"${env:SYNTAX}\"; } }"
         let location = try #require(try Fixture.load(text).locations.last)

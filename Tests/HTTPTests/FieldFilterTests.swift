@@ -165,46 +165,6 @@ struct FieldFilterTests {
     }
 }
 
-struct FieldValueTests {
-    static let controlBytes = (0...0x1f).filter { $0 != 9 } + [0x7f]
-
-    @Test("U02: no value with a control byte can be made", arguments: controlBytes)
-    func controls(_ byte: Int) {
-        for padding in [0, 1, 15, 16, 40] {
-            let bytes = Array(repeating: UInt8(ascii: "v"), count: padding) + [UInt8(byte), UInt8(ascii: "w")]
-            #expect(!Self.isValue(bytes))
-        }
-        #expect(FieldLabel([UInt8(ascii: "a"), UInt8(byte)]) == nil)
-    }
-
-    static func isValue(_ bytes: [UInt8]) -> Bool {
-        if FieldValue(bytes.span) != nil { true } else { false }
-    }
-
-    @Test("U02: a value is written as it is")
-    func written() throws {
-        var pool = BufferPool(), out = ByteQueue(), buffer = ByteBuffer(capacity: 8)
-        let label = try #require(FieldLabel(Array("X-A".utf8)))
-        let bytes = Array("b\té c".utf8)
-        out.reserve(100, &pool)
-        if let value = FieldValue(bytes.span) {
-            out.appendField(label, value)
-            out.appendField("Y", value)
-            buffer.appendField(label, value)
-            buffer.appendField("Y", value)
-        }
-        let expected = Array("X-A: b\té c\r\nY: b\té c\r\n".utf8)
-        #expect(HTTPTests.written(out) == expected)
-        #expect((0..<buffer.count).map { buffer.bytes[$0] } == expected)
-        out.release(to: &pool)
-    }
-
-    @Test("U02: names are tokens", arguments: ["", "a b", "a:", "é", "a\r\n", "(", "\"a\""])
-    func labels(_ name: String) {
-        #expect(FieldLabel(Array(name.utf8)) == nil)
-    }
-}
-
 struct RequestLineWritingTests {
     static func line(_ text: String, replacing: (Int, String)? = nil) -> String {
         let bytes = Array(text.utf8)

@@ -160,7 +160,7 @@ struct LoadBalancerTests {
     }
 
     @Test func `sixty-four endpoints all have their turn`() {
-        var balancer = LoadBalancer(group(weights: [Int](repeating: 1, count: LoadBalancer.maximumPeers)))
+        var balancer = LoadBalancer(group(weights: [Int](repeating: 1, count: Upstream.maximumEndpoints)))
         var met: Set<Int> = []
         var tried: UInt64 = 0
         while let peer = balancer.next(now: Instant(nanoseconds: 0), tried: tried) {

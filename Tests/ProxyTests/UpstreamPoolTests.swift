@@ -33,7 +33,7 @@ private final class Pooled {
     func put(_ id: SlotID) -> Bool { pool.put(id, in: &upstreams) }
     func take(_ endpoint: Int32) -> SlotID? { pool.take(endpoint, from: &upstreams) }
     func forget(_ id: SlotID) { pool.forget(id, in: &upstreams) }
-    func idle(_ endpoint: Int32) -> Int { pool.idleCount(Int(endpoint)) }
+    func idle(_ endpoint: Int32) -> Int { pool.endpoints[Int(endpoint)].idle.count }
     func begin(_ id: SlotID) { upstreams[id].beginRequest(.none, isHEAD: false) }
     var surplus: [SlotID] { pool.surplus() }
     var oldestIdle: SlotID? { pool.oldestIdle() }
