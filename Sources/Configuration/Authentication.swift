@@ -28,6 +28,8 @@ package struct AuthProvider: Sendable, Equatable {
     /// Bytes of the verification cache in the whole process.
     package var cacheSize = 64 * 1024 * 1024
     package var cacheTTL: Duration = .seconds(600)
+    /// Which claims tell who it is and what they may do.
+    package var claims = ClaimNames()
     package var position: SourcePosition
 
     package init(name: String, position: SourcePosition) {

@@ -125,7 +125,7 @@ struct ProviderDraft {
         .setting(
             "max_lifetime", in: [.authProvider], Codec.time(.seconds(1) ... .seconds(3650 * 86_400)).or("off"),
             \.provider.maxLifetime, "How far \"exp\" may lie behind \"iat\" (or now); off: any"),
-        cacheRow,
+        cacheRow, ClaimNames.row,
     ]
 
     private static let cacheRow = Directive<ProviderDraft>(
