@@ -4,6 +4,7 @@
 package struct ClaimPath: Sendable, Equatable, Hashable {
     package var names: [String]
 
+    package init(_ names: [String]) { self.names = names }
     package init(_ names: String...) { self.names = names }
 
     /// Deeper than any issuer nests, and within the depth that a token's JSON may have.
