@@ -53,7 +53,7 @@ extension ConfigurationReader {
     /// With `auth off`, what is inherited of the identity is empty: a response field then is none, a request field is
     /// removed.
     private func effective(_ settings: RouteSettings) -> RouteSettings {
-        guard access(settings).provider == nil else { return settings }
+        guard access(settings).providers.isEmpty else { return settings }
         var settings = settings
         for index in settings.upstreamFields.indices {
             settings.upstreamFields[index].value = settings.upstreamFields[index].value.withoutIdentity
@@ -67,9 +67,14 @@ extension ConfigurationReader {
 
     private func access(_ settings: RouteSettings) -> Access {
         var access = Access()
-        access.provider = configuration.providers.firstIndex { $0.name == settings.auth?.text }
+        if let auth = settings.auth {
+            access.mode = auth.mode
+            access.providers = auth.providers.compactMap { word in
+                configuration.providers.firstIndex { $0.name == word.text }
+            }
+        }
         // What a location with `auth off` inherits demands nothing there.
-        if access.provider != nil { access.permissions = settings.permissions }
+        if !access.providers.isEmpty { access.permissions = settings.permissions }
         return access
     }
 

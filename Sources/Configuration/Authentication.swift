@@ -1,9 +1,23 @@
 // Who may say who someone is: providers of identity, and how their tokens are checked.
 package import JOSE
 
-/// `auth_provider NAME jwt { … }`
+/// What kind of credential a provider judges, and how.
+package enum ProviderKind: Sendable, Equatable {
+    /// Signed tokens, verified here.
+    case jwt
+}
+
+/// What happens to a token whose `kid` no key has.
+package enum UnknownKeyPolicy: Sendable, Equatable {
+    case reject
+    /// Its request waits so long for one fetch of the keys that all share; after a fetch none is made for the cooldown.
+    case refetch(wait: Duration, cooldown: Duration)
+}
+
+/// `auth_provider NAME KIND { … }`
 package struct AuthProvider: Sendable, Equatable {
     package var name: String
+    package var kind = ProviderKind.jwt
     /// Compared exactly with `iss`; nil only when `issuer off` was said.
     package var issuer: String?
     /// Any of them must be in `aud`; empty only when `audience off` was said.
@@ -28,8 +42,11 @@ package struct AuthProvider: Sendable, Equatable {
     /// Bytes of the verification cache in the whole process.
     package var cacheSize = 64 * 1024 * 1024
     package var cacheTTL: Duration = .seconds(600)
+    package var unknownKeys = UnknownKeyPolicy.refetch(wait: .milliseconds(500), cooldown: .seconds(30))
     /// Which claims tell who it is and what they may do.
     package var claims = ClaimNames()
+    /// The same for all providers: what any location or field of the configuration asks for.
+    package var kept = KeptClaims()
     package var position: SourcePosition
 
     package init(name: String, position: SourcePosition) {

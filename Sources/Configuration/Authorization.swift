@@ -2,8 +2,19 @@
 
 /// What a request needs to be let into a location. Two locations with equal values have the same access (path guard).
 package struct Access: Sendable, Equatable, Hashable {
-    /// Index of the provider; nil: `auth off`.
-    package var provider: Int?
+    /// Providers that one location can name.
+    package static let maximumProviders = 8
+    /// The same for `auth all`: the claims of each are held as long as the request lasts.
+    package static let maximumOfAll = 4
+
+    /// Which of several providers have to know who is asking.
+    package enum Mode: Sendable, Equatable, Hashable { case any, all }
+
+    /// Indices of the providers; none: `auth off`.
+    package var providers: [Int] = []
+    package var mode = Mode.any
+    /// The first of them: whose name the challenge gives as realm.
+    package var provider: Int? { providers.first }
     /// Each `require permission` line is an item of its own; all of them must be had.
     package var permissions: [RequiredPermission] = []
 
@@ -21,21 +32,27 @@ extension Access {
     static let rows: [Directive<RouteSettings>] = [
         Directive(
             row: DirectiveRow(
-                name: "auth", blocks: [.main, .server, .location], form: "PROVIDER | off", arity: 1 ... .max,
-                summary: "Who may say who is asking: a request without a valid token of that provider is refused"),
+                name: "auth", blocks: [.main, .server, .location],
+                form: "PROVIDER | any PROVIDER… | all PROVIDER… | off",
+                arity: 1 ... .max,
+                summary:
+                    "Who may say who is asking: a request without a valid credential of that provider (of any, or of "
+                    + "all of several) is refused"),
             read: { statement, settings, _ throws(Diagnostic) in
-                let word = statement.arguments[0]
-                settings.auth = word
-                if statement.arguments.count > 1 {
+                do throws(Diagnostic) {
+                    settings.auth = try AuthSetting(statement)
+                } catch {
                     // Said, if badly: nobody shall complain that it was not.
-                    settings.auth = Argument("any", position: word.position)
-                    guard word.text == "any" || word.text == "all" else {
-                        throw statement.arguments[1].error("\"auth\" takes one argument: a provider or \"off\"")
-                    }
-                    throw word.error("\"auth \(word.text)\" with several providers is not supported yet")
+                    settings.auth = AuthSetting(unreadable: statement.arguments[0])
+                    throw error
                 }
             },
-            write: { $0.auth.map { [WrittenLine([Syntax.quoted($0.text)])] } ?? [] }),
+            write: { settings in
+                guard let auth = settings.auth else { return [] }
+                let names = auth.providers.map { Syntax.quoted($0.text) }
+                if names.isEmpty { return [WrittenLine(["off"])] }
+                return [WrittenLine(names.count == 1 ? names : [auth.mode == .any ? "any" : "all"] + names)]
+            }),
         Directive(
             row: DirectiveRow(
                 name: "require", blocks: [.main, .server, .location], form: "permission NAME", arity: 1 ... .max,
@@ -50,6 +67,53 @@ extension Access {
             "forward_token", in: [.main, .server, .location], .flag, \.forwardsToken,
             "Whether a verified token is passed on to the upstream"),
     ]
+}
+
+/// `auth` as it was said.
+struct AuthSetting: Sendable {
+    var word: Argument
+    /// None: `off`.
+    var providers: [Argument]
+    var mode = Access.Mode.any
+    var isUnreadable = false
+    var isOff: Bool { providers.isEmpty && !isUnreadable }
+
+    fileprivate init(unreadable word: Argument) {
+        self.word = word
+        providers = []
+        isUnreadable = true
+    }
+
+    /// Of a configuration that was read before.
+    init(_ names: [String], _ mode: Access.Mode, position: SourcePosition) {
+        word = Argument(names.first ?? "off", position: position)
+        providers = names.map { Argument($0, position: position) }
+        self.mode = mode
+    }
+
+    fileprivate init(_ statement: Statement) throws(Diagnostic) {
+        word = statement.arguments[0]
+        let several = word.text == "any" || word.text == "all"
+        guard several else {
+            if statement.arguments.count > 1 {
+                throw statement.arguments[1].error(
+                    "\"auth\" takes one provider, or \"any\" or \"all\" before several")
+            }
+            providers = word.text == "off" ? [] : [word]
+            return
+        }
+        mode = word.text == "any" ? .any : .all
+        providers = Array(statement.arguments.dropFirst())
+        guard !providers.isEmpty else { throw word.error("\"auth \(word.text)\" needs the names of providers") }
+        let limit = mode == .any ? Access.maximumProviders : Access.maximumOfAll
+        guard providers.count <= limit else {
+            throw word.error("\"auth \(word.text)\" takes at most \(limit) providers")
+        }
+        _ = try providers.distinct { provider throws(Diagnostic) in
+            if provider.text == "off" { throw provider.error("\"off\" stands alone") }
+            return provider.text
+        }
+    }
 }
 
 extension RequiredPermission {

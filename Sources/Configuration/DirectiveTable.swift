@@ -126,6 +126,6 @@ extension DirectiveTable {
 
     private static var variableList: String {
         let fixed = Variable.named.map { "`$\($0.name)`" }.joined(separator: " ")
-        return fixed + " `$http_NAME` `$cookie_NAME`"
+        return fixed + " `$http_NAME` `$cookie_NAME` `$jwt_claim_NAME`"
     }
 }

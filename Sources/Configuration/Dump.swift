@@ -140,8 +140,9 @@ extension RouteSettings {
         pathGuard = location.pathGuard
         errorDetail = location.errorDetail
         accessLog = location.accessLog
-        auth = Argument(
-            location.access.provider.map { configuration.providers[$0].name } ?? "off", position: location.position)
+        auth = AuthSetting(
+            location.access.providers.map { configuration.providers[$0].name }, location.access.mode,
+            position: location.position)
         permissions = location.access.permissions
         identityHeaders = location.identityHeaders
         forwardsToken = location.forwardsToken

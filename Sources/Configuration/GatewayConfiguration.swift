@@ -22,6 +22,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var locations: [Location] = []
     /// `log_format` by name, the built-in one first; locations carry their own copy.
     package var logFormats = [NamedFormat.main]
+    /// What of a credential's claims is kept beside subject and permissions.
+    package var keptClaims = KeptClaims()
     /// What a print-out must not show.
     package var concealed = ConcealedArguments()
 

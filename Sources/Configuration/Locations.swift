@@ -67,20 +67,20 @@ extension ConfigurationReader {
             }
             return
         }
-        guard auth.text == "off" else {
-            useProvider(auth)
+        guard auth.isOff else {
+            auth.providers.forEach { useProvider($0) }
             return
         }
         if let require = settings.ownRequire {
             report(
                 require.error(
-                    "\"require\" needs an identity, but \"auth off\" of line \(auth.position.line) holds here"))
+                    "\"require\" needs an identity, but \"auth off\" of line \(auth.word.position.line) holds here"))
         }
         for use in settings.ownIdentityUses {
             report(
                 use.error(
                     "a variable of the identity never has a value here: \"auth off\" of line "
-                        + "\(auth.position.line) holds"
+                        + "\(auth.word.position.line) holds"
                 ))
         }
     }
@@ -88,7 +88,7 @@ extension ConfigurationReader {
     private mutating func useProvider(_ auth: Argument) {
         if let index = configuration.providers.firstIndex(where: { $0.name == auth.text }) {
             usedProviders.insert(index)
-        } else if auth.text != "any", auth.text != "all" {
+        } else {
             report(
                 auth.error(
                     "undefined auth_provider \"\(auth.shown)\"",

@@ -55,6 +55,7 @@ extension ConfigurationReader {
             report(Diagnostic(at: mainPosition, "there is no \"server\": nothing would be listened to"))
         }
         noteUnused()
+        configuration.collectClaims()
         configuration.concealed = concealed
     }
 

@@ -6,8 +6,8 @@ struct RouteSettings: Sendable {
     var pathGuard = true
     var errorDetail = ErrorDetail.code
     var accessLog: AccessLog?
-    /// `auth`: the name of a provider or `off`; nil until it is said.
-    var auth: Argument?
+    /// Nil until it is said.
+    var auth: AuthSetting?
     var permissions: [RequiredPermission] = []
     /// `require`, if this level says it itself.
     var ownRequire: Argument?

@@ -148,6 +148,8 @@ extension Variable {
                 })
         } else if name.hasPrefix("cookie_"), name.utf8.count > 7 {
             self = .cookie(Array(name.utf8.dropFirst(7)))
+        } else if name.hasPrefix("jwt_claim_"), name.utf8.count > 10 {
+            self = .claim(ClaimPath([String(name.dropFirst(10))]))
         } else {
             return nil
         }
@@ -159,6 +161,7 @@ extension Variable {
         case .requestField(let field):
             "http_" + String(decoding: field.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }, as: UTF8.self)
         case .cookie(let cookie): "cookie_" + String(decoding: cookie, as: UTF8.self)
+        case .claim(let path): "jwt_claim_" + path.names.joined(separator: ".")
         default: Self.named.first { $0.variable == self }?.name ?? ""
         }
     }
@@ -167,7 +170,7 @@ extension Variable {
 
     var isIdentity: Bool {
         switch self {
-        case .authSubject, .authPermissions, .authProvider: true
+        case .authSubject, .authPermissions, .authProvider, .claim: true
         default: false
         }
     }

@@ -32,6 +32,8 @@ package enum Variable: Sendable, Equatable {
     case timeISO8601, timeLocal, milliseconds
     // of the identity
     case authSubject, authPermissions, authProvider, authResult, authReason, authCache
+    /// `$jwt_claim_NAME`: a claim at the top of the payload.
+    case claim(ClaimPath)
     // of the process
     case hostname, processID
 }

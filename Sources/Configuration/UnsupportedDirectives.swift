@@ -168,7 +168,8 @@ enum UnsupportedDirectives {
         "limit_rate": "there is no such limit",
     ]
     private static let variableFamilies: [(prefix: String, reason: String)] = [
-        ("jwt_", "is not supported yet"), ("arg_", "is not supported yet"), ("ssl_", "is not supported yet"),
+        ("jwt_header_", "is not offered: headers of tokens are not kept"), ("arg_", "is not supported yet"),
+        ("ssl_", "is not supported yet"),
         ("sent_http_", "is not offered: fields of answers are not kept"),
         ("upstream_http_", "is not offered: fields of answers are not kept"),
         ("upstream_", "is not offered"), ("jwks_", "is not offered"),

@@ -62,6 +62,8 @@ package struct ServerConnection: ~Copyable {
     package var isClosing: Bool { phase == .closing }
     package var isLingering: Bool { phase == .lingering }
     package var discards: Bool { isDiscarding }
+    /// Bytes came that were not looked at yet.
+    package var keepsBytes: Bool { !kept.isEmpty }
     package var hasPartOfHead: Bool { phase == .head && !kept.isEmpty }
     /// More events may come without a new readiness: bytes are kept or the socket has some, and the phase wants them.
     package var canProceed: Bool {

@@ -11,6 +11,10 @@ package struct Authenticator: ~Copyable {
     /// Providers at one time, those of earlier configurations included that exchanges still hold.
     private static let maximumProviders = 1024
 
+    /// Signatures that are checked in one turn of the loop: some 150 µs with RS256. More would keep those waiting who have
+    /// been seen before.
+    package static let verificationsPerTurn = 8
+
     private var providers = SlotTable<TokenProvider>(capacity: maximumProviders)
     private var order = FixedArray(repeating: SlotID.none, count: 0)
     private var retired: [SlotID] = []
@@ -20,6 +24,9 @@ package struct Authenticator: ~Copyable {
     private var reader = JSONReader()
     /// Of the identity that is being made.
     private var text = ByteBuffer(capacity: 1024)
+    private var fields = IdentityFields()
+    /// Signatures that may still be checked in this turn.
+    private var budget = verificationsPerTurn
     /// Requests whose token was verified before.
     package private(set) var hits: UInt64 = 0
     private var misses: UInt64 = 0
@@ -30,22 +37,68 @@ package struct Authenticator: ~Copyable {
         update(providers)
     }
 
-    /// Who sends the request, for a route of `provider`. `now` in wall-clock seconds, because tokens say when they end in those.
+    /// A new turn of the loop has begun.
+    package mutating func beginTurn() { budget = Self.verificationsPerTurn }
+
+    /// Who sends the request.
+    /// - Parameters:
+    ///   - now: wall-clock seconds, because tokens say when they end in those.
+    ///   - time: of the loop; for what has to do with waiting.
+    ///   - isFinal: the request has waited for keys already, and takes what there is.
     package mutating func evaluate(
-        _ head: borrowing RequestHead, provider: Int, now: Int64
+        _ head: borrowing RequestHead, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool = false
     ) -> AuthenticationVerdict {
         switch BearerToken(head) {
         case .missing: return .refused(.tokenMissing)
         case .invalid: return .refused(.invalidRequest)
-        case .found(let range): return evaluate(head.bytes.extracting(range), provider: provider, now: now)
+        case .found(let range):
+            let token = head.bytes.extracting(range)
+            switch plan.mode {
+            case .single: return evaluate(token, plan[0], plan, now: now, time: time, isFinal: isFinal)
+            case .any: return evaluateAny(token, plan, now: now, time: time, isFinal: isFinal)
+            case .all: return evaluateAll(token, plan, now: now, time: time, isFinal: isFinal)
+            }
         }
     }
 
-    /// The same for a token that was already cut out.
-    package mutating func evaluate(
-        _ token: borrowing Span<UInt8>, provider: Int, now: Int64
+    /// One of several: whoever has seen the token, else whose issuer it names.
+    private mutating func evaluateAny(
+        _ token: borrowing Span<UInt8>, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool
     ) -> AuthenticationVerdict {
-        let id = order[provider]
+        var last = plan[0]
+        for i in 0..<Int(plan.count) where providers.contains(plan[i]) {
+            last = plan[i]
+            if token.count > providers[last].rules.maximumBytes { continue }
+            let key = digest.hash(token)
+            if providers[last].find(key, now: now) != nil { break }
+        }
+        return evaluate(token, last, plan, now: now, time: time, isFinal: isFinal)
+    }
+
+    /// Every provider has to vouch for the request.
+    private mutating func evaluateAll(
+        _ token: borrowing Span<UInt8>, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool
+    ) -> AuthenticationVerdict {
+        var found = PrincipalSet()
+        for i in 0..<Int(plan.count) {
+            let one = AuthenticationPlan(.any, [plan[i]])
+            let verdict = evaluate(token, plan[i], one, now: now, time: time, isFinal: isFinal)
+            guard case .authenticated(let principal) = verdict else {
+                for k in 0..<Int(found.count) { release(found[k]) }
+                return verdict
+            }
+            found.add(principal)
+        }
+        return .authenticatedByAll(found)
+    }
+
+    /// The verdict of one provider on a token that was cut out; `plan` says which others may judge it instead.
+    private mutating func evaluate(
+        _ token: borrowing Span<UInt8>, _ id: SlotID, _ plan: AuthenticationPlan, now: Int64, time: Instant,
+        isFinal: Bool
+    ) -> AuthenticationVerdict {
+        // A reload took it away while the request waited for it.
+        guard providers.contains(id) else { return .refused(.overloaded) }
         // Before anything is done with it: hashing, too, takes time with the length.
         guard token.count <= providers[id].rules.maximumBytes else { return .refused(.tokenTooLarge) }
         let key = digest.hash(token)
@@ -54,10 +107,17 @@ package struct Authenticator: ~Copyable {
             providers[id].cache.hold(entry)
             return .authenticated(Principal(provider: id, entry: entry))
         }
+        guard budget > 0 else { return .later }
         misses &+= 1
+        var judge = id
         do throws(TokenRefusal) {
-            return try verify(token, key, id, now)
+            return try verify(token, key, id, plan, now, &judge)
         } catch {
+            if error == .keyUnknown || error == .keysUnavailable, !isFinal,
+                let wait = providers[judge].waitForKeys(now: time)
+            {
+                return .awaitKeys(provider: judge, atMost: wait)
+            }
             // Blanks and commas are no characters of a token, so only what has no token's shape can be several credentials.
             if error == .malformed || error == .encrypted, BearerToken.hasSeveralParts(token) {
                 return .refused(.invalidRequest)
@@ -67,19 +127,24 @@ package struct Authenticator: ~Copyable {
     }
 
     private mutating func verify(
-        _ token: borrowing Span<UInt8>, _ key: SHA256Value, _ route: SlotID, _ now: Int64
+        _ token: borrowing Span<UInt8>, _ key: SHA256Value, _ route: SlotID, _ plan: AuthenticationPlan, _ now: Int64,
+        _ judge: inout SlotID
     ) throws(TokenRefusal) -> AuthenticationVerdict {
         let claims = try UnverifiedClaims.decode(token, maximumBytes: providers[route].rules.maximumBytes)
-        let judge = choose(claims, route)
+        judge = choose(claims, route, plan)
+        let isAsked = judge == route || plan.contains(judge)
         // A good token of another provider says so whether it was seen before or not, and never gets in.
-        if judge != route, providers[judge].find(key, now: now) != nil { return .refused(.providerMismatch) }
+        if !isAsked, providers[judge].find(key, now: now) != nil { return .refused(.providerMismatch) }
+        let checked = verifier.verifications
+        defer { budget -= Int(verifier.verifications &- checked) }
         let verified = try verifier.verify(
             claims, of: token, keys: providers[judge].keys, rules: providers[judge].rules, digest: digest, now: now)
-        let identity = try Identity.encode(verified, providers[judge].rules, &reader, into: &text)
+        let identity = try Identity.encode(
+            verified, providers[judge].rules, providers[judge].plan, &reader, &fields, into: &text)
         guard let entry = providers[judge].keep(key, verified, identity, text, now: now) else {
             return .refused(.overloaded)
         }
-        guard judge == route else {
+        guard isAsked else {
             providers[judge].cache.discard(entry)
             return .refused(.providerMismatch)
         }
@@ -87,28 +152,50 @@ package struct Authenticator: ~Copyable {
         return .authenticated(Principal(provider: judge, entry: entry))
     }
 
-    /// Whose keys and rules judge the token: the route's own provider, unless the token says that it comes from the issuer of
-    /// another one.
-    private mutating func choose(_ claims: borrowing UnverifiedClaims, _ route: SlotID) -> SlotID {
-        guard order.count > 1, let expected = providers[route].rules.issuer, let issuer = claims.issuer(&reader),
-            !claims.issuer(issuer, equals: expected.span)
-        else { return route }
-        for i in 0..<order.count {
-            let other = order[i]
-            guard other != route, let name = providers[other].rules.issuer else { continue }
-            if claims.issuer(issuer, equals: name.span) { return other }
+    /// Whose keys and rules judge the token: the provider that is asked, unless the token says that it comes from the issuer of
+    /// another one. Those of the location come first, then one of them that takes every issuer.
+    private mutating func choose(
+        _ claims: borrowing UnverifiedClaims, _ route: SlotID, _ plan: AuthenticationPlan
+    ) -> SlotID {
+        guard order.count > 1 || plan.count > 1, let issuer = claims.issuer(&reader) else { return route }
+        var open = providers[route].rules.issuer == nil ? route : SlotID.none
+        if isIssuer(issuer, of: claims, route) { return route }
+        for i in 0..<Int(plan.count) where plan[i] != route && providers.contains(plan[i]) {
+            if isIssuer(issuer, of: claims, plan[i]) { return plan[i] }
+            if open == .none && providers[plan[i]].rules.issuer == nil { open = plan[i] }
         }
+        if open != .none { return open }
+        for i in 0..<order.count where isIssuer(issuer, of: claims, order[i]) { return order[i] }
         return route
+    }
+    private borrowing func isIssuer(
+        _ issuer: JSONEvent, of claims: borrowing UnverifiedClaims, _ id: SlotID
+    ) -> Bool {
+        guard let name = providers[id].rules.issuer else { return false }
+        return claims.issuer(issuer, equals: name.span)
     }
 
     /// Ends what `evaluate` began; the principal means nothing afterwards.
     package mutating func release(_ principal: Principal) {
         guard providers.contains(principal.provider) else { return }
         providers[principal.provider].cache.release(principal.entry)
-        if providers[principal.provider].isRetired && providers[principal.provider].cache.holds == 0 {
-            providers.destroy(principal.provider)
-            retired.removeAll { $0 == principal.provider }
-        }
+        destroyIfUnused(principal.provider)
+    }
+
+    /// A request waits for the provider, until `stopWaiting`.
+    package mutating func wait(for provider: SlotID) {
+        if providers.contains(provider) { providers[provider].waiting += 1 }
+    }
+    package mutating func stopWaiting(for provider: SlotID) {
+        guard providers.contains(provider) else { return }
+        providers[provider].waiting -= 1
+        destroyIfUnused(provider)
+    }
+
+    private mutating func destroyIfUnused(_ id: SlotID) {
+        guard providers[id].isRetired && providers[id].isUnused else { return }
+        providers.destroy(id)
+        retired.removeAll { $0 == id }
     }
 }
 
@@ -146,7 +233,7 @@ extension Authenticator {
 
     private mutating func retire(_ id: SlotID) {
         providers[id].isRetired = true
-        guard providers[id].cache.holds > 0 else { return providers.destroy(id) }
+        guard !providers[id].isUnused else { return providers.destroy(id) }
         retired.append(id)
         // Reloads in a row, each with exchanges that outlive it: the oldest principals become nobody.
         if retired.count > Self.maximumProviders / 4 { providers.destroy(retired.removeFirst()) }
@@ -158,6 +245,25 @@ extension Authenticator {
         for i in 0..<order.count where providers[order[i]].configuration.name == name {
             providers[order[i]].install(keys)
         }
+    }
+
+    /// A fetch that was asked for brought nothing new; none is made before that time.
+    package mutating func keysUnchanged(provider name: String, noFetchBefore time: Instant) {
+        for i in 0..<order.count where providers[order[i]].configuration.name == name {
+            providers[order[i]].noFetchBefore = time
+        }
+    }
+    /// The provider's name, to ask for its keys.
+    package func name(of provider: SlotID) -> String? {
+        providers.contains(provider) ? providers[provider].configuration.name : nil
+    }
+    /// Whom each location asks, in the order of the configuration that was installed last.
+    package func plans(_ accesses: [Access]) -> FixedArray<AuthenticationPlan> {
+        var plans = FixedArray(repeating: AuthenticationPlan(), count: accesses.count)
+        for (i, access) in accesses.enumerated() {
+            plans[i] = AuthenticationPlan(access.mode, access.providers.map { order[$0] })
+        }
+        return plans
     }
 
     package var counters: AuthenticationCounters {
@@ -182,6 +288,38 @@ extension Authenticator {
     package borrowing func grants(_ principal: Principal, _ permission: borrowing Span<UInt8>) -> Bool {
         guard isReadable(principal) else { return false }
         return providers[principal.provider].cache.grants(principal.entry, permission)
+    }
+
+    /// Whether the list has exactly that element, given in the form of `Authorization`.
+    package borrowing func has(
+        _ principal: Principal, _ element: borrowing Span<UInt8>, in list: IdentityList
+    ) -> Bool {
+        guard isReadable(principal) else { return false }
+        return providers[principal.provider].cache.has(principal.entry, element, in: list)
+    }
+
+    /// What a claim is, by its index among those that the configuration asks for.
+    package borrowing func shape(_ principal: Principal, ofClaim index: Int) -> ClaimShape {
+        isReadable(principal) ? providers[principal.provider].cache.shape(principal.entry, ofClaim: index) : .absent
+    }
+    /// Whether the claim is that text, encoded as a field value (`IdentityEncoding`).
+    package borrowing func claim(
+        _ index: Int, of principal: Principal, equals value: borrowing Span<UInt8>
+    ) -> Bool {
+        guard isReadable(principal) else { return false }
+        return providers[principal.provider].cache.claim(principal.entry, index, equals: value)
+    }
+    /// Whether the claim is a list with that element, encoded as one.
+    package borrowing func claim(
+        _ index: Int, of principal: Principal, contains element: borrowing Span<UInt8>
+    ) -> Bool {
+        guard isReadable(principal) else { return false }
+        return providers[principal.provider].cache.claim(principal.entry, index, contains: element)
+    }
+    /// Appends a claim as a field value: at most 2 KiB, commas between the elements of a list; nothing when it is not there.
+    package borrowing func writeClaim(_ index: Int, of principal: Principal, to out: inout ByteBuffer) {
+        guard isReadable(principal) else { return }
+        providers[principal.provider].cache.writeClaim(principal.entry, index, to: &out)
     }
 
     /// Bytes that the two texts take at most, for reserving room.

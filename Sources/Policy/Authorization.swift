@@ -53,16 +53,23 @@ package struct Authorization: ~Copyable {
 
     /// Asked for every request anew: that a token is known says nothing about this location.
     package borrowing func evaluate(
-        location: Int, _ principal: Principal, _ authenticator: borrowing Authenticator
+        location: Int, _ principals: PrincipalSet, _ authenticator: borrowing Authenticator
     ) -> Verdict {
         let required = locations[location]
         let all = text.bytes
         for i in required.range {
-            if !authenticator.grants(principal, all.extracting(permissions[i].range)) {
+            if !Self.grants(principals, all.extracting(permissions[i].range), authenticator) {
                 return .missing(i - Int(required.start))
             }
         }
         return .allowed
+    }
+    /// Where several had to vouch for the request, each adds what it grants.
+    private static func grants(
+        _ principals: PrincipalSet, _ permission: borrowing Span<UInt8>, _ authenticator: borrowing Authenticator
+    ) -> Bool {
+        for i in 0..<Int(principals.count) where authenticator.grants(principals[i], permission) { return true }
+        return false
     }
 
     /// All that the location requires, blanks between, for `scope="…"` of the challenge (RFC 6750 section 3).

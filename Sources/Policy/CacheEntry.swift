@@ -20,8 +20,13 @@ struct CacheEntry: ~Copyable {
 
     let key: SHA256Value
     var validity: Validity
+    /// Bytes of all texts.
     let textCount: UInt32
+    /// Bytes of subject and permissions.
+    let mainCount: UInt32
     private let subjectCount: UInt16
+    /// Fields behind them, in memory of their own; see `IdentityFields`.
+    private let fieldCount: UInt8
     private let showsPermissions: Bool
     /// It can be found: it is in the index.
     var isIndexed = false
@@ -38,26 +43,49 @@ struct CacheEntry: ~Copyable {
         self.validity = validity
         subjectCount = UInt16(identity.subjectCount)
         textCount = UInt32(text.count)
+        mainCount = UInt32(identity.mainCount)
+        fieldCount = UInt8(identity.fieldCount)
         showsPermissions = identity.showsPermissions
-        guard text.count <= Self.inlineBytes else {
-            var buffer = ByteBuffer(capacity: text.count)
-            buffer.append(text.bytes)
-            overflow = consume buffer
+        var outside = 0..<text.count
+        if identity.mainCount <= Self.inlineBytes {
+            var free = inline.mutableSpan
+            let bytes = text.bytes
+            for i in 0..<identity.mainCount { free[i] = bytes[i] }
+            outside = identity.mainCount..<text.count
+        }
+        guard !outside.isEmpty else {
+            overflow = nil
             return
         }
-        var free = inline.mutableSpan
-        let bytes = text.bytes
-        for i in 0..<bytes.count { free[i] = bytes[i] }
-        overflow = nil
+        var buffer = ByteBuffer(capacity: outside.count)
+        buffer.append(text.bytes.extracting(outside))
+        overflow = consume buffer
     }
+
+    /// Bytes of text that have memory of their own.
+    static func bytesOutside(mainCount: Int, _ textCount: Int) -> Int {
+        mainCount <= inlineBytes ? textCount - mainCount : textCount
+    }
+    var bytesOutside: Int { Self.bytesOutside(mainCount: Int(mainCount), Int(textCount)) }
 
     private var text: Span<UInt8> {
         @_lifetime(borrow self) borrowing get {
             // Asked of the count first: the buffer is in a line that is not read otherwise.
-            if Int(textCount) <= Self.inlineBytes { return inline.span.extracting(0..<Int(textCount)) }
+            if Int(mainCount) <= Self.inlineBytes { return inline.span.extracting(0..<Int(mainCount)) }
             switch overflow {
             case .none: return inline.span.extracting(0..<0)
-            case .some(let buffer): return buffer.bytes
+            case .some(let buffer): return buffer.prefix(Int(mainCount))
+            }
+        }
+    }
+    /// The table of fields and the fields.
+    private var fields: Span<UInt8> {
+        @_lifetime(borrow self) borrowing get {
+            switch overflow {
+            case .none: return inline.span.extracting(0..<0)
+            case .some(let buffer):
+                if Int(mainCount) <= Self.inlineBytes { return buffer.bytes }
+                return buffer.bytes.extracting(Int(mainCount)...)
             }
         }
     }
@@ -74,8 +102,44 @@ struct CacheEntry: ~Copyable {
     borrowing func writePermissions(to out: inout ByteQueue) { if showsPermissions { out.append(permissions) } }
 
     /// Whether the list has this very word: "read:data" is neither in "read:database" nor in "unread:data".
-    borrowing func grants(_ permission: borrowing Span<UInt8>) -> Bool {
-        let list = permissions
+    borrowing func grants(_ permission: borrowing Span<UInt8>) -> Bool { Self.has(permission, in: permissions) }
+
+    borrowing func has(_ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
+        switch list {
+        case .permissions: return Self.has(element, in: permissions)
+        case .scopes: return Self.has(element, in: field(0))
+        case .roles: return Self.has(element, in: field(1))
+        }
+    }
+
+    // Claims, by their index among those that the configuration asks for
+
+    borrowing func shape(ofClaim index: Int) -> ClaimShape {
+        guard index + 2 < Int(fieldCount) else { return .absent }
+        return IdentityFields.shape(index + 2, count: Int(fieldCount), in: fields)
+    }
+    /// Whether it is kept as that text.
+    borrowing func claim(_ index: Int, equals value: borrowing Span<UInt8>) -> Bool {
+        field(index + 2).isEqual(to: value)
+    }
+    borrowing func writeClaim(_ index: Int, to out: inout ByteBuffer) { out.append(field(index + 2)) }
+    /// Whether a list has this element, encoded as one.
+    borrowing func claim(_ index: Int, contains element: borrowing Span<UInt8>) -> Bool {
+        shape(ofClaim: index) == .list && Self.has(element, in: field(index + 2))
+    }
+
+    /// As it is kept; empty when it is not there.
+    @_lifetime(borrow self)
+    private borrowing func field(_ index: Int) -> Span<UInt8> {
+        let range = rangeOfField(index)
+        return fields.extracting(range)
+    }
+
+    private borrowing func rangeOfField(_ index: Int) -> Range<Int> {
+        index < Int(fieldCount) ? IdentityFields.range(index, count: Int(fieldCount), in: fields) : 0..<0
+    }
+
+    private static func has(_ permission: borrowing Span<UInt8>, in list: borrowing Span<UInt8>) -> Bool {
         var at = 0
         while at < list.count {
             let end = list.first(IdentityEncoding.separator, from: at, to: list.count)

@@ -1,10 +1,10 @@
 // Who was found to send a request.
-import Bytes
+package import Bytes
 
-/// Names the verified claims of one token, which stay where they are until the principal is released. Plain numbers: free to
-/// copy, nothing to count.
+/// Names the verified claims of one credential, which stay where they are until the principal is released. Plain numbers: free
+/// to copy, nothing to count.
 package struct Principal: BitwiseCopyable, Sendable {
-    let provider: SlotID
+    package let provider: SlotID
     let entry: SlotID
 
     /// Nobody: the route asks for no identity, or none was found.
@@ -13,10 +13,35 @@ package struct Principal: BitwiseCopyable, Sendable {
     package var isKnown: Bool { entry.generation & 1 == 1 }
 }
 
+/// All principals of one request: one, or those of `auth all`. The first one is who the request is said to come from.
+package struct PrincipalSet: BitwiseCopyable, Sendable {
+    package private(set) var first = Principal.anonymous
+    private var others = InlineArray<3, Principal>(repeating: .anonymous)
+    package private(set) var count: Int32 = 0
+
+    package static var anonymous: PrincipalSet { PrincipalSet() }
+
+    init() {}
+    package init(_ principal: Principal) { add(principal) }
+
+    package subscript(i: Int) -> Principal { i == 0 ? first : others[i - 1] }
+
+    mutating func add(_ principal: Principal) {
+        if count == 0 { first = principal } else { others[Int(count) - 1] = principal }
+        count += 1
+    }
+}
+
 package enum AuthenticationVerdict {
     /// To be given back with `Authenticator.release` once the exchange has been logged.
     case authenticated(Principal)
+    /// The same of several: `auth all`.
+    case authenticatedByAll(PrincipalSet)
     case refused(LocalResponse)
+    /// Enough signatures were checked in this turn of the loop: to be asked again in one of the next, in order.
+    case later
+    /// The key of the token may be one that is not here yet: to be asked again when the keys were fetched, or after that time.
+    case awaitKeys(provider: SlotID, atMost: Duration)
 }
 
 /// What the authenticator of one worker has done and holds.

@@ -6,6 +6,7 @@ import JOSE
 struct TokenProvider: ~Copyable {
     private(set) var configuration: AuthProvider
     let rules: TokenRules
+    let plan: ClaimPlan
     private let name: ByteBuffer
     private let ttlSeconds: Int64
     private(set) var keys = KeySet()
@@ -14,10 +15,15 @@ struct TokenProvider: ~Copyable {
     var cache: VerificationCache
     /// No longer configured: kept for the exchanges that still read what it knows.
     var isRetired = false
+    /// Requests that wait for this provider's keys or verdict: it must still be there when they are taken up again.
+    var waiting = 0
+    /// Until then no fetch of keys is made: a token with an unknown key is refused at once.
+    var noFetchBefore = Instant(nanoseconds: 0)
 
     init(_ configuration: AuthProvider, workers: Int, fetchedKeys: JSONWebKeySet?) {
         self.configuration = configuration
         rules = TokenRules(configuration)
+        plan = ClaimPlan(configuration.claims, configuration.kept)
         var text = ByteBuffer(capacity: 64)
         text.append(Array(configuration.name.utf8).span)
         name = text
@@ -77,6 +83,16 @@ struct TokenProvider: ~Copyable {
             keySerial: claims.keySerial, goodFrom: claims.goodFrom)
         return cache.insert(key, validity, identity, text, now: now)
     }
+
+    /// How long a request may wait for the key of its token; nil: not at all.
+    func waitForKeys(now: Instant) -> Duration? {
+        guard configuration.keySource != nil, now >= noFetchBefore,
+            case .refetch(let wait, _) = configuration.unknownKeys
+        else { return nil }
+        return wait
+    }
+
+    var isUnused: Bool { cache.holds == 0 && waiting == 0 }
 
     borrowing func writeName(to out: inout ByteBuffer) { out.append(name.bytes) }
     borrowing func writeName(to out: inout ByteQueue) { out.append(name.bytes) }

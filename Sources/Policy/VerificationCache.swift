@@ -81,7 +81,7 @@ struct VerificationCache: ~Copyable {
         _ key: SHA256Value, _ validity: CacheEntry.Validity, _ identity: Identity, _ text: borrowing ByteBuffer,
         now: Int64
     ) -> SlotID? {
-        let size = Self.bytesOfEntry(textCount: text.count)
+        let size = Self.bytesOfEntry(outside: CacheEntry.bytesOutside(mainCount: identity.mainCount, text.count))
         let hasRoom = makeRoom(for: size, now)
         guard let id = entries.insert(CacheEntry(key, validity, identity, text)) else { return nil }
         guard hasRoom else { return id }
@@ -116,7 +116,7 @@ struct VerificationCache: ~Copyable {
         while Self.slot(index[at]) != id.index { at = (at + 1) & mask }
         close(at)
         count -= 1
-        bytes -= Self.bytesOfEntry(textCount: Int(entries[id].textCount))
+        bytes -= Self.bytesOfEntry(outside: entries[id].bytesOutside)
         discard(id)
     }
 
@@ -169,9 +169,7 @@ struct VerificationCache: ~Copyable {
     }
 
     /// Text too long for the slot lies in memory of its own, with the allocator's header.
-    private static func bytesOfEntry(textCount: Int) -> Int {
-        textCount <= CacheEntry.inlineBytes ? slotBytes : slotBytes + textCount + 16
-    }
+    private static func bytesOfEntry(outside: Int) -> Int { outside == 0 ? slotBytes : slotBytes + outside + 16 }
 
     /// 32 bits of the hash decide where the search begins, and the same 32 stand in the index.
     private static func home(_ key: SHA256Value) -> Int { Int(truncatingIfNeeded: key.words.0 >> 32) }
@@ -198,5 +196,19 @@ struct VerificationCache: ~Copyable {
     borrowing func grants(_ id: SlotID, _ permission: borrowing Span<UInt8>) -> Bool {
         entries[id].grants(permission)
     }
-    borrowing func textCount(_ id: SlotID) -> Int { Int(entries[id].textCount) }
+    borrowing func has(_ id: SlotID, _ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
+        entries[id].has(element, in: list)
+    }
+    borrowing func shape(_ id: SlotID, ofClaim index: Int) -> ClaimShape { entries[id].shape(ofClaim: index) }
+    borrowing func writeClaim(_ id: SlotID, _ index: Int, to out: inout ByteBuffer) {
+        entries[id].writeClaim(index, to: &out)
+    }
+    borrowing func claim(_ id: SlotID, _ index: Int, equals value: borrowing Span<UInt8>) -> Bool {
+        entries[id].claim(index, equals: value)
+    }
+    borrowing func claim(_ id: SlotID, _ index: Int, contains element: borrowing Span<UInt8>) -> Bool {
+        entries[id].claim(index, contains: element)
+    }
+    /// Of subject and permissions.
+    borrowing func textCount(_ id: SlotID) -> Int { Int(entries[id].mainCount) }
 }

@@ -100,6 +100,7 @@ struct ControlPlane: ~Copyable {
                 totals.add(values)
                 admin.collected(worker)
             case .drained: alive -= 1
+            case .keysWanted(let provider): wantKeys(provider)
             case .fetched(let provider, let generation, let result): fetched(provider, generation, result)
             }
         }
@@ -213,6 +214,15 @@ struct ControlPlane: ~Copyable {
                 refreshers[i].source, provider: refreshers[i].provider, generation: refreshers[i].generation, inbox)
         }
     }
+    /// Once for all workers: whoever asks while a fetch runs hears of its end, too.
+    private mutating func wantKeys(_ provider: String) {
+        guard let i = refreshers.firstIndex(where: { $0.provider == provider }) else { return }
+        if let end = refreshers[i].want(now: loop.now) { return settleKeys(provider, noFetchBefore: end) }
+        refreshKeys()
+    }
+    private func settleKeys(_ provider: String, noFetchBefore end: Instant) {
+        for worker in workers { worker.post(.keysUnchanged(provider: provider, noFetchBefore: end)) }
+    }
     private mutating func fetched(_ provider: String, _ generation: Int, _ result: KeyFetchResult) {
         guard let i = refreshers.firstIndex(where: { $0.provider == provider && $0.generation == generation })
         else { return }
@@ -227,6 +237,7 @@ struct ControlPlane: ~Copyable {
         let verdict = refreshers[i].finished(
             result, now: loop.now, wallSeconds: loop.wallSeconds, random: random.next())
         tell(verdict, of: provider)
+        if let end = refreshers[i].noFetchBefore { settleKeys(provider, noFetchBefore: end) }
     }
     private func tell(_ verdict: KeySetRefresher.Verdict, of provider: String) {
         switch verdict {

@@ -26,7 +26,13 @@ struct Exchange: ~Copyable {
     var tries: UInt8 = 0
     /// An idle connection turned out dead: the next attempt takes a new one.
     var wantsFreshConnection = false
-    var principal = Principal.anonymous
+    var principals = PrincipalSet.anonymous
+    var principal: Principal { principals.first }
+    /// Why the request does not go on, and whose keys it waits for.
+    var waiting = Waiting.nothing
+    var awaited = SlotID.none
+    /// It waited for keys once, which is enough.
+    var hasWaited = false
     /// The token's verdict was known.
     var wasCached = false
     var reason: LocalResponse?
@@ -152,21 +158,31 @@ extension Worker {
         }
     }
 
-    private mutating func authenticate(_ id: SlotID, _ route: Route) {
+    mutating func authenticate(_ id: SlotID, _ route: Route) {
         guard route.provider >= 0 else { return admit(id, route) }
         let hits = authenticator.hits
         let head = exchanges[id].head
-        switch authenticator.evaluate(heads[head], provider: Int(route.provider), now: loop.wallSeconds) {
+        let plan = snapshots[exchanges[id].snapshot].plans[Int(route.location)]
+        switch authenticator.evaluate(
+            heads[head], plan, now: loop.wallSeconds, time: loop.now, isFinal: exchanges[id].hasWaited)
+        {
         case .authenticated(let principal):
-            exchanges[id].principal = principal
+            exchanges[id].principals = PrincipalSet(principal)
             exchanges[id].wasCached = authenticator.hits != hits
-            authorize(id, principal, route)
+            authorize(id, exchanges[id].principals, route)
+        case .authenticatedByAll(let principals):
+            exchanges[id].principals = principals
+            exchanges[id].wasCached = authenticator.hits &- hits == UInt64(principals.count)
+            authorize(id, principals, route)
         case .refused(let response): refuse(id, response)
+        case .later: awaitTurn(id)
+        case .awaitKeys(let provider, let limit): awaitKeys(id, of: provider, atMost: limit)
         }
     }
 
-    private mutating func authorize(_ id: SlotID, _ principal: Principal, _ route: Route) {
-        switch snapshots[current].authorization.evaluate(location: Int(route.location), principal, authenticator) {
+    private mutating func authorize(_ id: SlotID, _ principals: PrincipalSet, _ route: Route) {
+        let snapshot = exchanges[id].snapshot
+        switch snapshots[snapshot].authorization.evaluate(location: Int(route.location), principals, authenticator) {
         case .allowed: admit(id, route)
         case .missing(let permission): refuse(id, .insufficientScope, missing: permission)
         }
@@ -183,7 +199,9 @@ extension Worker {
         case .answer: answer(id)
         case .proxy:
             let client = exchanges[id].client
-            if heads[head].expectsContinue && clients[client].isReadingBody && input.isEmpty {
+            if heads[head].expectsContinue && clients[client].isReadingBody && input.isEmpty
+                && !clients[client].keepsBytes
+            {
                 clients[client].sendContinue(&buffers)
                 markDirty(client: client)
             }

@@ -35,12 +35,17 @@ struct KeySetRefresher {
     private var nextAt: Instant
     private var failures: UInt64 = 0
     private var lastSuccess: Instant?
+    /// When the last fetch ended, however it did.
+    private var lastEnd: Instant?
+    /// How long after a fetch no unknown key makes another.
+    private let cooldown: Duration
     private(set) var gauges: KeySetGauges
 
     init(_ provider: AuthProvider, _ source: KeySource, generation: Int, now: Instant) {
         self.provider = provider.name
         self.source = source
         self.generation = generation
+        if case .refetch(_, let cooldown) = provider.unknownKeys { self.cooldown = cooldown } else { cooldown = .zero }
         nextAt = now
         gauges = KeySetGauges(provider: provider.name)
     }
@@ -51,8 +56,19 @@ struct KeySetRefresher {
         nextAt = older.nextAt
         failures = older.failures
         lastSuccess = older.lastSuccess
+        lastEnd = older.lastEnd
         gauges = older.gauges
     }
+
+    /// A request waits for a key that is not here: a fetch begins at once, or nil. Else until when there will be none: a flood
+    /// of tokens with invented keys must not become a flood of fetches.
+    mutating func want(now: Instant) -> Instant? {
+        if isFetching { return nil }
+        if let end = noFetchBefore, now < end { return end }
+        nextAt = now
+        return nil
+    }
+    var noFetchBefore: Instant? { lastEnd.map { Instant(nanoseconds: $0.nanoseconds &+ cooldown.nanoseconds) } }
 
     /// True once when it is time; the caller fetches and reports with `finished`.
     mutating func begin(now: Instant) -> Bool {
@@ -64,6 +80,7 @@ struct KeySetRefresher {
     /// - Parameter random: 0 to 255, spreads the fetches of many gateways.
     mutating func finished(_ result: KeyFetchResult, now: Instant, wallSeconds: Int64, random: UInt8) -> Verdict {
         isFetching = false
+        lastEnd = now
         switch result {
         case .keys(let set):
             failures = 0

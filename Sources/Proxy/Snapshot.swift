@@ -19,6 +19,8 @@ struct Snapshot: ~Copyable {
     /// What upstreams may not tell clients: hop-by-hop fields, and a word that is ours.
     let responseFilter: SlotID
     let authorization: Authorization
+    /// Whom each location asks who is asking: set when the authenticator knows the configuration's providers.
+    var plans = FixedArray(repeating: AuthenticationPlan(), count: 0)
     var balancers: [LoadBalancer]
     /// For each group, the pool's numbers of its endpoints, in the balancer's order.
     let endpoints: [[Int32]]

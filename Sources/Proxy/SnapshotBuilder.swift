@@ -21,6 +21,7 @@ struct SnapshotBuilder: ~Copyable {
         identityNames = names
         compiler.hostname = ProcessIdentity.hostname
         compiler.processID = ProcessIdentity.number
+        compiler.keptClaims = configuration.keptClaims
     }
 
     mutating func build(
@@ -107,7 +108,7 @@ struct SnapshotBuilder: ~Copyable {
         route.requestFilter =
             filters.insert(FieldFilter(dropping: dropped, custom: custom, allowsUnderscores: allows)) ?? .none
         route.authenticatedFilter = route.requestFilter
-        if location.access.provider != nil && !location.forwardsToken {
+        if !location.access.providers.isEmpty && !location.forwardsToken {
             let withToken = dropped.union(FieldSet([.authorization]))
             route.authenticatedFilter =
                 filters.insert(FieldFilter(dropping: withToken, custom: custom, allowsUnderscores: allows)) ?? .none

@@ -16,6 +16,8 @@ struct TemplateStep: BitwiseCopyable {
         case upstreamAddress, upstreamStatus, upstreamResponseTime, upstreamConnectTime
         case timeISO8601, timeLocal, milliseconds
         case authSubject, authPermissions, authProvider, authResult, authReason, authCache
+        /// `start` is its index among the claims that are kept.
+        case claim
     }
     var kind: Kind
     /// Of the arena: the text, or the name of a request field or cookie.
@@ -33,6 +35,7 @@ struct TemplateCompiler {
     var processID = ""
     /// The group's name as written in `proxy_pass`, for `$proxy_host`.
     var proxyHost = ""
+    var keptClaims = KeptClaims()
 
     mutating func program(_ body: (inout TemplateCompiler) -> Void) -> ProgramRange {
         let start = steps.count
@@ -84,6 +87,10 @@ struct TemplateCompiler {
         case .hostname: literal(Array(hostname.utf8))
         case .processID: literal(Array(processID.utf8))
         case .proxyHost: literal(Array(proxyHost.utf8))
+        case .claim(let path):
+            if let index = keptClaims.index(of: path) {
+                steps.append(TemplateStep(kind: .claim, start: UInt32(index)))
+            }
         default: steps.append(TemplateStep(kind: Self.kind(variable)))
         }
     }
@@ -129,7 +136,7 @@ struct TemplateCompiler {
         case .authResult: .authResult
         case .authReason: .authReason
         case .authCache: .authCache
-        case .requestField, .cookie, .hostname, .processID, .proxyHost: .text
+        case .requestField, .cookie, .hostname, .processID, .proxyHost, .claim: .text
         }
     }
 }

@@ -55,7 +55,7 @@ extension TemplateStep.Kind {
         switch self {
         case .text, .fieldStart, .fieldEnd, .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args,
             .isArgs, .scheme, .serverProtocol, .requestID, .requestLength, .contentLength, .contentType, .requestField,
-            .cookie, .remoteAddress, .authSubject, .authPermissions, .authProvider:
+            .cookie, .remoteAddress, .authSubject, .authPermissions, .authProvider, .claim:
             true
         default: false
         }
@@ -110,6 +110,7 @@ private func appendValue(
     case .authSubject: authenticator.writeSubject(exchange.principal, to: &out)
     case .authPermissions: authenticator.writePermissions(exchange.principal, to: &out)
     case .authProvider: authenticator.writeProvider(exchange.principal, to: &out)
+    case .claim: authenticator.writeClaim(Int(step.start), of: exchange.principal, to: &out)
     case .requestField, .cookie: appendNamedVariable(step, snapshot.text, head, to: &out)
     default: appendRequestVariable(step.kind, head, to: &out)
     }

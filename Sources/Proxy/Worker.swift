@@ -65,6 +65,10 @@ struct Worker: ~Copyable {
     var dirtyUpstreams: [SlotID] = []
     var resumedClients: [SlotID] = []
     var resumedUpstreams: [SlotID] = []
+    /// Exchanges that wait, see Suspension.swift; and providers whose keys were asked for.
+    var waitingForTurn = WaitingLine()
+    var waitingForKeys: [SlotID] = []
+    var wantedKeys: [String] = []
     var authenticator: Authenticator
     var requestIDs = RequestIDs()
     var counters = Counters(CounterLabels(routes: [], upstreams: [], reasons: []))
@@ -99,7 +103,8 @@ struct Worker: ~Copyable {
 
     mutating func run() {
         while !isDone {
-            loop.wait()
+            loop.wait(mayBlock: waitingForTurn.isEmpty)
+            takeUpWaiting()
             while let event = loop.next() { handle(event) }
             resume()
             flush()

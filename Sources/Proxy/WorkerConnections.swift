@@ -189,6 +189,7 @@ extension Worker {
         if clients[id].isAtHead { return closeClient(id) }
         let exchange = clients[id].exchange
         guard exchanges.contains(exchange) else { return closeClient(id) }
+        if keysAreLate(exchange) { return }
         if clients[id].isReadingBody, bodyMayFlow(id), !clients[id].responseBegun {
             return refuse(exchange, .requestTimeout)
         }

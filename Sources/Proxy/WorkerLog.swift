@@ -19,7 +19,9 @@ extension Worker {
         if exchanges[id].reason != nil { writeReason(id) }
         let client = exchanges[id].client
         if clients.contains(client) { clients[client].exchange = .none }
-        if exchanges[id].principal.isKnown { authenticator.release(exchanges[id].principal) }
+        let principals = exchanges[id].principals
+        for i in 0..<Int(principals.count) { authenticator.release(principals[i]) }
+        endWaiting(id)
         let snapshot = exchanges[id].snapshot
         heads.give(exchanges[id].head)
         exchanges.destroy(id)

@@ -11,6 +11,8 @@ enum WorkerMessage: Sendable {
     case install(GatewayConfiguration, TicketKeys)
     /// A provider's keys changed; nil: there are none (any more).
     case keys(provider: String, JSONWebKeySet?)
+    /// A fetch that was asked for is over and brought nothing new; none is made before that time.
+    case keysUnchanged(provider: String, noFetchBefore: Instant)
     /// Asks for the counters.
     case collect
     /// Stop accepting, finish what runs, and end by then; nil: whenever the last one is done.
@@ -20,5 +22,7 @@ enum WorkerMessage: Sendable {
 enum ControlMessage: Sendable {
     case counters(worker: Int, CounterValues)
     case drained(worker: Int)
+    /// A request waits for a key that the provider does not have.
+    case keysWanted(provider: String)
     case fetched(provider: String, generation: Int, KeyFetchResult)
 }

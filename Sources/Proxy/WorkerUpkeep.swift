@@ -13,7 +13,12 @@ extension Worker {
         for message in options.inbox.takeAll() {
             switch message {
             case .install(let configuration, let tickets): install(configuration, tickets)
-            case .keys(let provider, let keys): authenticator.install(keys, provider: provider)
+            case .keys(let provider, let keys):
+                authenticator.install(keys, provider: provider)
+                keysSettled(provider)
+            case .keysUnchanged(let provider, let time):
+                authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
+                keysSettled(provider)
             case .collect: collect()
             case .drain(let end): drain(by: end)
             }
@@ -35,6 +40,7 @@ extension Worker {
         let older = current
         current = id
         authenticator.update(configuration.providers)
+        snapshots[id].plans = authenticator.plans(configuration.locations.map(\.access))
         listen(configuration, tickets)
         retire(older, after: configuration.process.shutdownTimeout)
         renew(labels)

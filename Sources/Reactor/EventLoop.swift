@@ -74,9 +74,9 @@ package enum Event {
     package borrowing func pause(_ descriptor: Int32, _ token: Token, _ isPaused: Bool) {
         _ = cl_epoll_ctl(epoll.descriptor, EPOLL_CTL_MOD, descriptor, isPaused ? 0 : CL_IN, token.raw)
     }
-    /// Sleeps until something happens or a timer is due.
-    package mutating func wait() {
-        let sleep = timers.sleepMilliseconds(now)
+    /// Sleeps until something happens or a timer is due, or only looks what has happened.
+    package mutating func wait(mayBlock: Bool = true) {
+        let sleep = mayBlock ? timers.sleepMilliseconds(now) : 0
         let n = unsafe cl_epoll_wait(epoll.descriptor, ready, Int32(Self.batch), sleep)
         count = max(n, 0)
         position = 0

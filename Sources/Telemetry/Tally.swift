@@ -16,6 +16,8 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     package var clientBytesSent: UInt64 = 0
     package var upstreamBytesReceived: UInt64 = 0
     package var upstreamBytesSent: UInt64 = 0
+    /// Requests that waited for keys which were being fetched.
+    package var keyWaits: UInt64 = 0
     package var tokenCacheHits: UInt64 = 0
     package var tokenCacheMisses: UInt64 = 0
     package var tokenCacheEvictions: UInt64 = 0
@@ -40,6 +42,7 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.clientBytesSent &+= b.clientBytesSent
         a.upstreamBytesReceived &+= b.upstreamBytesReceived
         a.upstreamBytesSent &+= b.upstreamBytesSent
+        a.keyWaits &+= b.keyWaits
         a.tokenCacheHits &+= b.tokenCacheHits
         a.tokenCacheMisses &+= b.tokenCacheMisses
         a.tokenCacheEvictions &+= b.tokenCacheEvictions

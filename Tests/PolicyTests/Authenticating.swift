@@ -46,6 +46,9 @@ func answer(
         authenticator.release(principal)
         return nil
     case .refused(let response): return response
+    case .authenticatedByAll, .later, .awaitKeys:
+        Issue.record("neither let in nor refused")
+        return .internalError
     }
 }
 
@@ -64,7 +67,28 @@ func verdict(
     let bytes = Array(text.utf8)
     var head = RequestHead()
     guard case .complete = head.parse(bytes.span, limits: HTTPLimits()) else { fatalError("not a request: \(text)") }
-    return authenticator.evaluate(head, provider: provider, now: time)
+    var access = Access()
+    access.providers = [provider]
+    return verdict(&authenticator, head, access, at: time)
+}
+
+/// A new turn of the loop, in which the request is judged after its wait for keys.
+func verdict(
+    _ authenticator: inout Authenticator, _ head: borrowing RequestHead, _ access: Access, at time: Int64 = tokenTime,
+    isFinal: Bool = true, beginsTurn: Bool = true
+) -> AuthenticationVerdict {
+    if beginsTurn { authenticator.beginTurn() }
+    let plans = authenticator.plans([access])
+    return authenticator.evaluate(
+        head, plans[0], now: time, time: Instant(nanoseconds: 1_000_000_000), isFinal: isFinal)
+}
+
+/// A request with that bearer token.
+func request(_ token: String) -> RequestHead {
+    var head = RequestHead()
+    let bytes = Array("GET /api HTTP/1.1\r\nHost: gateway.example\r\nAuthorization: Bearer \(token)\r\n\r\n".utf8)
+    guard case .complete = head.parse(bytes.span, limits: HTTPLimits()) else { fatalError("not a request") }
+    return head
 }
 
 /// A principal that the test has to release.
@@ -74,6 +98,7 @@ func principal(
     switch verdict(&authenticator, authorization: ["Bearer " + token], provider: provider, at: time) {
     case .authenticated(let principal): return principal
     case .refused(let response): throw Refused(response: response)
+    case .authenticatedByAll, .later, .awaitKeys: throw Refused(response: .internalError)
     }
 }
 

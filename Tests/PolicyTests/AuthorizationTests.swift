@@ -7,7 +7,7 @@ import TokenSigning
 @Suite struct AuthorizationTests {
     private func access(_ permissions: String...) -> Access {
         var access = Access()
-        access.provider = 0
+        access.providers = [0]
         access.permissions = permissions.map { RequiredPermission(name: $0) }
         return access
     }
@@ -17,7 +17,9 @@ import TokenSigning
         let found = try principal(&authenticator, TokenSigner.rsa.token(claims(["permissions": claim])))
         let authorization = Authorization(accesses)
         var verdicts: [Authorization.Verdict] = []
-        for i in accesses.indices { verdicts.append(authorization.evaluate(location: i, found, authenticator)) }
+        for i in accesses.indices {
+            verdicts.append(authorization.evaluate(location: i, PrincipalSet(found), authenticator))
+        }
         authenticator.release(found)
         return verdicts
     }
@@ -68,8 +70,8 @@ import TokenSigning
         for _ in 0..<2 {
             let found = try principal(&authenticator, token)
             let verdicts = [
-                authorization.evaluate(location: 0, found, authenticator),
-                authorization.evaluate(location: 1, found, authenticator),
+                authorization.evaluate(location: 0, PrincipalSet(found), authenticator),
+                authorization.evaluate(location: 1, PrincipalSet(found), authenticator),
             ]
             #expect(verdicts == [.allowed, .missing(0)])
             authenticator.release(found)
@@ -80,8 +82,8 @@ import TokenSigning
         let authenticator = Authenticator([provider()], workers: 1)
         let authorization = Authorization([access(), access("read:data")])
         let verdicts = [
-            authorization.evaluate(location: 0, .anonymous, authenticator),
-            authorization.evaluate(location: 1, .anonymous, authenticator),
+            authorization.evaluate(location: 0, PrincipalSet.anonymous, authenticator),
+            authorization.evaluate(location: 1, PrincipalSet.anonymous, authenticator),
         ]
         #expect(verdicts == [.allowed, .missing(0)])
         #expect(written(authenticator, .anonymous) == ["", "", ""])

@@ -71,7 +71,7 @@ struct RouteFixture {
         let index = configuration.locations.count
         var location = Location(match: match, server: server, name: line.text, position: position())
         if line.access != "public" {
-            location.access.provider = 0
+            location.access.providers = [0]
             location.access.permissions = [RequiredPermission(name: line.access)]
         }
         location.pathGuard = line.pathGuard
