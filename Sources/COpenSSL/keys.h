@@ -44,11 +44,13 @@ static inline EVP_PKEY *co_rsa_key(const uint8_t *n, size_t nn, const uint8_t *e
     BN_free(bn); BN_free(be);
     return key;
 }
-/* A public key on P-256 of an uncompressed point (65 bytes); NULL when the point is not on the curve. */
-static inline EVP_PKEY *co_p256_key(const uint8_t *point) {
+/* OpenSSL's names of P-256, P-384 and P-521, by the bytes of a coordinate. */
+static inline const char *co_group(size_t width) { return width == 32 ? "prime256v1" : width == 48 ? "secp384r1" : "secp521r1"; }
+/* A public key of an uncompressed point, of coordinates of so many bytes; NULL when the point is not on the curve. */
+static inline EVP_PKEY *co_ec_key(size_t width, const uint8_t *point) {
     OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
-    OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0);
-    OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point, 65);
+    OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, co_group(width), 0);
+    OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point, 2 * width + 1);
     return co_import("EC", b);
 }
 /* A public Edwards key; type CO_ED25519 (32 bytes) or CO_ED448 (57). */
@@ -58,19 +60,35 @@ static inline EVP_PKEY *co_edwards_key(int type, const uint8_t *p, size_t n) {
     return key;
 }
 
-/* A context that verifies SHA-256 digests with this key, initialised once for all signatures. */
-static inline EVP_PKEY_CTX *co_verifier(EVP_PKEY *key, int is_rsa) {
+/* SHA-256, SHA-384 or SHA-512, by the bytes of the hash. */
+static inline const EVP_MD *co_digest(size_t bytes) { return bytes == 32 ? EVP_sha256() : bytes == 48 ? EVP_sha384() : EVP_sha512(); }
+/* SHA-384 or SHA-512 of n bytes, without an allocation as above. */
+static inline void co_sha512(const void *p, size_t n, size_t bytes, void *out) {
+    SHA512_CTX c;
+    if (bytes == 48) SHA384_Init(&c); else SHA512_Init(&c);
+    SHA512_Update(&c, p, n);
+    SHA512_Final((unsigned char *)out, &c);
+}
+
+static const int CO_EC = 0, CO_PKCS1 = RSA_PKCS1_PADDING, CO_PSS = RSA_PKCS1_PSS_PADDING;
+
+/* A context that verifies digests of so many bytes with this key, initialised once for all signatures. With CO_PSS the
+   salt is as long as the hash, neither shorter nor longer, and the mask is made with the same hash (RFC 7518, 3.5). */
+static inline EVP_PKEY_CTX *co_verifier(EVP_PKEY *key, size_t digest, int padding) {
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
-    if (c && (EVP_PKEY_verify_init(c) != 1 || EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) != 1
-              || (is_rsa && EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) != 1))) {
+    const EVP_MD *md = co_digest(digest);
+    if (c && (EVP_PKEY_verify_init(c) != 1 || (padding && EVP_PKEY_CTX_set_rsa_padding(c, padding) != 1)
+              || EVP_PKEY_CTX_set_signature_md(c, md) != 1
+              || (padding == CO_PSS && (EVP_PKEY_CTX_set_rsa_mgf1_md(c, md) != 1
+                                        || EVP_PKEY_CTX_set_rsa_pss_saltlen(c, RSA_PSS_SALTLEN_DIGEST) != 1)))) {
         EVP_PKEY_CTX_free(c);
         c = NULL;
     }
     ERR_clear_error();
     return c;
 }
-static inline int co_verify_digest(EVP_PKEY_CTX *c, const uint8_t *s, size_t sn, const void *digest) {
-    int r = EVP_PKEY_verify(c, s, sn, digest, 32);
+static inline int co_verify_digest(EVP_PKEY_CTX *c, const uint8_t *s, size_t sn, const void *digest, size_t n) {
+    int r = EVP_PKEY_verify(c, s, sn, digest, n);
     if (r != 1 || ERR_peek_error()) ERR_clear_error();
     return r == 1;
 }
@@ -81,8 +99,34 @@ static inline int co_verify_message(EVP_MD_CTX *c, EVP_PKEY *key, const uint8_t 
     return r == 1;
 }
 
+/* HMAC with a digest of so many bytes; the secret is worked in once. NULL when there is no memory. */
+static inline EVP_MAC_CTX *co_hmac(const uint8_t *secret, size_t n, size_t digest) {
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    char name[] = "SHA512";
+    if (digest != 64) memcpy(name + 3, digest == 32 ? "256" : "384", 3);
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
+    if (c && EVP_MAC_init(c, secret, n, params) != 1) {
+        EVP_MAC_CTX_free(c);
+        c = NULL;
+    }
+    EVP_MAC_free(mac);
+    ERR_clear_error();
+    return c;
+}
+/* Whether t is the tag of m. The time that it takes says nothing about where a wrong one differs. */
+static inline int co_hmac_verify(EVP_MAC_CTX *c, const uint8_t *m, size_t mn, const uint8_t *t, size_t tn) {
+    unsigned char tag[EVP_MAX_MD_SIZE];
+    size_t n = 0;
+    int r = EVP_MAC_init(c, NULL, 0, NULL) == 1 && EVP_MAC_update(c, m, mn) == 1 && EVP_MAC_final(c, tag, &n, sizeof tag) == 1
+            && n == tn && CRYPTO_memcmp(tag, t, n) == 0;
+    OPENSSL_cleanse(tag, sizeof tag);
+    ERR_clear_error();
+    return r;
+}
+
 static inline EVP_PKEY *co_generate_rsa(size_t bits) { EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits); ERR_clear_error(); return k; }
-static inline EVP_PKEY *co_generate_p256(void) { EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"); ERR_clear_error(); return k; }
+static inline EVP_PKEY *co_generate_ec(size_t width) { EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "EC", co_group(width)); ERR_clear_error(); return k; }
 static inline EVP_PKEY *co_generate_ed25519(void) { EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"); ERR_clear_error(); return k; }
 
 /* PKCS#8 without a passphrase, or SubjectPublicKeyInfo, as PEM. Bytes written, 0 when it did not work or does not fit. */
@@ -99,16 +143,18 @@ static inline size_t co_write_pem(EVP_PKEY *key, int is_private, uint8_t *out, s
     return n;
 }
 
-/* 1: RSA, 2: P-256, 3: Ed25519, 4: Ed448, 0: anything else. */
+/* 1: RSA, 2: Ed25519, 3: Ed448, 32, 48, 66: P-256, P-384, P-521, 0: anything else. */
 static inline int co_key_kind(EVP_PKEY *key) {
     char group[32] = "";
     size_t n = 0;
     if (EVP_PKEY_is_a(key, "RSA")) return 1;
-    if (EVP_PKEY_is_a(key, "ED25519")) return 3;
-    if (EVP_PKEY_is_a(key, "ED448")) return 4;
+    if (EVP_PKEY_is_a(key, "ED25519")) return 2;
+    if (EVP_PKEY_is_a(key, "ED448")) return 3;
     int named = EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &n) == 1;
     ERR_clear_error();
-    return named && !strcmp(group, "prime256v1") ? 2 : 0;
+    for (int width = 32; named && width <= 66; width += width == 48 ? 18 : 16)
+        if (!strcmp(group, co_group((size_t)width))) return width;
+    return 0;
 }
 /* One number of a key, big-endian: 0 = RSA n, 1 = RSA e, 2 = EC x, 3 = EC y; padded to width (0: as short as it is).
    Bytes written, 0 when there is none or it does not fit. */

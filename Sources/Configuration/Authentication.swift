@@ -28,7 +28,9 @@ package struct AuthProvider: Sendable, Equatable {
     package var localKeys = JSONWebKeySet()
     /// The files they came from.
     package var keyFiles: [String] = []
-    package var algorithms: [SignatureAlgorithm] = [.rs256, .es256, .eddsa]
+    /// `secret`: what HS256 and its kin are checked with.
+    package var secret: JSONWebKey?
+    package var algorithms: [SignatureAlgorithm] = [.rs256, .ps256, .es256, .eddsa]
     /// Accepted `typ` values, lower case without `application/`; nil stands for an absent one.
     package var tokenTypes: [String?] = ["at+jwt", "jwt", nil]
     /// Bytes of a token.
@@ -52,6 +54,13 @@ package struct AuthProvider: Sendable, Equatable {
     package init(name: String, position: SourcePosition) {
         self.name = name
         self.position = position
+    }
+
+    /// All keys that need no fetching.
+    package var ownKeys: JSONWebKeySet {
+        var own = localKeys
+        if let secret { own.keys.append(secret) }
+        return own
     }
 }
 

@@ -8,6 +8,9 @@ struct ProviderDraft {
     var issuerIsSaid = false
     var audienceIsSaid = false
     var jwks: Argument?
+    /// The words of `algorithms`; nil: it was not said.
+    var algorithmWords: [Argument]?
+    var secretWord: Argument?
     var refresh: Duration = .seconds(600)
     var staleIfError: Duration = .seconds(24 * 3600)
     /// `jwks_refresh` or `stale_if_error`, which need `jwks`.
@@ -68,6 +71,7 @@ struct ProviderDraft {
                 for pattern in statement.arguments { try reader.readKeys(pattern, into: &draft.provider) }
             },
             write: { $0.provider.keyFiles.isEmpty ? [] : [WrittenLine($0.provider.keyFiles.map(Syntax.quoted))] }),
+        secretRow,
         .sourceSetting(
             "jwks_refresh", .time(.seconds(10) ... .seconds(7 * 86_400)), \.refresh,
             "How long fetched keys are fresh; they are fetched again a little earlier"),
@@ -80,16 +84,7 @@ struct ProviderDraft {
     ]
 
     private static let tokenRows: [Directive<ProviderDraft>] = [
-        Directive(
-            row: DirectiveRow(
-                name: "algorithms", blocks: [.authProvider],
-                form: SignatureAlgorithm.allCases.map(\.name).joined(separator: " ") + " (any of them)",
-                arity: 1 ... .max,
-                summary: "Signature algorithms that are accepted"),
-            read: { statement, draft, _ throws(Diagnostic) in
-                draft.provider.algorithms = try statement.arguments.distinct(algorithm)
-            },
-            write: { [WrittenLine($0.provider.algorithms.map(\.name))] }),
+        algorithmsRow,
         Directive(
             row: DirectiveRow(
                 name: "token_types", blocks: [.authProvider], form: "TYPE… (- stands for none)", arity: 1 ... .max,
@@ -155,16 +150,6 @@ struct ProviderDraft {
             if word.text == none { throw word.error("\"\(none)\" stands alone") }
             return word.text
         }
-    }
-
-    private static func algorithm(_ word: Argument) throws(Diagnostic) -> SignatureAlgorithm {
-        if let algorithm = SignatureAlgorithm(name: word.text) { return algorithm }
-        if word.text.lowercased() == "none" { throw word.error("the algorithm \"none\" does not exist here") }
-        let later = ["RS384", "RS512", "PS256", "PS384", "PS512", "ES384", "ES512", "HS256", "HS384", "HS512"]
-        if later.contains(word.text) { throw word.error("the algorithm \"\(word.text)\" is not supported yet") }
-        throw word.error(
-            "unknown algorithm \"\(word.shown)\"",
-            suggestion: Spelling.suggestion(for: word.text, among: SignatureAlgorithm.allCases.map(\.name)))
     }
 }
 

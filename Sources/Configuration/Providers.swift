@@ -62,6 +62,7 @@ extension ConfigurationReader {
         let before = diagnostics.count
         read(statement.block ?? [], in: .authProvider, at: statement.position, rows: ProviderDraft.rows, into: &draft)
         let isWhole = diagnostics.count == before
+        draft.chooseAlgorithms()
         draft.provider.keySource?.refresh = draft.refresh
         draft.provider.keySource?.staleIfError = draft.staleIfError
         configuration.providers.append(draft.provider)
@@ -106,10 +107,11 @@ extension ConfigurationReader {
                     suggestion: "write \"audience off\" if that is meant"))
         }
         guard let source = draft.provider.keySource, let jwks = draft.jwks else {
-            if draft.provider.localKeys.keys.isEmpty {
+            if draft.provider.ownKeys.keys.isEmpty {
                 throw statement.error(
                     "provider \"\(name)\" has no keys", suggestion: "say \"jwks URL\" or \"key_file PATH\"")
             }
+            try draft.checkAlgorithms(statement)
             if let setting = draft.sourceSetting {
                 throw setting.error("\"\(setting.text)\" means nothing without \"jwks\"")
             }
@@ -120,6 +122,7 @@ extension ConfigurationReader {
                 "keys over plain http can be exchanged by anybody on the way",
                 suggestion: "use https, a literal loopback address such as 127.0.0.1, or say \"insecure on\"")
         }
+        try draft.checkAlgorithms(statement)
     }
 
     mutating func readKeys(_ pattern: Argument, into provider: inout AuthProvider) throws(Diagnostic) {
@@ -129,9 +132,7 @@ extension ConfigurationReader {
             let shown = pattern.isSecret ? "***" : path
             let set: JSONWebKeySet
             do {
-                let bytes = try SourceFile.read(path, maximumBytes: JSONWebKeySet.maximumBytes)
-                let isJSON = bytes.first { $0 > 0x20 } == UInt8(ascii: "{")
-                set = isJSON ? try JSONWebKeySet.parse(bytes) : try JSONWebKeySet.parse(pem: bytes)
+                set = try JSONWebKeySet.parse(file: SourceFile.read(path, maximumBytes: JSONWebKeySet.maximumBytes))
             } catch let error as FileError {
                 throw pattern.error("key file \"\(shown)\" cannot be read: \(error.reason)")
             } catch let error as JOSEError {

@@ -34,7 +34,7 @@ enum UnsupportedDirectives {
         "ssl_ciphers", "ssl_client_certificate", "ssl_verify_client", "ssl_verify_depth", "state_dir", "sticky",
         "strip_cookies", "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
-        "audience_match", "token_from", "discovery", "secret", "unknown_kid", "bound_tokens",
+        "audience_match", "token_from", "discovery", "unknown_kid", "bound_tokens",
     ]
 
     /// nginx's directives for which there is another one here.

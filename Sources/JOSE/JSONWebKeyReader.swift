@@ -6,7 +6,7 @@ struct JSONWebKeyReader: ~Copyable {
     /// The members of one key that matter here.
     fileprivate struct Members {
         var keyType: String?, curve: String?, id: String?, algorithm: String?, use: String?
-        var n: String?, e: String?, x: String?, y: String?
+        var n: String?, e: String?, x: String?, y: String?, k: String?
         var operations: [String]?
         var isPrivate = false
         var isMistyped = false
@@ -23,7 +23,11 @@ struct JSONWebKeyReader: ~Copyable {
     /// Bytes of a `kid`: the same bound as for tokens, else no token could name the key.
     private static let maximumIDBytes = 256
 
+    /// Whether secrets are taken: only from a document that nobody else sees.
+    private let takesSecrets: Bool
     private var reader = JSONReader(depth: 16, members: JSONWebKeySet.maximumMembers)
+
+    init(takesSecrets: Bool) { self.takesSecrets = takesSecrets }
 
     mutating func readSet(_ document: borrowing Span<UInt8>) throws(JOSEError) -> JSONWebKeySet {
         var set: JSONWebKeySet?
@@ -56,7 +60,7 @@ struct JSONWebKeyReader: ~Copyable {
             count += 1
             if value.kind == .beginObject {
                 let members = try readMembers(document)
-                switch Self.judge(members) {
+                switch judge(members) {
                 case .key(let key): set.keys.append(key)
                 case .foreign: if let id = members.id { set.foreignIDs.append(id) }
                 case .unusable(let reason):
@@ -79,7 +83,7 @@ struct JSONWebKeyReader: ~Copyable {
             let name = event.text(of: document)
             let value = try next(document)
             switch name {
-            case "d", "p", "q", "dp", "dq", "qi", "oth", "k": members.isPrivate = true
+            case "d", "p", "q", "dp", "dq", "qi", "oth": members.isPrivate = true
             case "key_ops" where value.kind == .beginArray:
                 members.operations = try readOperations(document)
                 event = try next(document)
@@ -106,27 +110,31 @@ struct JSONWebKeyReader: ~Copyable {
         return operations
     }
 
-    private static func judge(_ members: Members) -> Outcome {
+    private func judge(_ members: Members) -> Outcome {
         guard let keyType = members.keyType else { return .unusable("has no \"kty\"") }
         // A secret in a public document is known to everybody: a token that verifies with it proves nothing.
-        if members.isPrivate { return .unusable("is a private or secret key in a public key set") }
+        if members.isPrivate || (members.k != nil && !(takesSecrets && keyType == "oct")) {
+            return .unusable("is a private or secret key in a public key set")
+        }
         if members.isMistyped { return .unusable("has a member of the wrong type") }
         if members.use.map({ $0 != "sig" }) ?? false { return .unusable("is for encryption (\"use\")") }
         if members.operations.map({ !$0.contains("verify") }) ?? false {
             return .unusable("is not for verifying (\"key_ops\")")
         }
-        if (members.id?.utf8.count ?? 0) > maximumIDBytes { return .unusable("has a \"kid\" of more than 256 bytes") }
-        var algorithm: SignatureAlgorithm?
-        if let name = members.algorithm {
-            // RFC 9864's names say the curve, which `crv` says too.
-            let known = name == "Ed25519" || name == "Ed448" ? .eddsa : SignatureAlgorithm(name: name)
-            guard let known else { return .foreign }
-            algorithm = known
+        if (members.id?.utf8.count ?? 0) > Self.maximumIDBytes {
+            return .unusable("has a \"kid\" of more than 256 bytes")
         }
-        switch material(members, keyType) {
+        var requested: RequestedAlgorithm?
+        if let name = members.algorithm {
+            guard let known = RequestedAlgorithm(name: name) else { return .foreign }
+            requested = known
+        }
+        switch Self.material(members, keyType) {
         case .success(let material):
             guard let material else { return .foreign }
-            let key = JSONWebKey(material, id: members.id, algorithm: algorithm)
+            // RFC 9864's names say the curve, which `crv` says too.
+            if let requested, !requested.fits(material) { return .unusable(JSONWebKey.mismatch) }
+            let key = JSONWebKey(material, id: members.id, algorithm: requested?.algorithm)
             if let reason = key.unusableReason { return .unusable(reason) }
             return .key(key)
         case .failure(let problem): return .unusable(problem.reason)
@@ -143,8 +151,11 @@ struct JSONWebKeyReader: ~Copyable {
             switch (keyType, members.curve) {
             case ("RSA", _):
                 return .success(.rsa(modulus: try number(members.n, "n"), exponent: try number(members.e, "e")))
-            case ("EC", "P-256"):
-                return .success(.p256(x: try bytes(members.x, "x", 32), y: try bytes(members.y, "y", 32)))
+            case ("EC", let name):
+                guard let curve = name.flatMap(EllipticCurve.init(name:)) else { return .success(nil) }
+                return .success(
+                    .ec(curve, x: try bytes(members.x, "x", curve.width), y: try bytes(members.y, "y", curve.width)))
+            case ("oct", _): return .success(.secret(try bytes(members.k, "k")))
             case ("OKP", "Ed25519"): return .success(.ed25519(try bytes(members.x, "x", 32)))
             case ("OKP", "Ed448"): return .success(.ed448(try bytes(members.x, "x", 57)))
             default: return .success(nil)
@@ -192,6 +203,7 @@ extension JSONWebKeyReader.Members {
         case "e": e = value
         case "x": x = value
         case "y": y = value
+        case "k": k = value
         case "key_ops": return false
         default: return true
         }
@@ -202,6 +214,8 @@ extension JSONWebKeyReader.Members {
 extension JSONWebKey {
     /// RFC 7518 section 3.3 asks for 2048 bits; beyond 8192 one verification takes half a millisecond.
     static let modulusBits = 2048...8192
+
+    static let mismatch = "has an \"alg\" that does not fit its type, curve or size"
 
     /// Why this key must not verify anything; nil when it may.
     var unusableReason: String? {
@@ -215,8 +229,12 @@ extension JSONWebKey {
                 return "has an RSA exponent that is not an odd number from 65537 to 2^32"
             }
         }
+        if case .secret(let bytes) = material, bytes.count < SignatureAlgorithm.hs256.digestBytes {
+            return "is a secret of \(bytes.count) bytes; 32 is the least (HS256)"
+        }
         if SmallOrderPoint.isKey(material) { return "is a point of small order, which takes signatures of anybody" }
-        if let algorithm, !algorithm.fits(material) { return "has an \"alg\" that does not fit its type or curve" }
+        if let algorithm, !algorithm.fits(material) { return Self.mismatch }
+        if case .secret = material { return nil }
         return PublicKey.importing(material) == nil ? "is not a valid public key" : nil
     }
 }

@@ -32,11 +32,20 @@ package struct JSONWebKeySet: Sendable, Equatable {
 
     package static func parse(_ document: [UInt8]) throws(JOSEError) -> JSONWebKeySet { try parse(document.span) }
 
-    /// Reads a JWK Set. A key that cannot be used is skipped, a document that is none is refused.
-    package static func parse(_ document: borrowing Span<UInt8>) throws(JOSEError) -> JSONWebKeySet {
+    /// Reads a JWK Set. A key that cannot be used is skipped, a document that is none is refused. `isLocal`: it is a file of
+    /// this machine, where alone secrets (`oct`) are taken.
+    package static func parse(
+        _ document: borrowing Span<UInt8>, isLocal: Bool = false
+    ) throws(JOSEError) -> JSONWebKeySet {
         guard document.count <= maximumBytes else { throw .tooLarge(bytes: document.count) }
-        var reader = JSONWebKeyReader()
+        var reader = JSONWebKeyReader(takesSecrets: isLocal)
         return try reader.readSet(document)
+    }
+
+    /// Reads a file of this machine: a JWK Set, or public keys and certificates in PEM.
+    package static func parse(file: [UInt8]) throws(JOSEError) -> JSONWebKeySet {
+        let isJSON = file.first { $0 > 0x20 } == UInt8(ascii: "{")
+        return isJSON ? try parse(file.span, isLocal: true) : try parse(pem: file)
     }
 
     /// Reads the public keys and certificates of a PEM file; each key's `kid` is its RFC 7638 thumbprint.

@@ -16,8 +16,7 @@ package struct GeneratedKey: Sendable {
 package enum KeyGenerator {
     package enum Kind: Sendable, Equatable {
         case rsa(bits: Int)
-        /// P-256.
-        case ec
+        case ec(EllipticCurve)
         case ed25519
     }
 

@@ -13,20 +13,21 @@ import COpenSSL
         switch material {
         case .rsa(let modulus, let exponent):
             return unsafe adopt(co_rsa_key(modulus, modulus.count, exponent, exponent.count))
-        case .p256(let x, let y):
-            guard x.count == 32, y.count == 32 else { return nil }
-            return unsafe adopt(co_p256_key([4] + x + y))
+        case .ec(let curve, let x, let y):
+            guard x.count == curve.width, y.count == curve.width else { return nil }
+            return unsafe adopt(co_ec_key(curve.width, [4] + x + y))
         case .ed25519(let x):
             return unsafe adopt(co_edwards_key(CO_ED25519, x, x.count))
         case .ed448(let x):
             return unsafe adopt(co_edwards_key(CO_ED448, x, x.count))
+        case .secret: return nil
         }
     }
 
     static func generating(_ kind: KeyGenerator.Kind) -> PublicKey? {
         switch kind {
         case .rsa(let bits): unsafe adopt(co_generate_rsa(bits))
-        case .ec: unsafe adopt(co_generate_p256())
+        case .ec(let curve): unsafe adopt(co_generate_ec(curve.width))
         case .ed25519: unsafe adopt(co_generate_ed25519())
         }
     }
@@ -47,7 +48,7 @@ import COpenSSL
             if status == 3 { throw .privateKey }
             guard let key = unsafe adopt(pointer) else { continue }
             guard let material = key.material else {
-                throw .unusable("a key that is neither RSA, P-256, Ed25519 nor Ed448")
+                throw .unusable("a key that is neither RSA, P-256, P-384, P-521, Ed25519 nor Ed448")
             }
             found.append(material)
         }
@@ -64,9 +65,11 @@ import COpenSSL
     var material: JSONWebKey.Material? {
         switch unsafe co_key_kind(pointer) {
         case 1: .rsa(modulus: number(0, width: 0), exponent: number(1, width: 0))
-        case 2: .p256(x: number(2, width: 32), y: number(3, width: 32))
-        case 3: .ed25519(edwardsBytes())
-        case 4: .ed448(edwardsBytes())
+        case 2: .ed25519(edwardsBytes())
+        case 3: .ed448(edwardsBytes())
+        case 32: point(on: .p256)
+        case 48: point(on: .p384)
+        case 66: point(on: .p521)
         default: nil
         }
     }
@@ -76,6 +79,10 @@ import COpenSSL
         unsafe Array(unsafeUninitializedCapacity: 16384) { out, count in
             unsafe count = co_write_pem(pointer, isPrivate ? 1 : 0, out.baseAddress, out.count)
         }
+    }
+
+    private func point(on curve: EllipticCurve) -> JSONWebKey.Material {
+        .ec(curve, x: number(2, width: curve.width), y: number(3, width: curve.width))
     }
 
     private func number(_ which: Int32, width: Int) -> [UInt8] {

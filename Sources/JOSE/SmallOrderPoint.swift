@@ -29,7 +29,7 @@ enum SmallOrderPoint {
     /// Whether that key is one of them.
     static func isKey(_ material: JSONWebKey.Material) -> Bool {
         switch material {
-        case .rsa, .p256: false
+        case .rsa, .ec, .secret: false
         case .ed25519(let point): ed25519.contains(withoutSign(point))
         case .ed448(let point): ed448.contains(withoutSign(point))
         }

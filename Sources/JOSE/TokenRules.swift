@@ -4,7 +4,12 @@ import JSON
 package struct TokenRules: Sendable, Equatable {
     /// Bytes of the whole token.
     package var maximumBytes = 8 * 1024
-    package var algorithms: [SignatureAlgorithm] = []
+    package var algorithms: [SignatureAlgorithm] {
+        get { SignatureAlgorithm.allCases.filter(allows) }
+        set { allowedAlgorithms = newValue.reduce(0) { $0 | 1 << UInt16($1.rawValue) } }
+    }
+    /// One bit for each.
+    private var allowedAlgorithms: UInt16 = 0
     /// Accepted `typ` values, lower case, without `application/`.
     package var types: [[UInt8]] = []
     package var allowsMissingType = true
@@ -35,8 +40,7 @@ package struct TokenRules: Sendable, Equatable {
     }
 
     func allows(_ algorithm: SignatureAlgorithm) -> Bool {
-        for i in algorithms.indices where algorithms[i].rawValue == algorithm.rawValue { return true }
-        return false
+        allowedAlgorithms & 1 << UInt16(algorithm.rawValue) != 0
     }
 
     /// Whether the string is the issuer that is asked for.

@@ -48,7 +48,7 @@ struct TokenProvider: ~Copyable {
     }
 
     private mutating func importKeys() {
-        var all = configuration.localKeys
+        var all = configuration.ownKeys
         if let fetchedKeys { all.append(fetchedKeys) }
         keys.replace(with: all)
         keys.isComplete = configuration.keySource == nil || fetchedKeys != nil
@@ -101,6 +101,7 @@ struct TokenProvider: ~Copyable {
     func judgesAlike(_ new: AuthProvider) -> Bool {
         var same = new
         same.localKeys = configuration.localKeys
+        same.secret = configuration.secret
         same.keyFiles = configuration.keyFiles
         if new.keySource?.url == configuration.keySource?.url { same.keySource = configuration.keySource }
         return same == configuration

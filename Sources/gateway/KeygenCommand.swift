@@ -13,7 +13,7 @@ struct KeygenCommand: ParsableCommand {
     @Option(help: "An RSA key of so many bits.")
     var rsa: Int?
 
-    @Option(help: "An elliptic-curve key: P-256.")
+    @Option(help: "An elliptic-curve key: P-256, P-384 or P-521.")
     var ec: String?
 
     @Flag(help: "An Ed25519 key.")
@@ -26,7 +26,9 @@ struct KeygenCommand: ParsableCommand {
         guard [rsa != nil, ec != nil, ed25519].filter({ $0 }).count <= 1 else {
             throw ValidationError("--rsa, --ec and --ed25519 exclude each other.")
         }
-        if let ec, ec != "P-256" { throw ValidationError("The curve \"\(ec)\" is not supported: use P-256.") }
+        if let ec, EllipticCurve(name: ec) == nil {
+            throw ValidationError("The curve \"\(ec)\" is not supported: use P-256, P-384 or P-521.")
+        }
     }
     func run() throws {
         let key: GeneratedKey
@@ -44,7 +46,8 @@ struct KeygenCommand: ParsableCommand {
     }
     private var kind: KeyGenerator.Kind {
         if ed25519 { return .ed25519 }
-        return ec == nil ? .rsa(bits: rsa ?? KeyGenerator.defaultRSABits) : .ec
+        if let curve = ec.flatMap(EllipticCurve.init(name:)) { return .ec(curve) }
+        return .rsa(bits: rsa ?? KeyGenerator.defaultRSABits)
     }
     private func write(_ bytes: [UInt8], to name: String, mode: mode_t) throws {
         let path = "\(out)/\(name)"

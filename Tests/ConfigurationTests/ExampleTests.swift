@@ -15,6 +15,8 @@ struct ExampleTests {
         for name in ["tls.crt", "tls.key", "public_key.pem"] {
             try FileManager.default.copyItem(atPath: Fixture.files + name, toPath: keys.appending(path: name).path())
         }
+        try FileManager.default.copyItem(
+            atPath: Fixture.files + "shared.txt", toPath: keys.appending(path: "secret.txt").path())
         folder = keys.deletingLastPathComponent().path()
     }
 
@@ -47,7 +49,7 @@ struct ExampleTests {
         let everything = text.replacing("#: ", with: "")
         #expect(everything != text)
         let configuration = try parse(everything)
-        #expect(configuration.providers.map(\.name) == ["main", "offline"])
+        #expect(configuration.providers.map(\.name) == ["main", "offline", "shared"])
     }
 
     @Test func namesEveryDirective() {

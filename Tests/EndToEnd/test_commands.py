@@ -138,6 +138,8 @@ def test_example_file_is_valid():
         ([], rsa.RSAPrivateKey, "RS256"),
         (["--rsa", "3072"], rsa.RSAPrivateKey, "RS256"),
         (["--ec", "P-256"], ec.EllipticCurvePrivateKey, "ES256"),
+        (["--ec", "P-384"], ec.EllipticCurvePrivateKey, "ES384"),
+        (["--ec", "P-521"], ec.EllipticCurvePrivateKey, "ES512"),
         (["--ed25519"], ed25519.Ed25519PrivateKey, "EdDSA"),
     ],
 )
@@ -160,7 +162,8 @@ def test_keygen(tmp_path, start, module_origin, options, kind, algorithm):
     key = SigningKey(algorithm, kid, private)
     for file in ("jwks.json", "public_key.pem"):
         gateway = start(f"""
-            auth_provider main jwt {{ issuer {ISSUER}; audience {AUDIENCE}; key_file {folder / file}; }}
+            auth_provider main jwt {{ issuer {ISSUER}; audience {AUDIENCE}; key_file {folder / file};
+                algorithms {algorithm}; }}
             server {{ listen 127.0.0.1:@port@; auth main; location / {{ proxy_pass http://@origin@; }} }}
         """)
         assert gateway.request(get("/x", bearer(key.token()))).status == 200

@@ -18,10 +18,11 @@ import TokenSigning
     }
 
     @Test func takesEveryKind() throws {
-        let found = try set(jwk(.rsa), jwk(.ec), jwk(.edwards))
-        #expect(found.keys.count == 3 && found.skipped.isEmpty)
-        #expect(found.keys.map(\.algorithm) == [.rs256, .es256, .eddsa])
-        #expect(found.keys.map(\.id) == [TokenSigner.rsa, .ec, .edwards].map { $0.key.kid })
+        let found = try set(jwk(.rsa), jwk(.ec), jwk(.p384), jwk(.p521), jwk(.edwards))
+        #expect(found.keys.count == 5 && found.skipped.isEmpty)
+        #expect(found.keys.map(\.algorithm) == [.rs256, .es256, .es384, .es512, .eddsa])
+        #expect(found.keys.map(\.id) == [TokenSigner.rsa, .ec, .p384, .p521, .edwards].map { $0.key.kid })
+        #expect(found.keys.map(\.thumbprint) == found.keys.map(\.id))
     }
 
     /// RFC 7517 section 5: what nobody asked us to know is passed over in silence.
@@ -35,22 +36,27 @@ import TokenSigning
     }
 
     @Test func foreignAlgorithms() throws {
-        let found = try set(rsa(bits: 2048, more: #","alg":"PS512""#), rsa(bits: 2048, more: #","alg":"RSA-OAEP""#))
+        let found = try set(rsa(bits: 2048, more: #","alg":"RS1""#), rsa(bits: 2048, more: #","alg":"RSA-OAEP""#))
         #expect(found.keys.isEmpty && found.skipped.isEmpty)
+        let each = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
+        let known = try JSONWebKeySet.parse(
+            Array(
+                "{\"keys\":[\(each.map { rsa(bits: 2048, more: ",\"alg\":\"\($0)\"") }.joined(separator: ","))]}".utf8))
+        #expect(known.keys.map { $0.algorithm?.name } == each)
     }
 
     /// J23: they are remembered by name, so that a token which names one is told what is wrong with it.
     @Test func foreignKeysAreRememberedByName() throws {
         let found = try set(
-            #"{"kty":"EC","crv":"P-384","kid":"p384","x":"AA","y":"AA"}"#, #"{"kty":"OKP","crv":"X25519","kid":"x"}"#,
-            rsa(bits: 2048, more: #","alg":"PS256","kid":"ps""#), rsa(bits: 2048, more: #","alg":"PS256""#),
+            #"{"kty":"EC","crv":"secp256k1","kid":"k1","x":"AA","y":"AA"}"#, #"{"kty":"OKP","crv":"X25519","kid":"x"}"#,
+            rsa(bits: 2048, more: #","alg":"RS1","kid":"old""#), rsa(bits: 2048, more: #","alg":"RS1""#),
             rsa(bits: 1024, more: #","kid":"weak""#))
-        #expect(found.keys.isEmpty && found.foreignIDs == ["p384", "x", "ps"])
+        #expect(found.keys.isEmpty && found.foreignIDs == ["k1", "x", "old"])
         let token = { (kid: String) in TokenSigner.ec.token(header: #"{"alg":"ES256","kid":"\#(kid)"}"#, payload()) }
         let keys = TokenSigner.ec.keySet.keys
-        #expect(refusal(token("p384"), keys: keys, foreignIDs: found.foreignIDs) == .algorithmKeyMismatch)
-        #expect(refusal(token("p38"), keys: keys, foreignIDs: found.foreignIDs) == .keyUnknown)
-        #expect(refusal(token("p384"), keys: keys, isComplete: false, foreignIDs: ["p384"]) == .keysUnavailable)
+        #expect(refusal(token("k1"), keys: keys, foreignIDs: found.foreignIDs) == .algorithmKeyMismatch)
+        #expect(refusal(token("k"), keys: keys, foreignIDs: found.foreignIDs) == .keyUnknown)
+        #expect(refusal(token("k1"), keys: keys, isComplete: false, foreignIDs: ["k1"]) == .keysUnavailable)
         let usable = TokenSigner.ec.key.kid
         #expect(refusal(token(usable), keys: keys, foreignIDs: [usable]) == nil)
     }
@@ -91,10 +97,15 @@ import TokenSigning
             rsa(bits: 2048, more: #","d":"AA""#),
             rsa(bits: 2048, more: #","kid":7"#), rsa(bits: 2048, more: #","alg":"ES256""#),
             rsa(bits: 2048, more: #","key_ops":"verify""#),
-            rsa(bits: 2048, more: #","kid":"\#(String(repeating: "k", count: 257))""#), #"{"kty":"oct","k":"AAAA"}"#,
+            rsa(bits: 2048, more: #","alg":"HS256""#), rsa(bits: 2048, more: #","k":"AA""#),
+            rsa(bits: 2048, more: #","kid":"\#(String(repeating: "k", count: 257))""#),
+            #"{"kty":"oct","k":"\#(String(repeating: "A", count: 86))"}"#, #"{"kty":"oct"}"#,
             #"{"kid":"x"}"#, "1", "[]", "null",
             #"{"kty":"RSA","n":"A=","e":"AQAB"}"#, #"{"kty":"RSA","e":"AQAB"}"#,
             #"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#,
+            jwk(.edwards).replacing("EdDSA", with: "Ed448"), jwk(.ec).replacing("ES256", with: "ES384"),
+            jwk(.ec).replacing("P-256", with: "P-384"), jwk(.p384).replacing("P-384", with: "P-256"),
+            jwk(.p384).replacing("ES384", with: "ES512"), jwk(.p521).replacing("ES512", with: "RS512"),
             #"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}"#,
         ]
         for key in bad {
@@ -128,7 +139,28 @@ import TokenSigning
         #expect(throws: JOSEError.notJSON) { try JSONWebKeySet.parse(hostile) }
     }
 
-    @Test(arguments: [TokenSigner.rsa, .ec, .edwards]) func readsPEM(_ signer: TokenSigner) throws {
+    /// Secrets of a file that nobody else sees; J22: none that is shorter than its hash.
+    @Test func secretsOfAFile() throws {
+        let secret = { (count: Int, more: String) in
+            #"{"kty":"oct","k":"\#(Base64URL.encode([UInt8](repeating: 7, count: count).span))"\#(more)}"#
+        }
+        let read = { (key: String) in try JSONWebKeySet.parse(file: Array("\n {\"keys\":[\(key)]}".utf8)) }
+        #expect(try read(secret(32, "")).keys.map(\.material) == [.secret([UInt8](repeating: 7, count: 32))])
+        #expect(try read(secret(64, #","alg":"HS512","use":"sig","kid":"a""#)).keys.map(\.algorithm) == [.hs512])
+        for bad in [
+            secret(31, ""), secret(0, ""), secret(47, #","alg":"HS384""#), secret(63, #","alg":"HS512""#),
+            secret(64, #","alg":"RS256""#), secret(64, #","use":"enc""#), secret(64, #","key_ops":["sign"]"#),
+            secret(64, #","d":"AA""#), #"{"kty":"oct"}"#, #"{"kty":"oct","k":7}"#, rsa(bits: 2048, more: #","k":"AA""#),
+        ] {
+            let found = try read(bad)
+            #expect(found.keys.isEmpty && found.skipped.count == 1, "\(bad)")
+        }
+        #expect(try read(secret(64, #","alg":"A256KW""#)).keys.isEmpty)
+        #expect(
+            try JSONWebKeySet.parse(file: TokenSigner.p521.key.publicPEM).keys.map(\.id) == [TokenSigner.p521.key.kid])
+    }
+
+    @Test(arguments: [TokenSigner.rsa, .ec, .p384, .p521, .edwards]) func readsPEM(_ signer: TokenSigner) throws {
         let found = try JSONWebKeySet.parse(pem: signer.key.publicPEM)
         #expect(found.keys.count == 1)
         #expect(found.keys[0].material == signer.keySet.keys[0].material)
@@ -167,6 +199,13 @@ import TokenSigning
         #expect(!rsaLives && ecLives)
         keys.replace(with: JSONWebKeySet(keys: [ec, rsa, ec]))
         #expect(keys.count == 2, "the same key in two documents is one key")
+        let secret = JSONWebKey(.secret([UInt8](repeating: 1, count: 32)))
+        keys.replace(with: JSONWebKeySet(keys: [ec, secret, secret]))
+        #expect(keys.count == 2)
+        let (second, secretLives) = (keys.generation, keys.contains(serial: 4))
+        #expect(secretLives)
+        keys.replace(with: JSONWebKeySet(keys: [ec]))
+        #expect(keys.generation != second, "a secret that goes takes its tokens along")
         let rsaReturns = keys.contains(serial: 0)
         #expect(!rsaReturns, "a serial is never used again")
     }

@@ -14,8 +14,8 @@ import TokenSigning
     }
 
     @Test(arguments: [
-        "none", "None", "nOnE", "NONE", "none ", " none", "", "rs256", "RS256 ", "HS256", "HS384", "RS384", "PS256",
-        "ES256K", "ES384",
+        "none", "None", "nOnE", "NONE", "none ", " none", "", "rs256", "RS256 ", "HS256", "HS384", "HS512", "RS1",
+        "ES256K", "ESS512", "PS256K", "A256KW", "RSA-OAEP", "dir", "Ed25519ph",
     ])
     func j20J21Algorithms(_ name: String) {
         let token = rsa.token(header: header(name, rsa.key.kid), payload())
@@ -62,6 +62,157 @@ import TokenSigning
     ])
     func j24NoAlgorithm(_ header: String) {
         #expect(refusal(rsa.token(header: header, payload())) == .algorithmNotAllowed)
+    }
+
+    @Test(arguments: [TokenSigner.rsa, .ec, .p384, .p521, .edwards]) func j23EachKeyHasOneFamily(_ signer: TokenSigner)
+    {
+        // Neither `alg` nor `kid` says what the key is for.
+        let keys = signer.keySet.keys.map { JSONWebKey($0.material) }
+        let family: [SignatureAlgorithm] =
+            signer.algorithm == "RS256"
+            ? [.rs256, .rs384, .rs512, .ps256, .ps384, .ps512] : [signer.signatureAlgorithm]
+        for algorithm in SignatureAlgorithm.asymmetric {
+            let token = signer.signing(algorithm).token(header: #"{"alg":"\#(algorithm.name)"}"#, payload())
+            #expect(refusal(token, keys: keys) == (family.contains(algorithm) ? nil : .algorithmKeyMismatch))
+            // A key that names its algorithm is for that one alone.
+            let named = signer.keySet.keys
+            let expected: TokenRefusal? = algorithm == signer.signatureAlgorithm ? nil : .algorithmKeyMismatch
+            #expect(refusal(token, keys: named) == expected)
+        }
+    }
+
+    /// A kept context of one algorithm is not taken for another one's.
+    @Test func rsaAlgorithmsInTurn() {
+        let keys = rsa.keySet.keys.map { JSONWebKey($0.material) }
+        let all = SignatureAlgorithm.asymmetric.filter { $0.name.hasPrefix("RS") || $0.name.hasPrefix("PS") }
+        var set = KeySet()
+        set.replace(with: JSONWebKeySet(keys: keys))
+        var verifier = TokenVerifier()
+        for _ in 0..<2 {
+            for algorithm in all {
+                for claimed in all {
+                    let signed =
+                        TokenSigner.encode(#"{"alg":"\#(claimed.name)"}"#) + "." + TokenSigner.encode(payload())
+                    let signature = rsa.signing(algorithm).signature(of: Array(signed.utf8))
+                    let token = Array((signed + "." + TokenSigner.encode(signature)).utf8)
+                    var found: TokenRefusal?
+                    do throws(TokenRefusal) {
+                        let claims = try UnverifiedClaims.decode(token.span, maximumBytes: 8192)
+                        _ = try verifier.verify(
+                            claims, of: token.span, keys: set, rules: demoRules, digest: SHA256(), now: now)
+                    } catch { found = error }
+                    #expect(found == (algorithm == claimed ? nil : .signatureInvalid), "\(algorithm) as \(claimed)")
+                }
+            }
+        }
+    }
+
+    /// RFC 7518 section 3.5: the salt is as long as the hash, and the mask is made with the same hash.
+    @Test(arguments: [SignatureAlgorithm.ps256, .ps384, .ps512]) func j29PSS(_ algorithm: SignatureAlgorithm) {
+        let keys = rsa.keySet.keys.map { JSONWebKey($0.material) }
+        let signed = TokenSigner.encode(#"{"alg":"\#(algorithm.name)"}"#) + "." + TokenSigner.encode(payload())
+        let signer = rsa.signing(algorithm)
+        let right = algorithm.digestBytes
+        for salt in [0, 1, 20, right - 1, right + 1, 256 - 2 - right, right] {
+            for mask in [32, 48, 64] {
+                let signature = signer.derSignature(of: Array(signed.utf8), salt: salt, mask: mask)
+                let found = refusal(signed + "." + TokenSigner.encode(signature), keys: keys)
+                #expect(
+                    found == (salt == right && mask == right ? nil : .signatureInvalid), "salt \(salt), mask \(mask)")
+            }
+        }
+    }
+
+    @Test(arguments: [SignatureAlgorithm.hs256, .hs384, .hs512]) func secrets(_ algorithm: SignatureAlgorithm) {
+        var rules = demoRules
+        rules.algorithms = [.rs256, algorithm]
+        let secret = [UInt8]((0..<UInt8(algorithm.digestBytes)))
+        let keys = [JSONWebKey(.secret(secret))]
+        let token = TokenSigner.hmacToken(algorithm, secret: secret, payload())
+        for _ in 0..<3 { #expect(refusal(token, keys: keys, rules: rules) == nil) }
+        #expect(refusal(token, keys: rsa.keySet.keys + keys, rules: rules) == nil)
+        // J42: wherever the tag differs.
+        let signed = token.split(separator: ".").dropLast().joined(separator: ".")
+        let tag = TokenSigner.hmac(signed, secret: secret, bytes: algorithm.digestBytes)
+        for at in tag.indices {
+            var wrong = tag
+            wrong[at] ^= 1
+            #expect(refusal(signed + "." + TokenSigner.encode(wrong), keys: keys, rules: rules) == .signatureInvalid)
+        }
+        for wrong in [Array(tag.dropLast()), tag + [0], Array(tag.prefix(1)), TokenSigner.hmac(signed, secret: [])] {
+            #expect(refusal(signed + "." + TokenSigner.encode(wrong), keys: keys, rules: rules) == .signatureInvalid)
+        }
+        // J21, J22: with a provider that has no secret, or one that is too short, nothing is computed.
+        #expect(refusal(token, keys: rsa.keySet.keys, rules: rules) == .algorithmKeyMismatch)
+        let short = [JSONWebKey(.secret(Array(secret.dropLast())))]
+        let weak = TokenSigner.hmacToken(algorithm, secret: Array(secret.dropLast()), payload())
+        #expect(refusal(weak, keys: short, rules: rules) == .algorithmKeyMismatch)
+        #expect(refusal(token, keys: keys) == .algorithmNotAllowed)
+        let public256 = TokenSigner.rsa.keySet.keys.map { JSONWebKey($0.material, id: $0.id) }
+        for spelling in [rsa.key.publicPEM, rsa.key.jwks, []] {
+            let forged = TokenSigner.hmacToken(algorithm, secret: spelling, payload())
+            #expect(refusal(forged, keys: public256, rules: rules) == .algorithmKeyMismatch)
+            #expect(refusal(forged, keys: public256 + keys, rules: rules) == .signatureInvalid)
+        }
+        // And a secret checks nothing but tags.
+        #expect(
+            refusal(rsa.token(header: #"{"alg":"RS256"}"#, payload()), keys: keys, rules: rules)
+                == .algorithmKeyMismatch)
+    }
+
+    @Test func secretsByName() {
+        var rules = demoRules
+        rules.algorithms = [.hs256, .hs512, .rs256]
+        let secret = [UInt8](repeating: 9, count: 64)
+        let keys = rsa.keySet.keys + [JSONWebKey(.secret(secret), id: "s", algorithm: .hs512)]
+        let token = { (algorithm: SignatureAlgorithm, kid: String) in
+            TokenSigner.hmacToken(algorithm, secret: secret, header: #","kid":"\#(kid)""#, payload())
+        }
+        #expect(refusal(token(.hs512, "s"), keys: keys, rules: rules) == nil)
+        #expect(refusal(token(.hs256, "s"), keys: keys, rules: rules) == .algorithmKeyMismatch)
+        #expect(refusal(token(.hs512, rsa.key.kid), keys: keys, rules: rules) == .algorithmKeyMismatch)
+        #expect(refusal(token(.hs512, "t"), keys: keys, rules: rules) == .keyUnknown)
+        #expect(
+            refusal(rsa.token(header: header("RS256", "s"), payload()), keys: keys, rules: rules)
+                == .algorithmKeyMismatch)
+    }
+
+    /// The ranges and lengths of P-384 and P-521, as below for P-256.
+    @Test(arguments: [TokenSigner.p384, .p521], [true, false]) func j25J26LargerCurves(
+        _ signer: TokenSigner, _ isHalf: Bool
+    ) {
+        let signed = TokenSigner.encode(signer.header) + "." + TokenSigner.encode(payload())
+        let message = Array(signed.utf8)
+        let raw = signer.signature(of: message)
+        let width = raw.count / 2
+        #expect(width == (signer.algorithm == "ES384" ? 48 : 66))
+        let order: [UInt8] =
+            width == 48
+            ? bytes("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973")
+            : bytes(
+                "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03"
+                    + "bb5c9b8899c47aebb6fb71e91386409")
+        #expect(order.count == width)
+        let zero = [UInt8](repeating: 0, count: width), all = [UInt8](repeating: 0xff, count: width)
+        let r = Array(raw[..<width]), s = Array(raw[width...])
+        #expect(refusal(signed + "." + TokenSigner.encode(raw), keys: signer.keySet.keys) == nil)
+        let forged: [[UInt8]] =
+            isHalf
+            ? [zero + s, order + s, all + s, r + zero, r + order, r + all, Array(raw.dropLast()), raw + [0], [0] + raw]
+            : [
+                zero + zero, all + all, order + order, s + r, signer.derSignature(of: message), raw + raw,
+                Array(raw[..<64]), [UInt8](repeating: 1, count: 2 * width),
+            ]
+        for signature in forged {
+            #expect(
+                refusal(signed + "." + TokenSigner.encode(signature), keys: signer.keySet.keys) == .signatureInvalid)
+        }
+    }
+
+    private func bytes(_ hexadecimal: String) -> [UInt8] {
+        stride(from: 0, to: hexadecimal.utf8.count, by: 2).compactMap {
+            UInt8(hexadecimal.dropFirst($0).prefix(2), radix: 16)
+        }
     }
 
     @Test func j25J26RawECDSA() {

@@ -9,7 +9,7 @@ let now: Int64 = 1_795_000_000
 
 let demoRules: TokenRules = {
     var rules = TokenRules()
-    rules.algorithms = SignatureAlgorithm.allCases
+    rules.algorithms = SignatureAlgorithm.asymmetric
     rules.types = [Array("at+jwt".utf8), Array("jwt".utf8)]
     rules.issuer = Array("https://issuer.example".utf8)
     rules.audience = [Array("api".utf8), Array("other-api".utf8)]
