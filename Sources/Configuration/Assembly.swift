@@ -162,6 +162,12 @@ extension ConfigurationReader {
                         + "supported yet; the other certificate is at \(first.certificatePosition.text)"
                 ))
         }
+        if let tls, let first = earlier.tls, tls.clients != first.clients {
+            report(
+                word.error(
+                    "two servers on one address with different \"ssl_verify_client\": the certificate is asked for "
+                        + "before the server is known; the other one is at \(place)"))
+        }
         configuration.servers[server].listeners.append(index)
         guard listen.isDefault else { return }
         if let said = saidDefault[index] {

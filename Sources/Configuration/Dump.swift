@@ -112,6 +112,11 @@ extension ServerDraft {
             tls.key = Argument(settings.keyFile, position: settings.keyPosition)
             tls.allowsTLS12 = settings.allowsTLS12
             tls.allowsTLS13 = settings.allowsTLS13
+            if let clients = settings.clients {
+                tls.clientAuthorities = Argument(clients.file, position: clients.position)
+                tls.clientVerification = clients.isRequired ? .on : .optional
+                tls.clientDepth = clients.depth
+            }
         }
         scope.settings = RouteSettings(of: configuration.locations[server.fallback], in: configuration)
         if case .answer = configuration.locations[server.fallback].action {

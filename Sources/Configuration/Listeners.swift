@@ -35,6 +35,8 @@ package struct TLSSettings: Sendable, Equatable {
     package var privateKey: [UInt8]
     package var allowsTLS12 = true
     package var allowsTLS13 = true
+    /// Nil: clients are not asked for a certificate.
+    package var clients: ClientCertificates?
     package var certificatePosition: SourcePosition
     package var keyPosition: SourcePosition
 
@@ -49,6 +51,17 @@ package struct TLSSettings: Sendable, Equatable {
         self.privateKey = privateKey
         self.keyPosition = keyPosition
     }
+}
+
+/// `ssl_client_certificate`, `ssl_verify_client`, `ssl_verify_depth`.
+package struct ClientCertificates: Sendable, Equatable {
+    package var file: String
+    /// Certificates of the authorities, in PEM.
+    package var authorities: [UInt8]
+    package var isRequired: Bool
+    /// Intermediates that a chain may have.
+    package var depth: Int
+    package var position: SourcePosition
 }
 
 /// A `server { }`: names, and the locations below it.

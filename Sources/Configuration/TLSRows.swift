@@ -1,11 +1,17 @@
 // Certificates, keys and protocol versions: their rows, and the reading of the files.
 
+/// `ssl_verify_client`
+enum ClientVerificationMode: Sendable { case off, optional, on }
+
 /// What a server says about TLS; begins as a copy of what the file says outside of servers.
 struct TLSDraft {
     var certificate: Argument?
     var key: Argument?
     var allowsTLS12 = true
     var allowsTLS13 = true
+    var clientAuthorities: Argument?
+    var clientVerification = ClientVerificationMode.off
+    var clientDepth = 1
 
     static let rows: [Directive<TLSDraft>] = [
         fileRow("ssl_certificate", \.certificate, "The certificate in PEM: the server's own first, then intermediates"),
@@ -26,6 +32,37 @@ struct TLSDraft {
                 tls.allowsTLS13 = versions.contains("TLSv1.3")
             },
             write: { [WrittenLine(($0.allowsTLS12 ? ["TLSv1.2"] : []) + ($0.allowsTLS13 ? ["TLSv1.3"] : []))] }),
+        fileRow(
+            "ssl_client_certificate", \.clientAuthorities,
+            "Certificates in PEM of the authorities that clients' certificates may come from"),
+        Directive(
+            row: DirectiveRow(
+                name: "ssl_verify_client", blocks: [.main, .server], form: "off | optional | on", arity: 1...1,
+                summary:
+                    "Whether clients are asked for a certificate; one that is not good ends the handshake, and with "
+                    + "\"on\" so does none"),
+            read: { statement, tls, _ throws(Diagnostic) in
+                let word = statement.arguments[0]
+                switch word.text {
+                case "off": tls.clientVerification = .off
+                case "optional": tls.clientVerification = .optional
+                case "on": tls.clientVerification = .on
+                case "optional_no_ca":
+                    throw word.error("\"optional_no_ca\" is not supported: nobody would vouch for such a certificate")
+                default: throw word.error("\"\(word.shown)\" is none of off, optional, on")
+                }
+            },
+            write: { tls in
+                switch tls.clientVerification {
+                case .off: [WrittenLine(["off"])]
+                case .optional: [WrittenLine(["optional"])]
+                case .on: [WrittenLine(["on"])]
+                }
+            }),
+        // Chains in use have one or two intermediates; each costs a signature check of a stranger's choice.
+        .setting(
+            "ssl_verify_depth", in: [.main, .server], .count(0...10), \.clientDepth,
+            "Intermediate certificates that a client's chain may have"),
     ]
 
     private static func fileRow(
@@ -60,7 +97,23 @@ extension ConfigurationReader {
             keyPosition: key.position)
         settings.allowsTLS12 = tls.allowsTLS12
         settings.allowsTLS13 = tls.allowsTLS13
+        settings.clients = try clientCertificates(tls, for: server)
         return settings
+    }
+
+    private func clientCertificates(
+        _ tls: TLSDraft, for server: SourcePosition
+    ) throws(Diagnostic) -> ClientCertificates? {
+        if tls.clientVerification == .off { return nil }
+        guard let word = tls.clientAuthorities else {
+            throw Diagnostic(
+                at: server, "this server says \"ssl_verify_client\" but has no \"ssl_client_certificate\"", length: 6)
+        }
+        let file = try path(word)
+        return ClientCertificates(
+            file: file,
+            authorities: try pem(word, file, "certificate", labels: ["CERTIFICATE", "X509 CERTIFICATE"]),
+            isRequired: tls.clientVerification == .on, depth: tls.clientDepth, position: word.position)
     }
 
     private func pem(_ word: Argument, _ path: String, _ kind: String, labels: [String]) throws(Diagnostic) -> [UInt8] {

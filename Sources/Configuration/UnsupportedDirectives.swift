@@ -31,7 +31,7 @@ enum UnsupportedDirectives {
         "proxy_ssl_name", "proxy_ssl_server_name", "proxy_ssl_trusted_certificate", "proxy_ssl_verify", "queue",
         "random",
         "rate_limit", "require_policy", "resolver", "resolver_timeout", "revocation", "roles_file", "slow_start",
-        "ssl_ciphers", "ssl_client_certificate", "ssl_verify_client", "ssl_verify_depth", "state_dir", "sticky",
+        "ssl_ciphers", "state_dir", "sticky",
         "strip_cookies", "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
         "audience_match", "token_from", "discovery", "unknown_kid", "bound_tokens",

@@ -73,6 +73,15 @@ package struct ServerConnection: ~Copyable {
     package borrowing func protocolName() -> String { stream.protocolName() }
     package borrowing func cipherName() -> String { stream.cipherName() }
 
+    /// Appends SHA-256 of the certificate that the client proved to have; false when it has none.
+    package borrowing func appendCertificateDigest(to out: inout ByteBuffer) -> Bool {
+        stream.appendPeerDigest(to: &out)
+    }
+    /// Appends what that certificate calls the client; false when it has no such name.
+    package borrowing func appendCertificateName(_ name: PeerName, to out: inout ByteBuffer) -> Bool {
+        stream.appendPeerName(name, to: &out)
+    }
+
     package mutating func note(_ readiness: Readiness) {
         if readiness.isReadable { readable = true }
         if readiness.isHungUp { hungUp = true }

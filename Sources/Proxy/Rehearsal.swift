@@ -4,6 +4,12 @@ package import Configuration
 import Policy
 import Transport
 
+extension ClientVerification {
+    init(_ configured: ClientCertificates) {
+        self.init(authorities: configured.authorities, depth: configured.depth, isRequired: configured.isRequired)
+    }
+}
+
 package enum Rehearsal {
     /// Why the configuration cannot be put to use; empty when it can.
     package static func diagnostics(of configuration: GatewayConfiguration) -> [Diagnostic] {
@@ -20,7 +26,8 @@ package enum Rehearsal {
             do throws(TLSError) {
                 _ = try TLSContext.server(
                     certificate: tls.certificate, privateKey: tls.privateKey, allowsTLS12: tls.allowsTLS12,
-                    allowsTLS13: tls.allowsTLS13, tickets: nil)
+                    allowsTLS13: tls.allowsTLS13, tickets: nil,
+                    clients: tls.clients.map { ClientVerification($0) })
             } catch {
                 diagnostics.append(describe(error, tls))
             }
@@ -32,6 +39,10 @@ package enum Rehearsal {
         case .certificate, .context:
             Diagnostic(
                 at: tls.certificatePosition, "\(tls.certificateFile) is not a usable certificate: \(error.reason)")
+        case .clientAuthorities:
+            Diagnostic(
+                at: tls.clients?.position ?? tls.certificatePosition,
+                "\(tls.clients?.file ?? "the file") is not usable: \(error.reason)")
         case .privateKey:
             Diagnostic(
                 at: tls.keyPosition,

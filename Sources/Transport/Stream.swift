@@ -1,5 +1,5 @@
 // A connected socket, plain or TLS. Closing is the end of its life: deinit frees the session, then the socket.
-import Bytes
+package import Bytes
 package import Reactor
 
 package struct Stream: ~Copyable {
@@ -27,6 +27,13 @@ package struct Stream: ~Copyable {
     package borrowing func endOutput() {
         session?.end()
         socket.shutdownWrite()
+    }
+    /// Of the certificate that the peer proved to have; false, and nothing appended, when there is none.
+    package borrowing func appendPeerDigest(to out: inout ByteBuffer) -> Bool {
+        session?.appendPeerDigest(to: &out) ?? false
+    }
+    package borrowing func appendPeerName(_ name: PeerName, to out: inout ByteBuffer) -> Bool {
+        session?.appendPeerName(name, to: &out) ?? false
     }
     package borrowing func verifyError() -> String { session?.verifyError() ?? "" }
     /// `TLSv1.3`; empty on a plain stream.

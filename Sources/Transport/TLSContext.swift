@@ -6,7 +6,7 @@ package import Reactor
 
 /// Why a context could not be made, and about which of its inputs.
 package struct TLSError: Error, Equatable {
-    package enum Subject: Equatable { case certificate, privateKey, context }
+    package enum Subject: Equatable { case certificate, privateKey, clientAuthorities, context }
     package let subject: Subject
     /// In words, without secrets.
     package let reason: String
@@ -27,6 +27,22 @@ package struct TicketKeys: Sendable {
     }
 }
 
+/// Which clients' certificates are accepted.
+package struct ClientVerification: Sendable {
+    /// Certificates of the authorities, in PEM.
+    let authorities: [UInt8]
+    /// Intermediates that a chain may have.
+    let depth: Int
+    /// False: a client may come without one.
+    let isRequired: Bool
+
+    package init(authorities: [UInt8], depth: Int, isRequired: Bool) {
+        self.authorities = authorities
+        self.depth = depth
+        self.isRequired = isRequired
+    }
+}
+
 @safe package struct TLSContext: ~Copyable {
     private let context: OpaquePointer
     private init(_ context: OpaquePointer) { unsafe self.context = unsafe context }
@@ -34,7 +50,8 @@ package struct TicketKeys: Sendable {
 
     /// For listeners. The certificate's file holds the leaf first, then its intermediates (PEM).
     package static func server(
-        certificate: [UInt8], privateKey: [UInt8], allowsTLS12: Bool, allowsTLS13: Bool, tickets: TicketKeys?
+        certificate: [UInt8], privateKey: [UInt8], allowsTLS12: Bool, allowsTLS13: Bool, tickets: TicketKeys?,
+        clients: ClientVerification? = nil
     ) throws(TLSError) -> TLSContext {
         guard let raw = unsafe SSL_CTX_new(TLS_server_method()) else {
             throw TLSError(subject: .context, reason: lastError())
@@ -55,7 +72,20 @@ package struct TicketKeys: Sendable {
         if let tickets {
             _ = unsafe tickets.bytes.withUnsafeBytes { unsafe co_ticket_keys(raw, $0.baseAddress, $0.count) }
         }
+        if let clients { try made.verify(clients) }
         return made
+    }
+    private borrowing func verify(_ clients: ClientVerification) throws(TLSError) {
+        var identity = [UInt8](repeating: 0, count: 32)
+        let taken = unsafe clients.authorities.withUnsafeBytes { bytes in
+            unsafe co_sha256(bytes.baseAddress, bytes.count, &identity)
+            return unsafe co_verify_clients(
+                context, bytes.baseAddress, Int32(bytes.count), Int32(clients.depth), clients.isRequired ? 1 : 0,
+                identity)
+        }
+        guard taken > 0 else {
+            throw TLSError(subject: .clientAuthorities, reason: "it holds no certificates, or damaged ones")
+        }
     }
     /// For fetching: verifies the server against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR as in OpenSSL).
     package static func client() throws(TLSError) -> TLSContext {

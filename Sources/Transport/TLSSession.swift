@@ -4,6 +4,9 @@ import Bytes
 import COpenSSL
 import Reactor
 
+/// What of a certificate says who somebody is.
+package enum PeerName: Int32, Sendable { case alternative, common, distinguished }
+
 @safe package struct TLSSession: ~Copyable {
     private let session: OpaquePointer
     init(owning session: OpaquePointer) { unsafe self.session = unsafe session }
@@ -30,6 +33,21 @@ import Reactor
     borrowing func verifyError() -> String {
         let code = unsafe SSL_get_verify_result(session)
         return code == 0 ? "" : unsafe String(cString: X509_verify_cert_error_string(code))
+    }
+    /// Appends SHA-256 of the certificate that the peer proved to have; false when it has none.
+    borrowing func appendPeerDigest(to out: inout ByteBuffer) -> Bool {
+        var digest = [UInt8](repeating: 0, count: 32)
+        guard unsafe co_peer_digest(session, &digest) == 1 else { return false }
+        out.append(digest.span)
+        return true
+    }
+    /// Appends what that certificate calls the peer; false when it has no such name.
+    borrowing func appendPeerName(_ name: PeerName, to out: inout ByteBuffer) -> Bool {
+        var text = [UInt8](repeating: 0, count: 2048)
+        let count = unsafe co_peer_name(session, name.rawValue, &text, text.count)
+        guard count > 0 else { return false }
+        out.append(text.span.extracting(0..<count))
+        return true
     }
     borrowing func protocolName() -> String { unsafe String(cString: SSL_get_version(session)) }
     borrowing func cipherName() -> String {

@@ -44,10 +44,14 @@ class Authority:
 
     def issue(self, name: str = "localhost") -> tuple[Path, Path]:
         """Certificate and key files for a host name; 127.0.0.1 is in every certificate too."""
-        key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        certificate = self._sign(_name(name), key, self.certificate.subject, authority=False, names=names)
-        certificate_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        return self.issue_to(_name(name), names, name)
+
+    def issue_to(self, subject: x509.Name, names: list[x509.GeneralName], file: str) -> tuple[Path, Path]:
+        """Certificate and key files for anybody."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(subject, key, self.certificate.subject, authority=False, names=names)
+        certificate_file, key_file = self.folder / f"{file}.crt", self.folder / f"{file}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(
             key.private_bytes(
@@ -56,8 +60,12 @@ class Authority:
         )
         return certificate_file, key_file
 
-    def client_context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.file))
+    def client_context(self, own: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+        """Trusts this authority; `own` is the client's certificate with its key."""
+        context = ssl.create_default_context(cafile=str(self.file))
+        if own:
+            context.load_cert_chain(*map(str, own))
+        return context
 
     def server_context(self, name: str = "localhost") -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
