@@ -52,7 +52,7 @@ let package = Package(
         library("Reactor", ["Bytes", "CLinux"]),
         library("Telemetry", ["Bytes", "JSON"]),
         library("JOSE", ["Bytes", "JSON", "COpenSSL"]),
-        library("Configuration", ["Bytes", "HTTP", "JOSE"]),
+        library("Configuration", ["Bytes", "JSON", "HTTP", "JOSE"]),
         library("Transport", ["Bytes", "Reactor", "COpenSSL"]),
         library("Connections", ["Bytes", "HTTP", "Transport", "Reactor"]),
         library("Policy", ["Bytes", "JSON", "HTTP", "JOSE", "Configuration", "CPCRE2"]),

@@ -202,7 +202,8 @@ extension ControlPlane {
     mutating func answerMetrics(isLate: Bool) {
         let clients = admin.takeWaiting(now: loop.now)
         if clients.isEmpty { return }
-        let page = Exposition.render(totals, process: gauges, keySets: keyGauges, wallSeconds: loop.wallSeconds)
+        let page = Exposition.render(
+            totals, process: gauges, keySets: keyGauges, lookups: lookupGauges, wallSeconds: loop.wallSeconds)
         for client in clients {
             admin.answer(client, status: 200, type: Exposition.contentType, body: page, &loop)
         }

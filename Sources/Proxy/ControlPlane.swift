@@ -43,6 +43,9 @@ struct ControlPlane: ~Copyable {
     var totals = CounterTotals()
     var gauges = ProcessGauges()
     var admin: AdminServer
+    /// What the lookup service last told; it runs once some configuration has a provider that asks.
+    var lookupGauges: [LookupGauges] = []
+    private(set) var asksServices = false
 
     init(
         _ source: ConfigurationSource, _ configuration: GatewayConfiguration, _ reservations: [Reservation],
@@ -99,6 +102,10 @@ struct ControlPlane: ~Copyable {
             case .counters(let worker, let values):
                 totals.add(values)
                 admin.collected(worker)
+            case .lookups(let values):
+                lookupGauges = values
+                admin.collected(workers.count)
+            case .say(let severity, let text): say(severity, text)
             case .drained: alive -= 1
             case .keysWanted(let provider): wantKeys(provider)
             case .fetched(let provider, let generation, let result): fetched(provider, generation, result)

@@ -2,6 +2,7 @@
 import Bytes
 import Configuration
 import JOSE
+import Policy
 import Reactor
 import Telemetry
 import Transport
@@ -13,6 +14,8 @@ enum WorkerMessage: Sendable {
     case keys(provider: String, JSONWebKeySet?)
     /// A fetch that was asked for is over and brought nothing new; none is made before that time.
     case keysUnchanged(provider: String, noFetchBefore: Instant)
+    /// What came of a question about a credential.
+    case lookedUp(LookupKey, LookupResult)
     /// Asks for the counters.
     case collect
     /// Stop accepting, finish what runs, and end by then; nil: whenever the last one is done.
@@ -24,5 +27,8 @@ enum ControlMessage: Sendable {
     case drained(worker: Int)
     /// A request waits for a key that the provider does not have.
     case keysWanted(provider: String)
+    case lookups([LookupGauges])
+    /// For the error log.
+    case say(LogSeverity, String)
     case fetched(provider: String, generation: Int, KeyFetchResult)
 }

@@ -19,6 +19,7 @@ extension Worker {
             case .keysUnchanged(let provider, let time):
                 authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
                 keysSettled(provider)
+            case .lookedUp: break
             case .collect: collect()
             case .drain(let end): drain(by: end)
             }
@@ -112,7 +113,8 @@ extension Worker {
         guard let tls = listener.tls else { return nil }
         return try? TLSContext.server(
             certificate: tls.certificate, privateKey: tls.privateKey, allowsTLS12: tls.allowsTLS12,
-            allowsTLS13: tls.allowsTLS13, tickets: tickets)
+            allowsTLS13: tls.allowsTLS13, tickets: tickets,
+            clients: tls.clients.map { ClientVerification($0) })
     }
     /// Connections name their listener by its place in the configuration: places may have changed.
     private mutating func renumberClients(_ slots: [SlotID]) {

@@ -24,6 +24,28 @@ package struct KeySetGauges: Sendable, Equatable {
     package init(provider: String) { self.provider = provider }
 }
 
+/// What is known about the questions that one provider asked another service.
+package struct LookupGauges: Sendable, Equatable {
+    package var provider: String
+    /// Questions that were begun, and those answered by one that ran already or had just ended.
+    package var lookups: UInt64 = 0
+    package var shared: UInt64 = 0
+    /// By reason.
+    package var failures: [String: UInt64] = [:]
+    package var running = 0
+    /// Its service failed too often and is not asked.
+    package var rests = false
+    private(set) var durations = [UInt64](repeating: 0, count: LatencyBuckets.count)
+    private(set) var nanoseconds: UInt64 = 0
+
+    package init(provider: String) { self.provider = provider }
+
+    package mutating func answered(after nanoseconds: UInt64) {
+        durations[LatencyBuckets.index(nanoseconds: nanoseconds)] += 1
+        self.nanoseconds &+= nanoseconds
+    }
+}
+
 /// The page behind `/metrics`.
 package struct Exposition {
     private var text: [UInt8] = []
@@ -31,7 +53,8 @@ package struct Exposition {
     package static let contentType: StaticString = "text/plain; version=0.0.4; charset=utf-8"
 
     package static func render(
-        _ totals: CounterTotals, process: ProcessGauges, keySets: [KeySetGauges], wallSeconds: Int64
+        _ totals: CounterTotals, process: ProcessGauges, keySets: [KeySetGauges], lookups: [LookupGauges] = [],
+        wallSeconds: Int64
     ) -> [UInt8] {
         var page = Exposition()
         page.process(process)
@@ -40,6 +63,7 @@ package struct Exposition {
         page.upstreams(totals)
         page.tokens(totals.tally)
         page.keySets(keySets, now: wallSeconds)
+        page.lookups(lookups)
         page.logs(totals.tally)
         return page.text
     }
@@ -145,6 +169,35 @@ package struct Exposition {
             guard let at = set.lastSuccessWallSeconds else { continue }
             line("jwks_age_seconds", [("provider", set.provider)], "\(max(now - at, 0))")
         }
+    }
+
+    private mutating func lookups(_ lookups: [LookupGauges]) {
+        if lookups.isEmpty { return }
+        family("lookups_total", .counter, "Questions that a provider asked its service.")
+        for one in lookups { sample("lookups_total", [("provider", one.provider)], one.lookups) }
+        family("lookups_shared_total", .counter, "Questions that another one answered, which ran or had just ended.")
+        for one in lookups { sample("lookups_shared_total", [("provider", one.provider)], one.shared) }
+        family("lookup_failures_total", .counter, "Questions that came to nothing, by reason.")
+        for one in lookups {
+            for (reason, count) in one.failures.sorted(by: { $0.key < $1.key }) {
+                sample("lookup_failures_total", [("provider", one.provider), ("reason", reason)], count)
+            }
+        }
+        family("lookups_running", .gauge, "Questions that wait for an answer now.")
+        for one in lookups { sample("lookups_running", [("provider", one.provider)], UInt64(max(one.running, 0))) }
+        family("lookup_rests", .gauge, "1 while a service that failed too often is not asked.")
+        for one in lookups { sample("lookup_rests", [("provider", one.provider)], one.rests ? 1 : 0) }
+        family("lookup_duration_seconds", .histogram, "Time from a question to its answer.")
+        for one in lookups { lookupDurations(one) }
+    }
+    private mutating func lookupDurations(_ one: LookupGauges) {
+        var sum: UInt64 = 0
+        for (k, bound) in LatencyBuckets.bounds.enumerated() {
+            sum &+= one.durations[k]
+            sample("lookup_duration_seconds_bucket", [("provider", one.provider), ("le", bound)], sum)
+        }
+        line("lookup_duration_seconds_sum", [("provider", one.provider)], Self.seconds(one.nanoseconds))
+        sample("lookup_duration_seconds_count", [("provider", one.provider)], sum)
     }
 
     private mutating func logs(_ tally: Tally) {

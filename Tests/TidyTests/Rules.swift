@@ -9,7 +9,7 @@ enum Rules {
         "Reactor": ["Bytes", "CLinux"],
         "Telemetry": ["Bytes", "JSON"],
         "JOSE": ["Bytes", "JSON", "COpenSSL"],
-        "Configuration": ["Bytes", "HTTP", "JOSE"],
+        "Configuration": ["Bytes", "JSON", "HTTP", "JOSE"],
         "Transport": ["Bytes", "Reactor", "COpenSSL"],
         "Connections": ["Bytes", "HTTP", "Transport", "Reactor"],
         "Policy": ["Bytes", "JSON", "HTTP", "JOSE", "Configuration", "CPCRE2"],
