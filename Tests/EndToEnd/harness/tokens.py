@@ -7,11 +7,13 @@ import json
 import time
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 ISSUER = "https://id.example.com"
 AUDIENCE = "orders"
+_HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+_CURVES = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -34,20 +36,26 @@ def _integer(value: int) -> str:
     return b64(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
+def _generate(algorithm: str):
+    if algorithm in _CURVES:
+        return ec.generate_private_key(_CURVES[algorithm]())
+    if algorithm == "Ed448":
+        return ed448.Ed448PrivateKey.generate()
+    if algorithm in ("EdDSA", "Ed25519"):
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(65537, 2048)
+
+
 class SigningKey:
     """A private key with its algorithm and kid."""
 
     def __init__(self, algorithm: str, kid: str, private=None):
         self.algorithm, self.kid = algorithm, kid
-        self.private = (
-            private
-            or {
-                "RS256": lambda: rsa.generate_private_key(65537, 2048),
-                "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
-                "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
-                "EdDSA": ed25519.Ed25519PrivateKey.generate,
-            }[algorithm]()
-        )
+        self.private = private or _generate(algorithm)
+
+    def signing(self, algorithm: str) -> "SigningKey":
+        """The same key and kid, signing otherwise."""
+        return SigningKey(algorithm, self.kid, self.private)
 
     @property
     def public(self):
@@ -65,12 +73,12 @@ class SigningKey:
         return {name: value for name, value in jwk.items() if value is not None}
 
     def _parameters(self) -> dict:
-        if self.algorithm == "RS256":
+        if isinstance(self.private, rsa.RSAPrivateKey):
             numbers = self.public.public_numbers()
             return {"kty": "RSA", "n": _integer(numbers.n), "e": _integer(numbers.e)}
-        if self.algorithm == "EdDSA":
+        if not isinstance(self.private, ec.EllipticCurvePrivateKey):
             raw = self.public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-            return {"kty": "OKP", "crv": "Ed25519", "x": b64(raw)}
+            return {"kty": "OKP", "crv": {32: "Ed25519", 57: "Ed448"}[len(raw)], "x": b64(raw)}
         numbers, size = self.public.public_numbers(), (self.public.curve.key_size + 7) // 8
         return {
             "kty": "EC",
@@ -81,17 +89,23 @@ class SigningKey:
 
     def signature(self, text: bytes) -> bytes:
         """The JWS signature (RFC 7518 §3): for ECDSA r and s side by side."""
-        if self.algorithm == "RS256":
-            return self.private.sign(text, padding.PKCS1v15(), hashes.SHA256())
-        if self.algorithm == "EdDSA":
+        if self.algorithm[:2] == "RS":
+            return self.private.sign(text, padding.PKCS1v15(), _HASHES[self.algorithm[2:]])
+        if self.algorithm[:2] == "PS":
+            digest = _HASHES[self.algorithm[2:]]
+            return self.pss_signature(text, digest, digest, digest.digest_size)
+        if self.algorithm[:2] == "Ed":
             return self.private.sign(text)
         size = (self.public.curve.key_size + 7) // 8
         r, s = decode_dss_signature(self.der_signature(text))
         return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
     def der_signature(self, text: bytes) -> bytes:
-        digest = hashes.SHA384() if self.algorithm == "ES384" else hashes.SHA256()
-        return self.private.sign(text, ec.ECDSA(digest))
+        return self.private.sign(text, ec.ECDSA(_HASHES[self.algorithm[2:]]))
+
+    def pss_signature(self, text: bytes, digest, mask, salt: int) -> bytes:
+        """RSASSA-PSS (RFC 8017 §8.1) with a mask and a salt that need not be those of RFC 7518 §3.5."""
+        return self.private.sign(text, padding.PSS(padding.MGF1(mask), salt), digest)
 
     def header(self, **members) -> dict:
         """The JOSE header; a member given as None is left out."""
@@ -125,9 +139,10 @@ def claims_of(**claims) -> dict:
 
 
 def hmac_token(secret: bytes, header: dict, **claims) -> str:
-    """An HS256 token under a secret of the attacker's choice."""
+    """A token with an HMAC under a secret of the sender's choice; HS256 unless the header names another."""
     text = ".".join(b64(json.dumps(part).encode()) for part in (header, claims_of(**claims)))
-    return f"{text}.{b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
+    digest = {"HS384": hashlib.sha384, "HS512": hashlib.sha512}.get(header.get("alg"), hashlib.sha256)
+    return f"{text}.{b64(hmac.new(secret, text.encode(), digest).digest())}"
 
 
 def unsigned_token(header: dict, signature: str = "", **claims) -> str:
