@@ -30,10 +30,9 @@ struct CacheEntry: ~Copyable {
     private let showsPermissions: Bool
     /// It can be found: it is in the index.
     var isIndexed = false
-    /// Used since the sweep came by.
-    var isReferenced = true
-    /// Exchanges that read the texts.
-    var holders: UInt32 = 0
+    /// Below: exchanges that read the texts. Above: how often one began to, so that a hit adds one number. Billions of hits
+    /// wrap around, and the entry seems new for a moment.
+    private var holding: UInt64 = 0
     /// Subject and permissions, encoded.
     private var inline = InlineArray<128, UInt8>(repeating: 0)
     private let overflow: ByteBuffer?
@@ -67,6 +66,15 @@ struct CacheEntry: ~Copyable {
         mainCount <= inlineBytes ? textCount - mainCount : textCount
     }
     var bytesOutside: Int { Self.bytesOutside(mainCount: Int(mainCount), Int(textCount)) }
+
+    mutating func hold() { holding &+= 1 << 32 | 1 }
+    mutating func release() { holding &-= 1 }
+    var isHeld: Bool { UInt32(truncatingIfNeeded: holding) != 0 }
+    /// How often it was held since the queues last looked at it.
+    var uses: UInt32 {
+        get { UInt32(truncatingIfNeeded: holding >> 32) }
+        set { holding = UInt64(newValue) << 32 | holding & 0xffff_ffff }
+    }
 
     private var text: Span<UInt8> {
         @_lifetime(borrow self) borrowing get {
