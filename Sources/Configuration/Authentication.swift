@@ -44,6 +44,8 @@ package struct AuthProvider: Sendable, Equatable {
     /// Bytes of the verification cache in the whole process.
     package var cacheSize = 64 * 1024 * 1024
     package var cacheTTL: Duration = .seconds(600)
+    /// How long a refused token is remembered; zero: not at all.
+    package var negativeTTL: Duration = .seconds(5)
     package var unknownKeys = UnknownKeyPolicy.refetch(wait: .milliseconds(500), cooldown: .seconds(30))
     /// Which claims tell who it is and what they may do.
     package var claims = ClaimNames()

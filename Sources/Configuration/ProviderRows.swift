@@ -125,8 +125,11 @@ struct ProviderDraft {
 
     private static let cacheRow = Directive<ProviderDraft>(
         row: DirectiveRow(
-            name: "cache", blocks: [.authProvider], form: "ENTRIES [max_size=SIZE] [ttl=TIME] | off", arity: 1...4,
-            summary: "Verified tokens that are remembered, in the whole process: how many, how many bytes, how long"),
+            name: "cache", blocks: [.authProvider],
+            form: "ENTRIES [max_size=SIZE] [ttl=TIME] [negative=TIME|off] | off", arity: 1...5,
+            summary: "Verified tokens that are remembered, in the whole process: how many, how many bytes, how long; "
+                + "and how long refused ones are"
+        ),
         read: { statement, draft, _ throws(Diagnostic) in try draft.provider.readCache(statement) },
         write: { draft in
             let provider = draft.provider
@@ -135,6 +138,7 @@ struct ProviderDraft {
                 WrittenLine([
                     String(provider.cacheEntries), "max_size=\(Units.text(size: provider.cacheSize))",
                     "ttl=\(Units.text(time: provider.cacheTTL))",
+                    "negative=\(provider.negativeTTL == .zero ? "off" : Units.text(time: provider.negativeTTL))",
                 ])
             ]
         })
@@ -200,13 +204,15 @@ extension AuthProvider {
                 cacheSize = try Units.size(size, 64 << 10...64 << 30)
             } else if let ttl = parameter.value(of: "ttl") {
                 cacheTTL = try Units.time(ttl, .seconds(1) ... .seconds(7 * 86_400))
-            } else if parameter.value(of: "negative") != nil {
-                throw parameter.error(
-                    "\"negative\" of \"cache\" is not supported yet: refused tokens are not remembered")
+            } else if let negative = parameter.value(of: "negative") {
+                // Longer ones would keep who mended a mistake waiting.
+                negativeTTL =
+                    negative.text == "off" || negative.text == "0"
+                    ? .zero : try Units.time(negative, .seconds(1) ... .seconds(60))
             } else {
                 throw parameter.error(
                     "unknown parameter \"\(parameter.shown)\" of \"cache\"",
-                    suggestion: "there are max_size=SIZE and ttl=TIME")
+                    suggestion: "there are max_size=SIZE, ttl=TIME and negative=TIME")
             }
         }
     }

@@ -25,11 +25,16 @@ package struct Authenticator: ~Copyable {
     /// Of the identity that is being made.
     private var text = ByteBuffer(capacity: 1024)
     private var fields = IdentityFields()
+    private var refused = RefusedTokens()
     /// Signatures that may still be checked in this turn.
     private var budget = verificationsPerTurn
+    /// Requests whose token was refused before.
+    private var negativeHits: UInt64 = 0
     /// Requests whose token was verified before.
     package private(set) var hits: UInt64 = 0
     private var misses: UInt64 = 0
+    /// Of providers that are gone.
+    private var earlierEvictions: UInt64 = 0
 
     /// `workers`: how many share the limits on cached entries and bytes.
     package init(_ providers: [AuthProvider], workers: Int) {
@@ -107,6 +112,10 @@ package struct Authenticator: ~Copyable {
             providers[id].cache.hold(entry)
             return .authenticated(Principal(provider: id, entry: entry))
         }
+        if let response = refused.find(key, provider: id, plan, now: now) {
+            negativeHits &+= 1
+            return .refused(response)
+        }
         guard budget > 0 else { return .later }
         misses &+= 1
         var judge = id
@@ -118,12 +127,19 @@ package struct Authenticator: ~Copyable {
             {
                 return .awaitKeys(provider: judge, atMost: wait)
             }
-            // Blanks and commas are no characters of a token, so only what has no token's shape can be several credentials.
-            if error == .malformed || error == .encrypted, BearerToken.hasSeveralParts(token) {
-                return .refused(.invalidRequest)
+            let response = Self.answer(error, to: token)
+            if error.isLasting {
+                let seconds = providers[id].negativeSeconds
+                refused.insert(key, provider: id, plan, response, now: now, seconds: seconds)
             }
-            return .refused(LocalResponse(error))
+            return .refused(response)
         }
+    }
+
+    private static func answer(_ refusal: TokenRefusal, to token: borrowing Span<UInt8>) -> LocalResponse {
+        // Blanks and commas are no characters of a token, so only what has no token's shape can be several credentials.
+        let isShape = refusal == .malformed || refusal == .encrypted
+        return isShape && BearerToken.hasSeveralParts(token) ? .invalidRequest : LocalResponse(refusal)
     }
 
     private mutating func verify(
@@ -204,6 +220,7 @@ extension Authenticator {
     /// Takes over the providers of a new configuration. Those that judge as before keep their keys and cached verdicts; a
     /// changed one keeps only the keys it fetched; principals that are held stay readable.
     package mutating func update(_ configured: [AuthProvider]) {
+        refused.removeAll()
         var new = FixedArray(repeating: SlotID.none, count: configured.count)
         for (i, provider) in configured.enumerated() { new[i] = carryOver(provider) }
         for i in 0..<order.count {
@@ -233,6 +250,7 @@ extension Authenticator {
 
     private mutating func retire(_ id: SlotID) {
         providers[id].isRetired = true
+        earlierEvictions &+= providers[id].cache.evictions
         guard !providers[id].isUnused else { return providers.destroy(id) }
         retired.append(id)
         // Reloads in a row, each with exchanges that outlive it: the oldest principals become nobody.
@@ -242,6 +260,7 @@ extension Authenticator {
     /// Gives the provider of that name what its source of keys has; nil: none that may be used any more. Tokens that a
     /// withdrawn key signed are refused from here on, cached or not.
     package mutating func install(_ keys: JSONWebKeySet?, provider name: String) {
+        refused.removeAll()
         for i in 0..<order.count where providers[order[i]].configuration.name == name {
             providers[order[i]].install(keys)
         }
@@ -270,8 +289,10 @@ extension Authenticator {
         mutating get {
             var sum = AuthenticationCounters()
             sum.hits = hits
+            sum.negativeHits = negativeHits
             sum.misses = misses
             sum.verifications = verifier.verifications
+            sum.evictions = earlierEvictions
             for i in 0..<order.count {
                 sum.entries += providers[order[i]].cache.count
                 sum.bytes += providers[order[i]].cache.bytes

@@ -47,6 +47,8 @@ package enum AuthenticationVerdict {
 /// What the authenticator of one worker has done and holds.
 package struct AuthenticationCounters: BitwiseCopyable, Sendable {
     package var hits: UInt64 = 0
+    /// Tokens that were refused because they had been a moment ago.
+    package var negativeHits: UInt64 = 0
     package var misses: UInt64 = 0
     package var evictions: UInt64 = 0
     /// Signatures that were checked, good or bad.

@@ -9,6 +9,8 @@ struct TokenProvider: ~Copyable {
     let plan: ClaimPlan
     private let name: ByteBuffer
     private let ttlSeconds: Int64
+    /// How long a refused token is remembered; 0: not at all.
+    let negativeSeconds: Int64
     private(set) var keys = KeySet()
     /// What the source of keys gave last; nil: nothing yet.
     private(set) var fetchedKeys: JSONWebKeySet?
@@ -28,6 +30,7 @@ struct TokenProvider: ~Copyable {
         text.append(Array(configuration.name.utf8).span)
         name = text
         ttlSeconds = configuration.cacheTTL.components.seconds
+        negativeSeconds = configuration.cacheEntries == 0 ? 0 : configuration.negativeTTL.components.seconds
         // Each worker has a cache of its own, and the limits are the process's.
         cache = VerificationCache(
             limit: (configuration.cacheEntries + workers - 1) / workers, byteLimit: configuration.cacheSize / workers)

@@ -174,8 +174,9 @@ extension Worker {
         let counted = countedTokens
         countedTokens = tokens
         counters.tally.tokenCacheHits &+= tokens.hits &- counted.hits
+        counters.tally.tokenCacheNegativeHits &+= tokens.negativeHits &- counted.negativeHits
         counters.tally.tokenCacheMisses &+= tokens.misses &- counted.misses
-        counters.tally.tokenCacheEvictions &+= tokens.evictions &- min(counted.evictions, tokens.evictions)
+        counters.tally.tokenCacheEvictions &+= tokens.evictions &- counted.evictions
         counters.tally.tokenCacheEntries &+= Int64(tokens.entries - counted.entries)
         counters.tally.tokenCacheBytes &+= Int64(tokens.bytes - counted.bytes)
         counters.tally.signatureVerifications &+= tokens.verifications &- counted.verifications

@@ -145,6 +145,9 @@ package struct Exposition {
     private mutating func tokens(_ tally: Tally) {
         single("jwt_key_waits_total", .counter, "Requests that waited for keys being fetched.", tally.keyWaits)
         single("jwt_cache_hits_total", .counter, "Tokens whose verdict was known.", tally.tokenCacheHits)
+        single(
+            "jwt_cache_negative_hits_total", .counter, "Tokens that had been refused a moment before.",
+            tally.tokenCacheNegativeHits)
         single("jwt_cache_misses_total", .counter, "Tokens that had to be verified.", tally.tokenCacheMisses)
         single("jwt_cache_evictions_total", .counter, "Verdicts dropped to make room.", tally.tokenCacheEvictions)
         single("jwt_cache_entries", .gauge, "Verdicts kept now.", max(tally.tokenCacheEntries, 0))

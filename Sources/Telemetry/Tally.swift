@@ -19,6 +19,7 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     /// Requests that waited for keys which were being fetched.
     package var keyWaits: UInt64 = 0
     package var tokenCacheHits: UInt64 = 0
+    package var tokenCacheNegativeHits: UInt64 = 0
     package var tokenCacheMisses: UInt64 = 0
     package var tokenCacheEvictions: UInt64 = 0
     package var tokenCacheEntries: Int64 = 0
@@ -44,6 +45,7 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.upstreamBytesSent &+= b.upstreamBytesSent
         a.keyWaits &+= b.keyWaits
         a.tokenCacheHits &+= b.tokenCacheHits
+        a.tokenCacheNegativeHits &+= b.tokenCacheNegativeHits
         a.tokenCacheMisses &+= b.tokenCacheMisses
         a.tokenCacheEvictions &+= b.tokenCacheEvictions
         a.tokenCacheEntries &+= b.tokenCacheEntries

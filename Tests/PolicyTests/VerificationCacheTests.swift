@@ -50,6 +50,15 @@ import TokenSigning
         }
     }
 
+    /// A provider that goes takes its entries with it, but what happened has happened.
+    @Test func evictionsStayCounted() throws {
+        var authenticator = Authenticator([provider(keys: [.edwards]) { $0.cacheEntries = 10 }], workers: 1)
+        for i in 0..<25 { try expectOwnClaims(&authenticator, i) }
+        #expect(authenticator.counters.evictions == 15)
+        authenticator.update([])
+        #expect(authenticator.counters.evictions == 15 && authenticator.counters.entries == 0)
+    }
+
     /// What is used stays; what was used once goes.
     @Test func keepsWhatIsUsed() throws {
         var authenticator = Authenticator([provider(keys: [.edwards]) { $0.cacheEntries = 50 }], workers: 1)
