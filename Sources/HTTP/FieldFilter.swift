@@ -15,11 +15,17 @@ package struct FieldFilter: ~Copyable {
     private var ranges: FixedArray<FieldRange>
     /// Where names of each length begin among them; they are sorted by length, so that only those are compared.
     private var firstOfLength: FixedArray<UInt16>
+    /// Names of cookies that do not travel; Cookie is then among the known names, and what is left of it is written anew.
+    private var cookies: FixedArray<FieldRange>
+    var stripsCookies: Bool { cookies.count > 0 }
 
     /// - Parameters:
     ///   - custom: names in any case; `-` and `_` are the same, because CGI, WSGI and others read them as the same.
+    ///   - cookies: names of cookies that do not travel, compared byte for byte; of no effect where Cookie is dropped whole.
     ///   - allowsUnderscores: false: every name with `_` is dropped.
-    package init(dropping names: FieldSet, custom: [[UInt8]] = [], allowsUnderscores: Bool = false) {
+    package init(
+        dropping names: FieldSet, custom: [[UInt8]] = [], cookies: [[UInt8]] = [], allowsUnderscores: Bool = false
+    ) {
         var known = names.union(.hopByHop)
         var others: [[UInt8]] = []
         for name in custom {
@@ -28,7 +34,8 @@ package struct FieldFilter: ~Copyable {
             if id == .other { others.append(folded) } else { known = known.union(FieldSet([id])) }
         }
         others.sort { $0.count < $1.count }
-        self.names = known
+        let stripped = known.contains(.cookie) ? [] : cookies
+        self.names = stripped.isEmpty ? known : known.union(FieldSet([.cookie]))
         dropsUnderscores = !allowsUnderscores
         sketch = others.reduce(0) { $0 | sketchBit($1.first ?? 0, $1.last ?? 0, $1.count) }
         ranges = FixedArray(repeating: FieldRange(start: 0, end: 0), count: others.count)
@@ -42,6 +49,23 @@ package struct FieldFilter: ~Copyable {
             text.append(name.span)
             ranges[k].end = UInt32(text.count)
         }
+        self.cookies = FixedArray(repeating: FieldRange(start: 0, end: 0), count: stripped.count)
+        for k in stripped.indices {
+            let name = stripped[k]
+            self.cookies[k].start = UInt32(text.count)
+            text.append(name.span)
+            self.cookies[k].end = UInt32(text.count)
+        }
+    }
+
+    /// True for the name of a cookie that does not travel.
+    borrowing func stripsCookie(_ name: borrowing Span<UInt8>) -> Bool {
+        let all = text.bytes
+        for k in 0..<cookies.count {
+            let cookie = all.extracting(Int(cookies[k].start)..<Int(cookies[k].end))
+            if cookie.isEqual(to: name) { return true }
+        }
+        return false
     }
 
     /// True for the name at `name` of `bytes`, if it is not a known one.

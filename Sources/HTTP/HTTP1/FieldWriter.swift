@@ -16,6 +16,7 @@ extension HeaderFields {
                 guard positions[k].mark & marks != 0, drops(k, dropped, filter) else { continue }
                 let at = Int(positions[k].name)
                 if at > runStart { out.append(arena.bytes.extracting(runStart..<at)) }
+                if filter.stripsCookies, positions[k].id == .cookie { writeCookies(k, filter, to: &out) }
                 runStart = Int(positions[k + 1].name)
             }
         }
@@ -44,7 +45,7 @@ extension HeaderFields {
     }
 
     /// True when some Connection field names the field at `k`.
-    private borrowing func isNominated(_ k: Int) -> Bool {
+    borrowing func isNominated(_ k: Int) -> Bool {
         let all = arena.bytes
         let name = self.name(at: k)
         for c in 0..<count where positions[c].id == .connection {
