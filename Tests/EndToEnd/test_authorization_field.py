@@ -1,10 +1,10 @@
-"""The Authorization field and the identity that goes to the upstream (security rows A01–A08)."""
+"""The Authorization field and the identity that goes to the upstream (security rows A01–A08, A11, A12)."""
 
 import json
 
 import pytest
 
-from harness.raw import get
+from harness.raw import get, post
 from harness.refusals import check_answer, expect_refusal
 from harness.tokens import AUDIENCE, ISSUER, bearer, key_set
 
@@ -110,6 +110,50 @@ def test_A05_other_scheme(gateway, origin, value):
     line = f"Authorization: {value}"
     response = expect_refusal(gateway, origin, get("/x", line), 401, "token_missing", closed=False)
     assert "error" not in response.get("www-authenticate")
+
+
+@pytest.mark.parametrize("argument", ["access_token=@", "a=1&access_token=@&b=2", "token=@", "jwt=@"])
+def test_A06_token_in_a_query_is_ignored_and_masked(gateway, origin, token, argument):
+    """Only the header was enabled: a token in the query lets nobody in, and stands in no log."""
+    query = argument.replace("@", token)
+    expect_refusal(gateway, origin, get(f"/x?{query}"), 401, "token_missing", closed=False)
+    assert gateway.request(get(f"/x?{query}", bearer(token))).status == 200
+    assert origin.last.target == f"/x?{query}" and origin.last.get("x-auth-subject") == "alice"
+    other = query.replace(token, "other")
+    assert gateway.request(get(f"/x?{other}", bearer(token))).status == 200
+    masked = "/x?" + argument.replace("@", "***")
+    gateway.wait_for_log_line(lambda line: line["status"] == 200 and line["path"] == masked)
+    assert "other" not in (gateway.folder / "access.log").read_text()
+    assert token not in (gateway.folder / "access.log").read_text() and token not in gateway.log
+
+
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"])
+@pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS", "TRACE"])
+def test_A12_method_override_means_nothing(gateway, origin, token, name, method):
+    field, body = f"{name}: {method}", b"_method=DELETE"
+    expect_refusal(gateway, origin, post("/x", body, field), 401, "token_missing", closed=False, method="POST")
+    assert gateway.request(post(f"/x?_method={method}", body, field, bearer(token))).status == 200
+    assert origin.last.line == f"POST /x?_method={method} HTTP/1.1" and origin.last.body == body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        get("/x", "User-Agent: kube-probe/1.31"),
+        get("/x", "User-Agent: ELB-HealthChecker/2.0"),
+        get("/x?auth=off&public=1"),
+        get("/x?path=/public/x"),
+        get("/x?/public/x"),
+        get("/x", method="PROPFIND"),
+        get("/x", method="get"),
+        get("/x", method="OPTIONS"),
+        get("/x", "Upgrade: websocket", "Connection: upgrade"),
+        get("/x", "X-Original-URL: /public/x", "X-Rewrite-URL: /public/x"),
+        get("/x", "X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1"),
+    ],
+)
+def test_A11_nothing_else_lets_anybody_in(gateway, origin, data):
+    expect_refusal(gateway, origin, data, 401, "token_missing", closed=False)
 
 
 SPOOFED = [

@@ -1,4 +1,4 @@
-"""What goes on to the upstream and what comes back: framing, hop-by-hop fields, forwarded fields, Host."""
+"""What goes on to the upstream and what comes back: framing, hop-by-hop fields, forwarded fields (rows A10, A18), Host."""
 
 import re
 
@@ -268,7 +268,7 @@ def test_forwarded_fields(gateway, origin):
     assert seen.get("x-forwarded-host") == "shop.example:8080"
 
 
-def test_forwarded_fields_of_a_client_are_not_believed(gateway, origin):
+def test_A10_forwarded_fields_of_a_client_are_not_believed(gateway, origin):
     gateway.request(
         get(
             "/x",
@@ -288,6 +288,13 @@ def test_forwarded_fields_of_a_client_are_not_believed(gateway, origin):
     assert seen.get("x-forwarded-proto") == "http"
     assert seen.get("x-forwarded-host") == "localhost"
     assert b"10.0.0." not in seen.head and b"/admin" not in seen.head and b"evil" not in seen.head
+
+
+@pytest.mark.parametrize("name", ["Proxy", "proxy", "PROXY"])
+def test_A18_proxy_is_dropped(gateway, origin, name):
+    assert gateway.request(get("/x", f"{name}: http://evil:8080", "X-End: 1")).status == 200
+    assert "proxy" not in origin.last.names() and b"evil" not in origin.last.head
+    assert origin.last.get("x-end") == "1"
 
 
 def test_request_id(gateway, origin):
