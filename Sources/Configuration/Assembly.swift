@@ -45,6 +45,8 @@ extension ConfigurationReader {
         location.identityHeaders = settings.identityHeaders
         location.forwardsToken = settings.forwardsToken
         location.addedHeaders = settings.addedHeaders
+        location.crossOrigin = settings.crossOrigin
+        location.strippedCookies = settings.strippedCookies
         location.accessLog = settings.accessLog
         location.pathGuard = settings.pathGuard
         return location
@@ -75,6 +77,7 @@ extension ConfigurationReader {
         }
         // What a location with `auth off` inherits demands nothing there.
         if !access.providers.isEmpty { access.permissions = settings.permissions }
+        access.passesPreflights = settings.crossOrigin?.passesPreflights ?? false
         return access
     }
 

@@ -17,6 +17,8 @@ package struct Access: Sendable, Equatable, Hashable {
     package var provider: Int? { providers.first }
     /// Each `require permission` line is an item of its own; all of them must be had.
     package var permissions: [RequiredPermission] = []
+    /// `cors { pass on; }`: preflights come in without an identity.
+    package var passesPreflights = false
 
     package init() {}
 }

@@ -152,6 +152,8 @@ extension RouteSettings {
         identityHeaders = location.identityHeaders
         forwardsToken = location.forwardsToken
         addedHeaders = location.addedHeaders
+        crossOrigin = location.crossOrigin
+        strippedCookies = location.strippedCookies
         guard case .proxy(let pass) = location.action else { return }
         upstreamFields = [FieldTemplate(name: "Host", value: pass.host)] + pass.setHeaders
         connectTimeout = pass.connectTimeout

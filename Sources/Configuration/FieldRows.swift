@@ -62,6 +62,28 @@ extension FieldTemplate {
                 if field.value.needsIdentity { settings.ownIdentityUses.append(value) }
             },
             write: { $0.upstreamFields.map { WrittenLine($0.written) } }),
+        Directive(
+            row: DirectiveRow(
+                name: "strip_cookies", blocks: [.main, .server, .location], form: "NAME… | off", arity: 1 ... .max,
+                summary: "Cookies that the upstream does not get, by their exact names"),
+            read: { statement, settings, _ throws(Diagnostic) in
+                settings.strippedCookies = []
+                if statement.arguments.count == 1, statement.arguments[0].text == "off" { return }
+                for name in statement.arguments {
+                    guard isToken(name.text) else {
+                        throw name.error("\"\(name.shown)\" is not a name of a cookie (RFC 6265 section 4.1.1)")
+                    }
+                    if name.text == "off" { throw name.error("\"off\" stands alone") }
+                    if settings.strippedCookies.contains(name.text) {
+                        throw name.error("duplicate cookie \"\(name.shown)\" in \"strip_cookies\"")
+                    }
+                    settings.strippedCookies.append(name.text)
+                }
+            },
+            write: { settings in
+                let names = settings.strippedCookies.map { Syntax.quoted($0) }
+                return [WrittenLine(names.isEmpty ? ["off"] : names)]
+            }),
     ]
 
     /// Fields that frame a message or belong to one connection: the gateway alone writes them (RFC 9110 section 7.6.1).
@@ -76,7 +98,7 @@ extension FieldTemplate {
     init(
         _ name: Argument, _ value: Argument, at stage: VariableStage, writtenBy directive: String
     ) throws(Diagnostic) {
-        guard !name.text.isEmpty, name.text.utf8.allSatisfy(Self.isTokenByte) else {
+        guard Self.isToken(name.text) else {
             throw name.error(
                 "\"\(name.shown)\" is not a name of a header field: letters, digits and !#$%&'*+-.^_`|~ are allowed")
         }
@@ -107,6 +129,8 @@ extension FieldTemplate {
     var foldedName: String { name.lowercased().replacing("_", with: "-") }
 
     fileprivate var written: [String] { [name, Syntax.quoted(value)] }
+
+    static func isToken(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy(isTokenByte) }
 
     /// RFC 9110 section 5.6.2.
     private static func isTokenByte(_ byte: UInt8) -> Bool {

@@ -56,6 +56,14 @@ extension ConfigurationReader {
     /// What servers and locations must say about identity.
     mutating func check(_ scope: RouteScope, _ statement: Statement, isAnswering: Bool) {
         let settings = scope.settings
+        if settings.crossOrigin != nil,
+            let field = settings.addedHeaders.first(where: { $0.field.foldedName.hasPrefix("access-control-") })
+        {
+            report(
+                statement.error(
+                    "\"add_header \(field.field.name)\" and \"cors\" both hold here: browsers refuse an answer that says "
+                        + "it twice", suggestion: "remove the \"add_header\""))
+        }
         guard let auth = settings.auth else {
             if isAnswering {
                 report(

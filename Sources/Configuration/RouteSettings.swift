@@ -14,6 +14,8 @@ struct RouteSettings: Sendable {
     var identityHeaders = Location.defaultIdentityHeaders
     var forwardsToken = false
     var addedHeaders: [AddedField] = []
+    var crossOrigin: CrossOriginRules?
+    var strippedCookies: [String] = []
     /// `proxy_set_header`, Host included.
     var upstreamFields: [FieldTemplate] = []
     var connectTimeout: Duration = .seconds(2)
@@ -37,7 +39,7 @@ struct RouteSettings: Sendable {
             .setting(
                 "path_guard", in: [.main, .server, .location], .flag, \.pathGuard,
                 "Refuse a path that common servers read in several ways with different access")
-        ] + AccessLog.rows + Access.rows + FieldTemplate.rows + ProxyPass.rows
+        ] + AccessLog.rows + Access.rows + FieldTemplate.rows + [CrossOriginRules.row] + ProxyPass.rows
 }
 
 /// What servers and locations have in common: settings, an answer of their own, and locations inside.

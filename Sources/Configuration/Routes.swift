@@ -30,6 +30,10 @@ package struct Location: Sendable, Equatable {
     package var forwardsToken = false
     /// `add_header`, for responses.
     package var addedHeaders: [AddedField] = []
+    /// `cors`; nil: fields of CORS are the upstream's own.
+    package var crossOrigin: CrossOriginRules?
+    /// `strip_cookies`, for requests.
+    package var strippedCookies: [String] = []
     package var accessLog: AccessLog?
     package var pathGuard = true
     package var position: SourcePosition

@@ -24,7 +24,7 @@ enum UnsupportedDirectives {
 
     /// Directives of the language that no version has had so far.
     private static let later: Set<String> = [
-        "allow", "auth_mode", "cors", "deny", "error_page", "http2", "http2_max_concurrent_streams", "ip_hash",
+        "allow", "auth_mode", "deny", "error_page", "http2", "http2_max_concurrent_streams", "ip_hash",
         "least_conn", "limit_conn_per_ip", "map", "max_conns", "permissions", "policy", "proxy_hide_header",
         "proxy_next_upstream", "proxy_next_upstream_budget", "proxy_next_upstream_timeout", "proxy_next_upstream_tries",
         "proxy_pass_header", "proxy_redirect", "proxy_set_body", "proxy_ssl_certificate", "proxy_ssl_certificate_key",
@@ -32,7 +32,7 @@ enum UnsupportedDirectives {
         "random",
         "rate_limit", "require_policy", "resolver", "resolver_timeout", "revocation", "roles_file", "slow_start",
         "ssl_ciphers", "state_dir", "sticky",
-        "strip_cookies", "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
+        "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
         "audience_match", "token_from", "discovery", "unknown_kid", "bound_tokens",
     ]

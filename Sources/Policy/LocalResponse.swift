@@ -14,6 +14,8 @@ package enum LocalResponse: UInt8, CaseIterable, Sendable {
     case lifetimeExceeded
     // what it allows, and whether that can be judged
     case insufficientScope, keysUnavailable
+    // whose page asks
+    case originDenied
     // the path and the method
     case pathInvalid, pathAmbiguous, notFound, methodNotAllowed
     // time and size of the request
@@ -101,6 +103,7 @@ extension LocalResponse {
         case .lifetimeExceeded: .token("lifetime_exceeded", "The access token is valid for too long")
         case .insufficientScope:
             Answer(403, "insufficient_scope", "The access token lacks a permission", .insufficientScope)
+        case .originDenied: Answer(403, "origin_denied", "Pages of this origin may not do this")
         case .keysUnavailable:
             Answer(503, "keys_unavailable", "Tokens cannot be checked at the moment", retryAfterSeconds: 2)
         case .pathInvalid: Answer(400, "path_invalid", "The path is not valid")

@@ -11,6 +11,7 @@ package struct ResponseForm {
     /// The connection ends after this answer.
     package var closes = false
     package var detail = ErrorDetail.code
+    package var format = AnswerFormat.problem
     package var requestID = RequestID.none
     package var wallSeconds: Int64
 
@@ -26,6 +27,8 @@ package struct LocalResponseWriter: ~Copyable {
     private var body = ByteBuffer(capacity: 512)
     private var date = ByteBuffer(capacity: 64)
     private var dateSeconds: Int64 = -1
+    /// Of the answer that was made last, as it is sent.
+    package private(set) var status = 0
 
     package init() {}
 
@@ -40,23 +43,24 @@ package struct LocalResponseWriter: ~Copyable {
 
     /// Makes a refusal; returns how many bytes of body it sends.
     /// - Parameters:
-    ///   - realm: of the challenge (RFC 9110 section 11.5).
+    ///   - challenges: those of the location are made where the answer has some (RFC 9110 section 11.6.1).
     ///   - scope: what is missing, for `insufficient_scope`.
     ///   - added: whole field lines that the configuration adds.
     package mutating func refuse(
-        _ response: LocalResponse, _ form: ResponseForm, realm: Span<UInt8>, scope: Span<UInt8> = Span(),
-        added: Span<UInt8> = Span()
+        _ response: LocalResponse, _ form: ResponseForm, _ challenges: borrowing Challenges, location: Int,
+        scope: Span<UInt8> = Span(), added: Span<UInt8> = Span()
     ) -> Int {
         let answer = response.answer
-        makeProblem(answer, form)
-        begin(answer.status, form)
-        head.append("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n")
+        body.clear()
+        AnswerBody.append(answer, form, to: &body)
+        begin(form.format.sentStatus(answer.status), form)
+        appendContentFields(answer, form)
         if form.detail != .none {
             head.append("Gateway-Error: ")
             head.append(answer.code)
             head.append("\r\n")
         }
-        appendChallenge(answer, form.detail, realm: realm, scope: scope)
+        challenges.append(answer, form.detail, location: location, scope: scope, to: &head)
         if answer.status == 405 { head.append(Self.allow) }
         if answer.retryAfterSeconds > 0 {
             head.append("Retry-After: ")
@@ -67,6 +71,14 @@ package struct LocalResponseWriter: ~Copyable {
         return end(form, closes: form.closes || answer.closesConnection, hasBody: true)
     }
 
+    /// Makes an answer without a body; `added` is whole field lines.
+    package mutating func answer(status: Int, _ form: ResponseForm, added: Span<UInt8>) {
+        body.clear()
+        begin(status, form)
+        head.append(added)
+        _ = end(form, closes: form.closes, hasBody: false)
+    }
+
     /// Makes the answer of a `return`; returns how many bytes of body it sends. A redirect's text is its Location. Nil: the
     /// text cannot stand in a field (a line break would split the response), and nothing was made.
     package mutating func answer(
@@ -74,16 +86,18 @@ package struct LocalResponseWriter: ~Copyable {
     ) -> Int? {
         body.clear()
         let isRedirect = Self.isRedirect(status)
+        let isProblem = text.isEmpty && status >= 400
+        let problem = LocalResponse.Answer(status, "", "")
         if isRedirect {
             guard !text.isEmpty, text.endOfValue(from: 0) == text.count else { return nil }
             body.append(StatusPhrase.of(status))
             body.append("\n")
-        } else if text.isEmpty && status >= 400 {
-            makeProblem(LocalResponse.Answer(status, "", ""), form)
+        } else if isProblem {
+            AnswerBody.append(problem, form, to: &body)
         } else {
             body.append(text)
         }
-        begin(status, form)
+        begin(isProblem ? form.format.sentStatus(status) : status, form)
         if isRedirect {
             head.append("Location: ")
             head.append(text)
@@ -92,8 +106,8 @@ package struct LocalResponseWriter: ~Copyable {
         let hasBody = status != 204 && status != 304
         if !text.isEmpty && hasBody {
             head.append("Content-Type: text/plain\r\n")
-        } else if status >= 400 {
-            head.append("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n")
+        } else if isProblem {
+            appendContentFields(problem, form)
         }
         head.append(added)
         return end(form, closes: form.closes, hasBody: hasBody)
@@ -111,6 +125,7 @@ package struct LocalResponseWriter: ~Copyable {
 extension LocalResponseWriter {
     private mutating func begin(_ status: Int, _ form: ResponseForm) {
         head.clear()
+        self.status = status
         head.append("HTTP/1.1 ")
         head.append(decimal: UInt64(status), width: 3)
         head.append(" ")
@@ -146,64 +161,29 @@ extension LocalResponseWriter {
     /// Two stored buffers at once: a span of one is a borrow of the whole value, a parameter is not.
     private static func copy(_ from: borrowing ByteBuffer, to out: inout ByteBuffer) { out.append(from.bytes) }
 
-    /// A problem document (RFC 9457 section 3). Its texts are fixed and free of what JSON would escape.
-    private mutating func makeProblem(_ answer: LocalResponse.Answer, _ form: ResponseForm) {
-        body.clear()
-        body.append("{\"type\":\"about:blank\",\"title\":\"")
-        body.append(StatusPhrase.of(answer.status))
-        body.append("\",\"status\":")
-        body.append(decimal: UInt64(answer.status))
-        if form.detail != .none && answer.code.utf8CodeUnitCount > 0 {
-            body.append(",\"code\":\"")
-            body.append(answer.code)
-            body.append("\"")
+    /// What the body is, or in its place what became of a call of gRPC. Answers in several forms vary with Accept.
+    private mutating func appendContentFields(_ answer: LocalResponse.Answer, _ form: ResponseForm) {
+        switch form.format {
+        case .problem: head.append("Content-Type: application/problem+json\r\nVary: Accept\r\n")
+        case .text: head.append("Content-Type: text/plain; charset=utf-8\r\nVary: Accept\r\n")
+        case .page:
+            head.append("Content-Type: text/html; charset=utf-8\r\nVary: Accept\r\nContent-Security-Policy: ")
+            head.append(AnswerBody.pagePolicy)
+            head.append("\r\nX-Content-Type-Options: nosniff\r\n")
+        case .grpc: appendCallStatus(answer, form.detail)
         }
-        if form.detail == .full && answer.detail.utf8CodeUnitCount > 0 {
-            body.append(",\"detail\":\"")
-            body.append(answer.detail)
-            body.append("\"")
-        }
-        if form.requestID != .none {
-            body.append(",\"request_id\":\"")
-            form.requestID.append(to: &body)
-            body.append("\"")
-        }
-        body.append("}\n")
+        head.append("Cache-Control: no-store\r\n")
     }
-
-    /// `WWW-Authenticate` (RFC 6750 section 3): without credentials the realm alone, else the error and why.
-    private mutating func appendChallenge(
-        _ answer: LocalResponse.Answer, _ detail: ErrorDetail, realm: Span<UInt8>, scope: Span<UInt8>
-    ) {
-        guard answer.challenge != .none else { return }
-        head.append("WWW-Authenticate: Bearer realm=\"")
-        appendQuotable(realm)
-        head.append("\"")
-        switch answer.challenge {
-        case .none, .bare: break
-        case .invalidToken: head.append(", error=\"invalid_token\"")
-        case .invalidRequest: head.append(", error=\"invalid_request\"")
-        case .insufficientScope: head.append(", error=\"insufficient_scope\"")
-        }
-        if answer.challenge != .bare && detail != .none {
-            head.append(", error_description=\"")
-            head.append(answer.detail)
-            head.append("\"")
-        }
-        if answer.challenge == .insufficientScope && !scope.isEmpty {
-            head.append(", scope=\"")
-            appendQuotable(scope)
-            head.append("\"")
+    /// The trailers, where there is no body: our words hold nothing that a message would have to percent-encode.
+    private mutating func appendCallStatus(_ answer: LocalResponse.Answer, _ detail: ErrorDetail) {
+        head.append("Content-Type: application/grpc\r\ngrpc-status: ")
+        head.append(decimal: UInt64(CallStatus.of(answer.status)))
+        head.append("\r\ngrpc-message: ")
+        switch detail {
+        case .code where answer.code.utf8CodeUnitCount > 0: head.append(answer.code)
+        case .full where answer.detail.utf8CodeUnitCount > 0: head.append(answer.detail)
+        default: head.append(StatusPhrase.of(answer.status))
         }
         head.append("\r\n")
-    }
-    /// Only what RFC 6750 section 3 allows in a scope, which is what needs no escape in a quoted string.
-    private mutating func appendQuotable(_ text: Span<UInt8>) {
-        for i in 0..<text.count {
-            switch text[i] {
-            case 0x20, 0x21, 0x23...0x5b, 0x5d...0x7e: head.append(byte: text[i])
-            default: head.append("_")
-            }
-        }
     }
 }

@@ -118,7 +118,7 @@ struct AdminServer: ~Copyable {
         form.closes = true
         form.detail = .full
         form.isHEAD = head.isHEAD
-        _ = responses.refuse(kind, form, realm: Span())
+        _ = responses.refuse(kind, form, Challenges([[]]), location: 0)
         responses.write(to: &clients[id].output, &buffers)
         finish(id, &loop)
     }

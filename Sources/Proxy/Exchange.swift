@@ -35,6 +35,8 @@ struct Exchange: ~Copyable {
     var hasWaited = false
     /// The token's verdict was known.
     var wasCached = false
+    /// Nobody asked who sends it: a browser did, before a script's request.
+    var isPreflight = false
     var reason: LocalResponse?
     var status: Int32 = 0
     var upstreamStatus: Int32 = 0
@@ -151,10 +153,23 @@ extension Worker {
             }
             // Two of them, and nobody knows which one the next server believes (RFC 9110 section 5.3).
             if heads[head].count(of: .authorization) > 1 { return refuse(id, .invalidRequest) }
+            if found.crossOrigin >= 0 && heads[head].method == .options && CrossOrigin.isPreflight(heads[head]) {
+                return preflight(id, found)
+            }
             authenticate(id, found)
         case .refused(let response, let route):
             exchanges[id].route = Int32(truncatingIfNeeded: route)
             refuse(id, response)
+        }
+    }
+
+    /// Browsers send a preflight without credentials, so it is answered before anybody asks for them.
+    private mutating func preflight(_ id: SlotID, _ route: Route) {
+        exchanges[id].isPreflight = true
+        switch snapshots[current].crossOrigin.preflight(heads[exchanges[id].head], block: Int(route.crossOrigin)) {
+        case .answer: answerPreflight(id)
+        case .refuse: refuse(id, .originDenied)
+        case .pass: admit(id, route)
         }
     }
 
@@ -242,11 +257,14 @@ extension Worker {
         exchanges[id].upstream = upstream
         upstreams[upstream].exchange = id
         upstreams[upstream].beginRequest(heads[head].framing, isHEAD: heads[head].isHEAD)
+        let filter =
+            isAuthenticated
+            ? route.authenticatedFilter : exchanges[id].isPreflight ? route.preflightFilter : route.requestFilter
         added.clear()
         write(route.requestFields, of: id)
         if isAuthenticated { write(route.identityFields, of: id) }
         sendRequestHead(
-            heads[head], snapshots[snapshot], route, isAuthenticated: isAuthenticated,
+            heads[head], snapshots[snapshot], route, filter,
             matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &upstreams[upstream].output, &buffers)
         if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
         markDirty(upstream: upstream)
@@ -287,7 +305,7 @@ extension Worker {
     }
     private mutating func responseBegan(_ id: SlotID, _ upstream: SlotID, _ client: SlotID, _ route: Route) {
         let snapshot = exchanges[id].snapshot
-        let filter = snapshots[snapshot].responseFilter
+        let filter = exchanges[id].isPreflight ? snapshots[snapshot].responseFilter : route.responseFilter
         if response.isInterim {
             return clients[client].sendInterim(response, dropping: snapshots[snapshot].filters[filter], &buffers)
         }

@@ -96,28 +96,27 @@ extension Worker {
             log(id)
             return cutOff(client)
         }
-        let route = route(of: id)
         let closes = clients[client].mustClose(after: heads[exchanges[id].head]) || kind.closesConnection
-        added.clear()
-        writeResponseFields(route, status: kind.status, of: id)
         writeRefusal(id, kind, closes: closes, missing: permission)
-        exchanges[id].status = Int32(kind.status)
         sendLocal(id, closes: closes)
     }
     private mutating func writeRefusal(_ id: SlotID, _ kind: LocalResponse, closes: Bool, missing permission: Int) {
         let route = route(of: id)
-        let form = form(id, route, closes: closes)
+        var form = form(id, route, closes: closes)
+        form.format = AnswerFormat(for: heads[exchanges[id].head])
+        added.clear()
+        writeResponseFields(route, status: form.format.sentStatus(kind.status), of: id)
         let sent = makeRefusal(
-            kind, form, snapshots[exchanges[id].snapshot].configuration.locations[Int(route.location)].access,
-            snapshots[exchanges[id].snapshot].configuration.providers, missing: permission, adding: added,
-            by: &responses)
+            kind, form, snapshots[exchanges[id].snapshot], route, missing: permission, adding: added, by: &responses)
+        exchanges[id].status = Int32(responses.status)
         exchanges[id].bodySent = UInt64(sent)
     }
     /// What `return` says.
     mutating func answer(_ id: SlotID) {
         let route = route(of: id)
         let closes = clients[exchanges[id].client].mustClose(after: heads[exchanges[id].head])
-        let form = form(id, route, closes: closes)
+        var form = form(id, route, closes: closes)
+        if route.status >= 400 { form.format = AnswerFormat(for: heads[exchanges[id].head]) }
         added.clear()
         write(route.answerText, of: id)
         copy(added, to: &text)
@@ -127,7 +126,20 @@ extension Worker {
             return refuse(id, .internalError)
         }
         exchanges[id].bodySent = UInt64(sent)
-        exchanges[id].status = route.status
+        exchanges[id].status = Int32(responses.status)
+        sendLocal(id, closes: closes)
+    }
+    /// What the `cors` block says to a preflight that it allows.
+    mutating func answerPreflight(_ id: SlotID) {
+        let route = route(of: id)
+        let closes = clients[exchanges[id].client].mustClose(after: heads[exchanges[id].head])
+        let form = form(id, route, closes: closes)
+        added.clear()
+        writeResponseFields(route, status: 204, of: id)
+        snapshots[exchanges[id].snapshot].crossOrigin.appendPreflight(
+            heads[exchanges[id].head], block: Int(route.crossOrigin), to: &added)
+        makeEmptyAnswer(204, form, adding: added, by: &responses)
+        exchanges[id].status = 204
         sendLocal(id, closes: closes)
     }
     private mutating func form(_ id: SlotID, _ route: Route, closes: Bool) -> ResponseForm {
@@ -183,17 +195,26 @@ private func makeAnswer(
 ) -> Int? {
     responses.answer(status: status, text: text.bytes, form, added: added.bytes)
 }
+private func makeEmptyAnswer(
+    _ status: Int, _ form: ResponseForm, adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
+) {
+    responses.answer(status: status, form, added: added.bytes)
+}
 private func copy(_ source: borrowing ByteBuffer, to target: inout ByteBuffer) {
     target.clear()
     target.append(source.bytes)
 }
 
-/// Makes a refusal, with the challenge of the location's provider and the permission that was missing.
+/// Makes a refusal, with the challenges of the location and the permission that was missing.
 private func makeRefusal(
-    _ kind: LocalResponse, _ form: ResponseForm, _ access: Access, _ providers: [AuthProvider], missing permission: Int,
-    adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
+    _ kind: LocalResponse, _ form: ResponseForm, _ snapshot: borrowing Snapshot, _ route: Route,
+    missing permission: Int, adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
 ) -> Int {
-    let realm = access.provider.map { Array(providers[$0].name.utf8) } ?? []
-    let scope = access.permissions.indices.contains(permission) ? Array(access.permissions[permission].name.utf8) : []
-    return responses.refuse(kind, form, realm: realm.span, scope: scope.span, added: added.bytes)
+    let location = Int(route.location)
+    var scope: [UInt8] = []
+    if permission >= 0 {
+        scope = Array(snapshot.configuration.locations[location].access.permissions[permission].name.utf8)
+    }
+    return responses.refuse(
+        kind, form, snapshot.challenges, location: location, scope: scope.span, added: added.bytes)
 }

@@ -34,7 +34,7 @@ func relayResponse(
 
 /// Appends a request's head as the route wants it. `added` is whole fields.
 func sendRequestHead(
-    _ head: borrowing RequestHead, _ snapshot: borrowing Snapshot, _ route: Route, isAuthenticated: Bool,
+    _ head: borrowing RequestHead, _ snapshot: borrowing Snapshot, _ route: Route, _ filter: SlotID,
     matchedPrefix: Int, adding added: borrowing ByteBuffer, to out: inout ByteQueue, _ buffers: inout BufferPool
 ) {
     out.reserve(head.bytes.count + added.count + 128, &buffers)
@@ -47,8 +47,7 @@ func sendRequestHead(
         head.writeRequestLine(to: &out)
     }
     out.append(added.bytes)
-    head.writeFields(
-        dropping: snapshot.filters[isAuthenticated ? route.authenticatedFilter : route.requestFilter], to: &out)
+    head.writeFields(dropping: snapshot.filters[filter], to: &out)
     if head.framing == .chunked { out.append("Transfer-Encoding: chunked\r\n") }
     out.append("\r\n")
 }

@@ -29,6 +29,12 @@ struct Route: BitwiseCopyable {
     var requestFilter = SlotID.none
     /// The same, without the verified Authorization field.
     var authenticatedFilter = SlotID.none
+    /// Without any credentials, for a preflight that the upstream answers.
+    var preflightFilter = SlotID.none
+    /// What the upstream may not tell the client.
+    var responseFilter = SlotID.none
+    /// Number of the `cors` block, or -1.
+    var crossOrigin: Int32 = -1
     /// What is sent upstream besides: Host, the forwarded fields, `proxy_set_header`.
     var requestFields = ProgramRange()
     var identityFields = ProgramRange()

@@ -16,11 +16,13 @@ struct Snapshot: ~Copyable {
     let steps: FixedArray<TemplateStep>
     let text: ByteBuffer
     let filters: SlotTable<FieldFilter>
-    /// What upstreams may not tell clients: hop-by-hop fields, and a word that is ours.
+    /// What upstreams may not tell clients where `cors` says nothing: hop-by-hop fields, and a word that is ours.
     let responseFilter: SlotID
+    let crossOrigin: CrossOrigin
     let authorization: Authorization
     /// Whom each location asks who is asking: set when the authenticator knows the configuration's providers.
     var plans = FixedArray(repeating: AuthenticationPlan(), count: 0)
+    let challenges: Challenges
     var balancers: [LoadBalancer]
     /// For each group, the pool's numbers of its endpoints, in the balancer's order.
     let endpoints: [[Int32]]
@@ -49,7 +51,8 @@ struct Snapshot: ~Copyable {
         _ configuration: GatewayConfiguration, _ table: consuming RouteTable, _ routes: consuming FixedArray<Route>,
         _ limits: consuming FixedArray<ListenerLimits>, _ steps: consuming FixedArray<TemplateStep>,
         _ text: consuming ByteBuffer, _ filters: consuming SlotTable<FieldFilter>, _ responseFilter: SlotID,
-        _ endpoints: [[Int32]], _ accessLogs: [AccessLog], _ logPrograms: [ProgramRange]
+        _ endpoints: [[Int32]], _ accessLogs: [AccessLog], _ logPrograms: [ProgramRange],
+        _ crossOrigin: consuming CrossOrigin
     ) {
         self.configuration = configuration
         self.table = table
@@ -60,10 +63,12 @@ struct Snapshot: ~Copyable {
         self.filters = filters
         self.responseFilter = responseFilter
         authorization = Authorization(configuration.locations.map(\.access))
+        challenges = Challenges(configuration)
         balancers = configuration.upstreams.map { LoadBalancer($0) }
         self.endpoints = endpoints
         self.accessLogs = accessLogs
         self.logPrograms = logPrograms
+        self.crossOrigin = crossOrigin
     }
     /// Balancers of unchanged groups go on where the older snapshot's are.
     mutating func inherit(_ older: borrowing Snapshot) {

@@ -12,13 +12,24 @@ struct SnapshotBuilder: ~Copyable {
     private var logPrograms: [ProgramRange] = []
     /// Names that carry a verified identity anywhere in the configuration: no client may send them, on any route.
     private let identityNames: [String]
+    /// The different `cors` blocks.
+    private var crossOrigin: [CrossOriginRules] = []
+    /// Towards clients: hop-by-hop fields and a word that is ours are gone; where we answer for CORS, its fields too.
+    private let responseFilter: SlotID
+    private let crossOriginFilter: SlotID
 
     init(_ configuration: GatewayConfiguration) {
         self.configuration = configuration
-        filters = SlotTable(capacity: configuration.locations.count * 2 + 1)
+        // For each location those towards the upstream, with and without a token and for a preflight; two towards clients.
+        filters = SlotTable(capacity: configuration.locations.count * 3 + 2)
         var names = Location.defaultIdentityHeaders.map(\.name)
         for location in configuration.locations { names += location.identityHeaders.map(\.name) }
         identityNames = names
+        let ours = FieldSet([.gatewayError])
+        let custom = Self.crossOriginFields.map { Array($0.utf8) }
+        responseFilter = filters.insert(FieldFilter(dropping: ours, allowsUnderscores: true)) ?? .none
+        crossOriginFilter =
+            filters.insert(FieldFilter(dropping: ours, custom: custom, allowsUnderscores: true)) ?? .none
         compiler.hostname = ProcessIdentity.hostname
         compiler.processID = ProcessIdentity.number
         compiler.keptClaims = configuration.keptClaims
@@ -26,24 +37,24 @@ struct SnapshotBuilder: ~Copyable {
 
     mutating func build(
         _ table: consuming RouteTable, _ routes: consuming FixedArray<Route>, _ endpoints: [[Int32]]
-    ) -> Snapshot? {
+    ) -> Snapshot {
         for i in configuration.locations.indices { routes[i] = route(i) }
         var limits = FixedArray(repeating: ListenerLimits(), count: max(1, configuration.listeners.count))
         for i in configuration.listeners.indices { limits[i] = listenerLimits(i) }
         var response = SlotTable<FieldFilter>(capacity: 1)
         swap(&response, &filters)
-        guard
-            let responseFilter = response.insert(
-                FieldFilter(dropping: FieldSet([.gatewayError]), allowsUnderscores: true))
-        else { return nil }
         var steps = FixedArray(repeating: TemplateStep(kind: .text), count: compiler.steps.count)
         for i in compiler.steps.indices { steps[i] = compiler.steps[i] }
         var text = ByteBuffer(capacity: max(1, compiler.text.count))
         text.append(compiler.text.span)
         return Snapshot(
             configuration, table, routes, limits, steps, text, response, responseFilter, endpoints, accessLogs,
-            logPrograms)
+            logPrograms, CrossOrigin(crossOrigin))
     }
+    private static let crossOriginFields = [
+        "access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers",
+        "access-control-allow-methods", "access-control-allow-headers", "access-control-max-age",
+    ]
 
     private func listenerLimits(_ i: Int) -> ListenerLimits {
         let fallback = configuration.servers[configuration.listeners[i].defaultServer].fallback
@@ -62,6 +73,8 @@ struct SnapshotBuilder: ~Copyable {
         route.detail = location.errorDetail == .none ? 0 : location.errorDetail == .code ? 1 : 2
         route.provider = Int32(location.access.provider ?? -1)
         take(location.limits, into: &route)
+        route.responseFilter = responseFilter
+        if let rules = location.crossOrigin { take(rules, into: &route) }
         route.accessLog = accessLog(location.accessLog)
         route.responseFields = fields(location.addedHeaders.filter { !$0.always }.map(\.field))
         route.responseFieldsAlways = fields(location.addedHeaders.filter(\.always).map(\.field))
@@ -76,6 +89,11 @@ struct SnapshotBuilder: ~Copyable {
             take(proxy, of: location, into: &route)
         }
         return route
+    }
+    private mutating func take(_ rules: CrossOriginRules, into route: inout Route) {
+        if !crossOrigin.contains(rules) { crossOrigin.append(rules) }
+        route.crossOrigin = Int32(crossOrigin.firstIndex(of: rules) ?? -1)
+        if !rules.isUpstreams { route.responseFilter = crossOriginFilter }
     }
     private func take(_ limits: RequestLimits, into route: inout Route) {
         route.bodyNanoseconds = limits.bodyTimeout.nanoseconds
@@ -105,13 +123,18 @@ struct SnapshotBuilder: ~Copyable {
         ])
         let custom = (identityNames + set.map(\.name) + ForwardedFields.clientCopies).map { Array($0.utf8) }
         let allows = location.limits.allowsUnderscores
-        route.requestFilter =
-            filters.insert(FieldFilter(dropping: dropped, custom: custom, allowsUnderscores: allows)) ?? .none
+        let cookies = location.strippedCookies.map { Array($0.utf8) }
+        func filter(_ names: FieldSet) -> FieldFilter {
+            FieldFilter(dropping: names, custom: custom, cookies: cookies, allowsUnderscores: allows)
+        }
+        route.requestFilter = filters.insert(filter(dropped)) ?? .none
         route.authenticatedFilter = route.requestFilter
         if !location.access.providers.isEmpty && !location.forwardsToken {
-            let withToken = dropped.union(FieldSet([.authorization]))
-            route.authenticatedFilter =
-                filters.insert(FieldFilter(dropping: withToken, custom: custom, allowsUnderscores: allows)) ?? .none
+            route.authenticatedFilter = filters.insert(filter(dropped.union(FieldSet([.authorization])))) ?? .none
+        }
+        if location.access.passesPreflights {
+            let credentials = FieldSet([.authorization, .cookie])
+            route.preflightFilter = filters.insert(filter(dropped.union(credentials))) ?? .none
         }
     }
     /// Host first, as RFC 9110 section 7.2 asks; then where the request comes from, unless the configuration says it itself.

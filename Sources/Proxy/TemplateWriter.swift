@@ -29,12 +29,23 @@ extension Worker {
     }
     /// `add_header`: some statuses get it only where `always` was said.
     mutating func writeResponseFields(_ route: Route, status: Int, of id: SlotID) {
+        if route.crossOrigin >= 0 { writeCrossOrigin(route, of: id) }
         if !route.responseFieldsAlways.isEmpty { write(route.responseFieldsAlways, of: id) }
         if route.responseFields.isEmpty { return }
         switch status {
         case 200, 201, 204, 206, 301, 302, 303, 304, 307, 308: write(route.responseFields, of: id)
         default: break
         }
+    }
+
+    /// Where the block speaks for the location. A refused preflight gets none of its fields, nor does an upstream's answer to
+    /// one.
+    private mutating func writeCrossOrigin(_ route: Route, of id: SlotID) {
+        let snapshot = exchanges[id].snapshot
+        if exchanges[id].isPreflight || route.responseFilter == snapshots[snapshot].responseFilter { return }
+        snapshots[snapshot].crossOrigin.append(
+            heads[exchanges[id].head], block: Int(route.crossOrigin),
+            isRefusal: exchanges[id].reason != nil && exchanges[id].upstreamStatus == 0, to: &added)
     }
 
     /// Appends the value of one variable.

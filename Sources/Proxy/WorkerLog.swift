@@ -117,6 +117,7 @@ extension Worker {
 
     mutating func authResult(of id: SlotID) -> StaticString {
         if route(of: id).provider < 0 { return "off" }
+        if exchanges[id].isPreflight && exchanges[id].reason == nil { return "off" }
         if exchanges[id].reason?.status == 403 { return "denied" }
         if exchanges[id].principal.isKnown { return "ok" }
         return exchanges[id].reason == .keysUnavailable ? "unavailable" : "refused"

@@ -27,13 +27,15 @@ struct RoundTripTests {
             server_name a.example *.b.example .c.example d.* "~^e\\d{2}$" "";
             ssl_certificate tls.crt; ssl_certificate_key tls.key;
             auth p; require permission one; require permission two; error_detail none; identity_headers { }
+            cors { origins https://a.example https://*.b.example:8; methods PUT; headers X-A; credentials on; }
+            strip_cookies __Host-r s;
             location = "/a b" { return 200 "tab\\t \\u{24}x ${host}y"; }
             location ^~ /c/ { proxy_pass http://group/x/; proxy_set_header Host "$host:$server_port"; proxy_set_header E ""; }
             location ~* "\\.(a|b){1,2}$" {
-                auth q; path_guard off; client_max_body_size 0; proxy_pass http://127.0.0.1:9; proxy_read_timeout 90s;
+                auth q; path_guard off; cors { pass on; } strip_cookies off; client_max_body_size 0; proxy_pass http://127.0.0.1:9; proxy_read_timeout 90s;
                 location /n/ { auth off; access_log off; forward_token on; return 302 https://$host/; }
             }
-            location /none/ { }
+            location /none/ { cors { } }
             location /unix/ { proxy_pass http://unix:run/s; proxy_connect_timeout 250ms; }
         }
         server { listen 8080 default_server; server_name z; auth off; return 301 https://z$request_uri; }
@@ -57,6 +59,7 @@ struct RoundTripTests {
             ("weight=4", "weight=5"), ("path_guard off", "path_guard on"), ("two;", "three;"), ("250ms", "251ms"),
             ("tab", "Tab"),
             ("z$request_uri", "z$uri"), ("backlog=77", "backlog=78"), ("d.*", "e.*"), ("ES256", "RS256"),
+            ("__Host-r s", "__Host-r t"), ("credentials on", "credentials off"), ("pass on", "origins *"),
         ] {
             #expect(try Fixture.load(Self.everything.replacing(old, with: new)) != configuration, "\(old)")
         }

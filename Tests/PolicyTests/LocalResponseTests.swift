@@ -14,7 +14,8 @@ struct LocalResponseTests {
     @Test(arguments: LocalResponse.allCases)
     func `texts are fixed and need no escape`(response: LocalResponse) {
         let detail = "\(response.detail)"
-        #expect(!detail.isEmpty && detail.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c })
+        // Neither JSON, nor HTML, nor a quoted string, nor a message of gRPC would have to write one of these otherwise.
+        #expect(!detail.isEmpty && detail.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && !"\"\\<>&%".utf8.contains($0) })
         #expect("\(response.title)" != "Status")
         #expect((400...599).contains(response.status))
     }
@@ -23,7 +24,7 @@ struct LocalResponseTests {
     func `a 401 always carries a challenge, a 503 never, and says when to come back`(response: LocalResponse) {
         switch response.status {
         case 401: #expect(response.challenge == .bare || response.challenge == .invalidToken)
-        case 403: #expect(response.challenge == .insufficientScope)
+        case 403: #expect(response.challenge == (response == .originDenied ? .none : .insufficientScope))
         case 503: #expect(response.challenge == .none && response.retryAfterSeconds > 0)
         default: #expect(response.challenge == .none || response == .invalidRequest)
         }
@@ -52,7 +53,8 @@ struct LocalResponseTests {
         ("alg_not_allowed", 401), ("alg_key_mismatch", 401), ("signature_invalid", 401), ("key_unknown", 401),
         ("typ_not_allowed", 401), ("token_expired", 401), ("token_not_yet_valid", 401), ("claim_missing", 401),
         ("claim_type", 401), ("lifetime_exceeded", 401), ("issuer_mismatch", 401), ("audience_mismatch", 401),
-        ("provider_mismatch", 401), ("invalid_request", 400), ("insufficient_scope", 403), ("keys_unavailable", 503),
+        ("provider_mismatch", 401), ("invalid_request", 400), ("insufficient_scope", 403), ("origin_denied", 403),
+        ("keys_unavailable", 503),
         ("path_invalid", 400), ("path_ambiguous", 400), ("not_found", 404), ("method_not_allowed", 405),
         ("request_timeout", 408), ("body_too_large", 413), ("upstream_unavailable", 502), ("upstream_invalid", 502),
         ("upstream_closed", 502), ("upstream_timeout", 504), ("no_live_upstream", 502), ("overloaded", 503),

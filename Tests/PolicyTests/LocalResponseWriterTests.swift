@@ -16,8 +16,9 @@ struct LocalResponseWriterTests {
         var form = ResponseForm(wallSeconds: now)
         change(&form)
         var writer = LocalResponseWriter()
-        let scope = Array(scope.utf8), realm = Array(realm.utf8), added = Array(added.utf8)
-        let body = writer.refuse(response, form, realm: realm.span, scope: scope.span, added: added.span)
+        let scope = Array(scope.utf8), added = Array(added.utf8)
+        let body = writer.refuse(
+            response, form, Challenges([[(.bearer, realm)]]), location: 0, scope: scope.span, added: added.span)
         return (Self.text(writer.bytes), body)
     }
     private static func answer(
@@ -45,6 +46,7 @@ struct LocalResponseWriterTests {
                 HTTP/1.1 401 Unauthorized\r
                 Date: Sat, 21 Nov 2026 09:30:00 GMT\r
                 Content-Type: application/problem+json\r
+                Vary: Accept\r
                 Cache-Control: no-store\r
                 Gateway-Error: token_expired\r
                 WWW-Authenticate: Bearer realm="main", error="invalid_token", \
@@ -147,7 +149,7 @@ struct LocalResponseWriterTests {
 
     @Test func `a queue takes the answer behind what it holds`() {
         var writer = LocalResponseWriter(), pool = BufferPool(), queue = ByteQueue()
-        _ = writer.refuse(.notFound, ResponseForm(wallSeconds: Self.now), realm: Span())
+        _ = writer.refuse(.notFound, ResponseForm(wallSeconds: Self.now), Challenges([[]]), location: 0)
         writer.write(to: &queue, &pool)
         writer.write(to: &queue, &pool)
         let once = Self.text(writer.bytes)
