@@ -26,10 +26,12 @@ package struct Authenticator: ~Copyable {
     private var text = ByteBuffer(capacity: 1024)
     private var fields = IdentityFields()
     private var refused = RefusedTokens()
-    /// Signatures that may still be checked in this turn.
-    private var budget = verificationsPerTurn
     /// Requests whose token was refused before.
     private var negativeHits: UInt64 = 0
+    /// Signatures that may still be checked now.
+    private var budget = verificationsPerTurn
+    /// Hash of the token that was to be judged later.
+    package private(set) var postponed = SHA256Value()
     /// Requests whose token was verified before.
     package private(set) var hits: UInt64 = 0
     private var misses: UInt64 = 0
@@ -42,52 +44,68 @@ package struct Authenticator: ~Copyable {
         update(providers)
     }
 
-    /// A new turn of the loop has begun.
-    package mutating func beginTurn() { budget = Self.verificationsPerTurn }
+    /// From here on signatures are checked, up to the budget of a turn of the loop; after `endVerifying` none are.
+    package mutating func beginVerifying() { budget = Self.verificationsPerTurn }
+    package mutating func endVerifying() { budget = 0 }
 
     /// Who sends the request.
     /// - Parameters:
     ///   - now: wall-clock seconds, because tokens say when they end in those.
     ///   - time: of the loop; for what has to do with waiting.
     ///   - isFinal: the request has waited for keys already, and takes what there is.
+    ///   - hash: of its token, when it was postponed.
     package mutating func evaluate(
-        _ head: borrowing RequestHead, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool = false
+        _ head: borrowing RequestHead, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool = false,
+        hash: SHA256Value? = nil
     ) -> AuthenticationVerdict {
         switch BearerToken(head) {
         case .missing: return .refused(.tokenMissing)
         case .invalid: return .refused(.invalidRequest)
         case .found(let range):
             let token = head.bytes.extracting(range)
+            // Before anything is done with it: hashing, too, takes time with the length.
+            guard token.count <= maximumBytes(plan) else { return .refused(.tokenTooLarge) }
+            let key = hash ?? digest.hash(token)
             switch plan.mode {
-            case .single: return evaluate(token, plan[0], plan, now: now, time: time, isFinal: isFinal)
-            case .any: return evaluateAny(token, plan, now: now, time: time, isFinal: isFinal)
-            case .all: return evaluateAll(token, plan, now: now, time: time, isFinal: isFinal)
+            case .single: return evaluate(token, key, plan[0], plan, now: now, time: time, isFinal: isFinal)
+            case .any: return evaluateAny(token, key, plan, now: now, time: time, isFinal: isFinal)
+            case .all: return evaluateAll(token, key, plan, now: now, time: time, isFinal: isFinal)
             }
         }
     }
 
+    /// What the most generous of the providers takes.
+    private borrowing func maximumBytes(_ plan: AuthenticationPlan) -> Int {
+        var most = 0
+        for i in 0..<Int(plan.count) where providers.contains(plan[i]) {
+            most = max(most, providers[plan[i]].rules.maximumBytes)
+        }
+        return most
+    }
+
     /// One of several: whoever has seen the token, else whose issuer it names.
     private mutating func evaluateAny(
-        _ token: borrowing Span<UInt8>, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool
+        _ token: borrowing Span<UInt8>, _ key: SHA256Value, _ plan: AuthenticationPlan, now: Int64, time: Instant,
+        isFinal: Bool
     ) -> AuthenticationVerdict {
-        var last = plan[0]
+        var asked = plan[0]
         for i in 0..<Int(plan.count) where providers.contains(plan[i]) {
-            last = plan[i]
-            if token.count > providers[last].rules.maximumBytes { continue }
-            let key = digest.hash(token)
-            if providers[last].find(key, now: now) != nil { break }
+            guard providers[plan[i]].find(key, now: now) != nil else { continue }
+            asked = plan[i]
+            break
         }
-        return evaluate(token, last, plan, now: now, time: time, isFinal: isFinal)
+        return evaluate(token, key, asked, plan, now: now, time: time, isFinal: isFinal)
     }
 
     /// Every provider has to vouch for the request.
     private mutating func evaluateAll(
-        _ token: borrowing Span<UInt8>, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool
+        _ token: borrowing Span<UInt8>, _ key: SHA256Value, _ plan: AuthenticationPlan, now: Int64, time: Instant,
+        isFinal: Bool
     ) -> AuthenticationVerdict {
         var found = PrincipalSet()
         for i in 0..<Int(plan.count) {
             let one = AuthenticationPlan(.any, [plan[i]])
-            let verdict = evaluate(token, plan[i], one, now: now, time: time, isFinal: isFinal)
+            let verdict = evaluate(token, key, plan[i], one, now: now, time: time, isFinal: isFinal)
             guard case .authenticated(let principal) = verdict else {
                 for k in 0..<Int(found.count) { release(found[k]) }
                 return verdict
@@ -99,14 +117,12 @@ package struct Authenticator: ~Copyable {
 
     /// The verdict of one provider on a token that was cut out; `plan` says which others may judge it instead.
     private mutating func evaluate(
-        _ token: borrowing Span<UInt8>, _ id: SlotID, _ plan: AuthenticationPlan, now: Int64, time: Instant,
-        isFinal: Bool
+        _ token: borrowing Span<UInt8>, _ key: SHA256Value, _ id: SlotID, _ plan: AuthenticationPlan, now: Int64,
+        time: Instant, isFinal: Bool
     ) -> AuthenticationVerdict {
         // A reload took it away while the request waited for it.
         guard providers.contains(id) else { return .refused(.overloaded) }
-        // Before anything is done with it: hashing, too, takes time with the length.
         guard token.count <= providers[id].rules.maximumBytes else { return .refused(.tokenTooLarge) }
-        let key = digest.hash(token)
         if let entry = providers[id].find(key, now: now) {
             hits &+= 1
             providers[id].cache.hold(entry)
@@ -116,7 +132,10 @@ package struct Authenticator: ~Copyable {
             negativeHits &+= 1
             return .refused(response)
         }
-        guard budget > 0 else { return .later }
+        guard budget > 0 else {
+            postponed = key
+            return .later
+        }
         misses &+= 1
         var judge = id
         do throws(TokenRefusal) {

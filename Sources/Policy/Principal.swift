@@ -38,7 +38,7 @@ package enum AuthenticationVerdict {
     /// The same of several: `auth all`.
     case authenticatedByAll(PrincipalSet)
     case refused(LocalResponse)
-    /// Enough signatures were checked in this turn of the loop: to be asked again in one of the next, in order.
+    /// A signature has to be checked, which is not done now: to be asked again, in order, with `Authenticator.postponed`.
     case later
     /// The key of the token may be one that is not here yet: to be asked again when the keys were fetched, or after that time.
     case awaitKeys(provider: SlotID, atMost: Duration)

@@ -4,6 +4,7 @@ import Bytes
 import Configuration
 import Connections
 import HTTP
+import JOSE
 import Policy
 import Reactor
 import Telemetry
@@ -173,13 +174,13 @@ extension Worker {
         }
     }
 
-    mutating func authenticate(_ id: SlotID, _ route: Route) {
+    mutating func authenticate(_ id: SlotID, _ route: Route, _ hash: SHA256Value? = nil) {
         guard route.provider >= 0 else { return admit(id, route) }
         let hits = authenticator.hits
         let head = exchanges[id].head
         let plan = snapshots[exchanges[id].snapshot].plans[Int(route.location)]
         switch authenticator.evaluate(
-            heads[head], plan, now: loop.wallSeconds, time: loop.now, isFinal: exchanges[id].hasWaited)
+            heads[head], plan, now: loop.wallSeconds, time: loop.now, isFinal: exchanges[id].hasWaited, hash: hash)
         {
         case .authenticated(let principal):
             exchanges[id].principals = PrincipalSet(principal)

@@ -4,6 +4,7 @@
 import Bytes
 import Connections
 import HTTP
+import JOSE
 import Policy
 import Reactor
 import Telemetry
@@ -11,44 +12,55 @@ import Telemetry
 /// Why an exchange does not go on.
 enum Waiting: UInt8 { case nothing, turn, keys }
 
-/// Exchanges in the order in which they came.
+/// Exchanges in the order in which they came, each with the hash of its token.
 struct WaitingLine: ~Copyable {
-    /// More would wait longer than a client should: 1024 signatures of RS256 take 20 ms.
-    static let limit = 1024
+    /// Every connection of a busy worker may come with a new token when it has just started; with RS256 the last of so many
+    /// waits 0.15 s. More would wait longer than clients do.
+    static let limit = 8192
 
-    private var ids: [SlotID] = []
+    private struct Place {
+        let id: SlotID
+        let hash: SHA256Value
+    }
+    private var places: [Place] = []
     private var taken = 0
-    var count: Int { ids.count - taken }
+    var count: Int { places.count - taken }
     var isEmpty: Bool { count == 0 }
 
-    mutating func append(_ id: SlotID) { ids.append(id) }
-    mutating func next() -> SlotID? {
-        guard taken < ids.count else { return nil }
-        let id = ids[taken]
+    mutating func append(_ id: SlotID, _ hash: SHA256Value) { places.append(Place(id: id, hash: hash)) }
+    mutating func next() -> (SlotID, SHA256Value)? {
+        guard taken < places.count else { return nil }
+        let place = places[taken]
         taken += 1
-        if taken == ids.count || taken > Self.limit {
-            ids.removeFirst(taken)
+        if taken == places.count {
+            places.removeAll(keepingCapacity: true)
+            taken = 0
+        } else if taken > Self.limit {
+            places.removeFirst(taken)
             taken = 0
         }
-        return id
+        return (place.id, place.hash)
     }
 }
 
 extension Worker {
-    /// The signature is checked in one of the next turns, after those who came before.
+    /// The signature is checked at the end of this turn of the loop or of one of the next, after those who came before. Signatures
+    /// one after the other find the processor's caches full of what they need, and the socket calls between them likewise.
     mutating func awaitTurn(_ id: SlotID) {
         guard waitingForTurn.count < WaitingLine.limit else { return refuse(id, .overloaded) }
         exchanges[id].waiting = .turn
-        waitingForTurn.append(id)
+        waitingForTurn.append(id, authenticator.postponed)
     }
-    /// Takes up as many as this turn may check.
+    /// Takes up as many as one turn may check.
     mutating func takeUpWaiting() {
-        authenticator.beginTurn()
+        if waitingForTurn.isEmpty { return }
+        authenticator.beginVerifying()
         // Each that is taken up costs a signature, or ends: the line cannot be walked twice in one turn.
         for _ in 0..<min(waitingForTurn.count, Authenticator.verificationsPerTurn) {
-            guard let id = waitingForTurn.next() else { return }
-            if exchanges.contains(id), exchanges[id].waiting == .turn { takeUp(id) }
+            guard let (id, hash) = waitingForTurn.next() else { break }
+            if exchanges.contains(id), exchanges[id].waiting == .turn { takeUp(id, hash) }
         }
+        authenticator.endVerifying()
     }
 
     /// One fetch serves all who wait; the control thread says when it is over.
@@ -81,13 +93,13 @@ extension Worker {
         return true
     }
 
-    private mutating func takeUp(_ id: SlotID) {
+    private mutating func takeUp(_ id: SlotID, _ hash: SHA256Value? = nil) {
         let client = exchanges[id].client
         if exchanges[id].waiting == .keys { exchanges[id].hasWaited = true }
         endWaiting(id)
         input.clear()
         armClient(client, Self.farNanoseconds)
-        authenticate(id, route(of: id))
+        authenticate(id, route(of: id), hash)
         if clients.contains(client) { resumeClient(client) }
     }
     mutating func endWaiting(_ id: SlotID) {

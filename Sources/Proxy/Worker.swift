@@ -97,6 +97,7 @@ struct Worker: ~Copyable {
         upkeep = loop.timers.add(
             Token(.task, .none), Instant(nanoseconds: loop.now.nanoseconds + Self.upkeepNanoseconds))
         loop.register(options.inbox.descriptor, Token(.mailbox, .none))
+        authenticator.endVerifying()
     }
 
     // MARK: the loop
@@ -104,8 +105,8 @@ struct Worker: ~Copyable {
     mutating func run() {
         while !isDone {
             loop.wait(mayBlock: waitingForTurn.isEmpty)
-            takeUpWaiting()
             while let event = loop.next() { handle(event) }
+            takeUpWaiting()
             resume()
             flush()
             logLines.post(to: options.logs)

@@ -77,7 +77,7 @@ func verdict(
     _ authenticator: inout Authenticator, _ head: borrowing RequestHead, _ access: Access, at time: Int64 = tokenTime,
     isFinal: Bool = true, beginsTurn: Bool = true
 ) -> AuthenticationVerdict {
-    if beginsTurn { authenticator.beginTurn() }
+    if beginsTurn { authenticator.beginVerifying() }
     let plans = authenticator.plans([access])
     return authenticator.evaluate(
         head, plans[0], now: time, time: Instant(nanoseconds: 1_000_000_000), isFinal: isFinal)

@@ -78,13 +78,13 @@ import TokenSigning
         var authenticator = Authenticator([Self.a], workers: 1)
         let one = access(.any, [0])
         let tokens = (0..<12).map { TokenSigner.rsa.token(claims(["iss": "\"https://a.example\"", "n": "\($0)"])) }
-        authenticator.beginTurn()
+        authenticator.beginVerifying()
         let first = tokens.map {
             name(verdict(&authenticator, request($0), one, beginsTurn: false), &authenticator)
         }
         #expect(first == Array(repeating: "a", count: 8) + Array(repeating: "later", count: 4))
         #expect(name(verdict(&authenticator, request(tokens[0]), one, beginsTurn: false), &authenticator) == "a")
-        authenticator.beginTurn()
+        authenticator.beginVerifying()
         #expect(name(verdict(&authenticator, request(tokens[8]), one, beginsTurn: false), &authenticator) == "a")
         #expect(authenticator.counters.verifications == 9)
     }
