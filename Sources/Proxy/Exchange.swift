@@ -36,6 +36,8 @@ struct Exchange: ~Copyable {
     var hasWaited = false
     /// The token's verdict was known.
     var wasCached = false
+    /// Where the credential stood that was believed: some places say more about who may cache the answer, or who asks.
+    var credentialPlace = CredentialPlace.Kind.bearer
     /// Nobody asked who sends it: a browser did, before a script's request.
     var isPreflight = false
     var reason: LocalResponse?
@@ -198,10 +200,19 @@ extension Worker {
 
     private mutating func authorize(_ id: SlotID, _ principals: PrincipalSet, _ route: Route) {
         let snapshot = exchanges[id].snapshot
+        if exchanges[id].credentialPlace == .cookie && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
         switch snapshots[snapshot].authorization.evaluate(location: Int(route.location), principals, authenticator) {
         case .allowed: admit(id, route)
         case .missing(let permission): refuse(id, .insufficientScope, missing: permission)
         }
+    }
+
+    /// A browser adds cookies to whatever page's request.
+    private mutating func isOfOwnSite(_ id: SlotID, _ route: Route) -> Bool {
+        let isTLS = clients[exchanges[id].client].isTLS
+        return CrossSite.accepts(
+            heads[exchanges[id].head], isTLS: isTLS, snapshots[exchanges[id].snapshot].crossOrigin,
+            block: Int(route.crossOrigin))
     }
 
     /// Method, size and expectation: asked last, so that strangers learn nothing from the answers.
@@ -315,8 +326,16 @@ extension Worker {
         exchanges[id].upstreamStatus = Int32(response.status)
         snapshots[snapshot].balancers[Int(route.upstream)].succeeded(Int(exchanges[id].peer))
         added.clear()
+        if exchanges[id].credentialPlace != .bearer { restrictCaching(id) }
         writeResponseFields(route, status: response.status, of: id)
         clients[client].sendHead(response, dropping: snapshots[snapshot].filters[filter], adding: added, &buffers)
+    }
+    /// Shared caches know what Authorization means (RFC 9111 section 3.5); other credentials they do not see, and one in a
+    /// query is part of the address (RFC 6750 section 2.3).
+    private mutating func restrictCaching(_ id: SlotID) {
+        if response.value(of: .cacheControl) != nil { return }
+        added.append(
+            exchanges[id].credentialPlace == .query ? "Cache-Control: no-store\r\n" : "Cache-Control: private\r\n")
     }
     private mutating func streamEnded(_ upstream: SlotID, _ id: SlotID) {
         guard upstreams[upstream].endOfStream() else { return upstreamGone(upstream, .upstreamClosed) }

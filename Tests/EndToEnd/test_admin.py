@@ -1,10 +1,12 @@
 """The admin listener: health and metrics."""
 
+import re
 import socket
 import urllib.request
 
 import pytest
 
+from harness.gateway import ROOT
 from harness.jwks import KeyServer
 from harness.raw import Client, get, post
 from harness.tokens import AUDIENCE, ISSUER, bearer, key_set
@@ -45,6 +47,20 @@ def test_healthz(gateway):
         for _ in range(3):
             if client.request(get("/healthz")).says_close:
                 break
+
+
+def test_every_code_of_a_refusal_is_a_label(gateway):
+    """One table: what the operator's page lists, the metric counts, from its first page on."""
+    page = (ROOT / "docs/operations.md").read_text()
+    codes = set(re.findall(r"^\| `([a-z_]+)` \| [1-5]\d\d \|", page, re.MULTILINE))
+    assert len(codes) > 45
+    counted = {
+        value
+        for name, labels in gateway.metrics().samples
+        for key, value in labels
+        if name == "gateway_rejected_total" and key == "reason"
+    }
+    assert codes <= counted and counted - codes <= {"other"}
 
 
 def test_metrics_are_valid_and_typed(gateway):

@@ -12,6 +12,7 @@ worker_processes 1;
 error_log stderr notice;
 access_log @folder@/access.log json;
 auth_provider main jwt {{ issuer {ISSUER}; audience {AUDIENCE}; key_file @keys@; }}
+auth_provider unreachable jwt {{ issuer https://other.example; audience off; jwks http://127.0.0.1:1/jwks; }}
 server {{
     listen 127.0.0.1:@port@;
     listen 127.0.0.1:@tls_port@ ssl;
@@ -19,6 +20,12 @@ server {{
     ssl_certificate_key @key@;
     auth main;
     location / {{ proxy_pass http://@origin@; }}
+    location /judged/ {{
+        auth unreachable;
+        location /judged/none/ {{ error_detail none; proxy_pass http://@origin@; }}
+        location /judged/code/ {{ error_detail code; proxy_pass http://@origin@; }}
+        location /judged/full/ {{ error_detail full; proxy_pass http://@origin@; }}
+    }}
     location /code/ {{ error_detail code; require permission read:data; proxy_pass http://@origin@; }}
     location /full/ {{ error_detail full; require permission read:data; proxy_pass http://@origin@; }}
     location /public/ {{ auth off; }}
@@ -139,6 +146,19 @@ def test_members_of_a_problem(gateway, origin, rsa_key, level):
         for one in some:
             assert set(one.json()) == members
             assert (one.get("gateway-error") is None) == (level == "none")
+
+
+@pytest.mark.parametrize("level", ["none", "code", "full"])
+def test_who_cannot_judge_makes_no_challenge(gateway, origin, rsa_key, level):
+    token = rsa_key.token(iss="https://other.example")
+    response = gateway.request(get(f"/judged/{level}/", bearer(token)))
+    assert response.status == 503 and response.get("www-authenticate") is None
+    assert 1 <= int(response.get("retry-after")) <= 5
+    assert response.get("gateway-error") == (None if level == "none" else "keys_unavailable")
+    assert response.json().get("code") == (None if level == "none" else "keys_unavailable")
+    assert ("detail" in response.json()) == (level == "full")
+    call_ = gateway.request(call(f"/judged/{level}/", bearer(token)))
+    assert call_.status == 200 and call_.get("grpc-status") == "14" and call_.get("retry-after")
 
 
 PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
