@@ -7,6 +7,8 @@ struct ConfigurationReader {
     /// Relative paths that directives name begin here.
     var folder: String { references.folder }
     private(set) var diagnostics: [Diagnostic] = []
+    /// Notes left out.
+    var errorCount: Int { diagnostics.count { $0.severity == .error } }
     private var said: Set<String> = []
     var configuration = GatewayConfiguration()
     /// Text of directives that must not be shown, by the block they are in.

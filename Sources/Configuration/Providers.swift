@@ -59,9 +59,9 @@ extension ConfigurationReader {
                     : "unknown provider kind \"\(kind.shown)\": there is \"jwt\"")
         }
         var draft = ProviderDraft(AuthProvider(name: name.text, position: statement.position))
-        let before = diagnostics.count
+        let before = errorCount
         read(statement.block ?? [], in: .authProvider, at: statement.position, rows: ProviderDraft.rows, into: &draft)
-        let isWhole = diagnostics.count == before
+        let isWhole = errorCount == before
         draft.chooseAlgorithms()
         draft.provider.keySource?.refresh = draft.refresh
         draft.provider.keySource?.staleIfError = draft.staleIfError
@@ -143,6 +143,12 @@ extension ConfigurationReader {
             guard !set.keys.isEmpty else {
                 let reason = set.skipped.first.map { ": \($0)" } ?? ""
                 throw pattern.error("key file \"\(shown)\" has no usable key\(reason)")
+            }
+            for reason in set.skipped {
+                report(
+                    Diagnostic(
+                        .note, at: pattern.position, "a key of \"\(shown)\" is left out: \(reason)",
+                        length: max(1, pattern.length)))
             }
             provider.localKeys.append(set)
             provider.keyFiles.append(path)

@@ -261,7 +261,7 @@ struct ControlPlane: ~Copyable {
         configuration.providers.map { provider in
             if let refresher = refreshers.first(where: { $0.provider == provider.name }) { return refresher.gauges }
             var gauges = KeySetGauges(provider: provider.name)
-            gauges.keys = provider.localKeys.keys.count
+            gauges.keys = provider.ownKeys.keys.count
             return gauges
         }
     }
