@@ -41,6 +41,8 @@ def figures(session):
         "rs256-20000, × floor": ratio(gateway("rs256-20000"), floor),
         "rs256-20000, × nginx without tokens": ratio(gateway("rs256-20000"), nginx),
         "new, (new − plain) × bare verification": ratio(extra, bare),
+        "flood, p99 of cached tokens × without it": gateway("flood", "p99_ratio"),
+        "flood, bad tokens a second": gateway("flood", "bad_per_second"),
         "tls, × nginx over TLS without tokens": ratio(gateway("tls"), median(session, "tls", "nginx")),
         "bodies, bytes per CPU second × floor": ratio(gateway("bodies", "gb_per_cpu_second"),
                                                       median(session, "bodies", "floor", "gb_per_cpu_second")),

@@ -13,6 +13,7 @@ from sidebyside.session import show
 # What is printed of each row: the key of the sample and its unit. Rows not named here: CPU time per request.
 COLUMNS = {
     "bodies": [("gb_per_cpu_second", "GB per CPU s")],
+    "flood": [("p99_us", "µs p99"), ("p99_alone_us", "µs p99 without the flood"), ("bad_per_second", "bad per s")],
     "start": [("start_ms", "ms to first answer"), ("resident_mib", "MiB resident")],
     "idle": [("bytes_each", "bytes for each")],
     "counts": [("calls_per_request", "calls"), ("allocations_per_request", "allocations")],

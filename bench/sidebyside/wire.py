@@ -16,6 +16,8 @@ NEW_WARM_REQUESTS = 3000
 BODY_BYTES = 1 << 20
 BODY_CONNECTIONS = 16
 TLS_TOKENS = 1000
+GOOD_PER_SECOND = 10_000      # a tenth of what a core can do, so that who waits does not wait for its like
+BAD_PER_SECOND = 20_000
 
 # What each row measures, and what its ratios need from the same rounds: (work, peer).
 REFERENCES = [("plain", "floor"), ("plain", "nginx")]
@@ -26,6 +28,7 @@ CELLS = {
     "rs256-20000": [*REFERENCES, ("rs256-20000", "haproxy"), ("rs256-20000", "haproxy+cache"),
                     ("rs256-20000", "gateway")],
     "new": [*REFERENCES, ("plain", "gateway"), ("new", "gateway"), ("new", "openssl")],
+    "flood": [("flood", "gateway")],
     "tls": [("tls", "nginx"), ("tls", "haproxy"), ("tls", "gateway")],
     "bodies": [("bodies", "floor"), ("bodies", "nginx"), ("bodies", "haproxy"), ("bodies", "gateway")],
 }
@@ -62,6 +65,28 @@ def new(session, peer):
                         n=session.new_tokens)
 
 
+def paced(session, peer, **options):
+    return session.load("paced", peer.port(WITH_TOKEN), peer.pids, t=session.seconds, w=WARM_SECONDS,
+                        r=GOOD_PER_SECOND, k=token_file("rs256"), n=1000, W=1000, **options)
+
+
+def flood(session, peer):
+    """Cached tokens at their pace: alone, and beside well-formed tokens with bad signatures from another address."""
+    quiet = paced(session, peer)
+    if "error" in quiet:
+        return quiet
+    # Each bad token once, so that nothing remembers it: a restart, or an earlier round's would be known.
+    peer.stop()
+    peer.start()
+    count = int(BAD_PER_SECOND * (session.seconds + 2 * WARM_SECONDS))
+    sample = paced(session, peer, f=BAD_PER_SECOND, F=token_file("new"), m=min(count, session.new_tokens))
+    if "error" not in sample:
+        sample["p99_alone_us"] = quiet["p99_us"]
+        sample["p99_ratio"] = sample["p99_us"] / quiet["p99_us"]
+        sample["bad_per_second"] = sample["flooded"] * 1e6 / sample["wall_us"]
+    return sample
+
+
 def bodies(session, peer):
     sample = session.load("closed", peer.port(PLAIN), peer.pids, t=session.seconds, w=WARM_SECONDS,
                           c=BODY_CONNECTIONS, B=BODY_BYTES)
@@ -81,7 +106,7 @@ def verify(session):
     return json.loads(out) if child.returncode == 0 else {"error": err.strip()}
 
 
-WORK = {"plain": plain, "tls": tls, "new": new, "bodies": bodies}
+WORK = {"plain": plain, "tls": tls, "new": new, "flood": flood, "bodies": bodies}
 
 
 def measure(session, work, peer):

@@ -26,6 +26,7 @@ enum state { STATE_CLOSED, STATE_CONNECTING, STATE_RESTING, STATE_HEAD, STATE_BO
 struct client {
     struct endpoint endpoint;
     enum state state;
+    int floods;     /* sends tokens that are refused, from another address */
     int wants_output;
     SSL *ssl;
     uint64_t sent_at_ns;
@@ -42,6 +43,15 @@ static int dialled, connecting;
 static SSL_CTX *tls;
 static uint64_t next_vanishing_ns;
 
+/* MODE_PACED: when the next request of each kind is due, and who has none out. */
+struct pace {
+    uint64_t due_ns;
+    int resting_count;
+    struct client **resting;
+};
+static struct pace paces[2];
+static int client_count;
+
 static void begin_tls(void) {
     tls = SSL_CTX_new(TLS_client_method());
     if (!tls) die("TLS");
@@ -55,9 +65,17 @@ static void begin_tls(void) {
 }
 
 void clients_begin(void) {
-    clients = calloc((size_t)options.connections, sizeof *clients);
+    client_count = options.flood_rate ? options.connections * 2 : options.connections;
+    clients = calloc((size_t)client_count, sizeof *clients);
     if (!clients) die("memory");
-    for (int i = 0; i < options.connections; i++) clients[i].endpoint = (struct endpoint){ ENDPOINT_CLIENT, -1 };
+    for (int i = 0; i < client_count; i++) {
+        clients[i].endpoint = (struct endpoint){ ENDPOINT_CLIENT, -1 };
+        clients[i].floods = i >= options.connections;
+    }
+    for (int kind = 0; kind < 2; kind++) {
+        paces[kind].resting = calloc((size_t)client_count, sizeof *paces[kind].resting);
+        if (!paces[kind].resting) die("memory");
+    }
     if (options.tls) begin_tls();
 }
 
@@ -85,6 +103,10 @@ static void dial(struct client *c) {
     c->have = 0;
     c->state = STATE_CONNECTING;
     connecting++;
+    if (c->floods) {
+        struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
+        if (bind(c->endpoint.fd, (void *)&from, sizeof from)) die("bind");
+    }
     if (connect(c->endpoint.fd, (void *)&address, sizeof address) < 0 && errno != EINPROGRESS) {
         totals.broken++;
         hang_up(c);
@@ -100,7 +122,7 @@ static void dial(struct client *c) {
 }
 
 void clients_dial(void) {
-    while (dialled < options.connections && connecting < DIALS_AT_ONCE) dial(&clients[dialled++]);
+    while (dialled < client_count && connecting < DIALS_AT_ONCE) dial(&clients[dialled++]);
 }
 
 /* The proxy hung up or the answer made no sense. Counted, and dialled again at once. */
@@ -113,25 +135,55 @@ static void fail(struct client *c) {
     if (options.mode != MODE_IDLE && clients_may_fire) dial(c);
 }
 
-static void fire(struct client *c) {
-    c->state = STATE_RESTING;
-    if (!clients_may_fire) return;
-    const struct request *r = request_next();
+static void fire_at(struct client *c, uint64_t due_ns) {
+    const struct request *r = c->floods ? flood_next() : request_next();
     if (!r) {
         tokens_exhausted = 1;
         return;
     }
     c->state = STATE_HEAD;
     c->have = 0;
-    c->sent_at_ns = now_ns();
+    c->sent_at_ns = due_ns;
     ssize_t n = c->ssl ? SSL_write(c->ssl, r->bytes, (int)r->length)
                        : send(c->endpoint.fd, r->bytes, r->length, MSG_NOSIGNAL);
     if (n != (ssize_t)r->length) fail(c);    /* a request always fits into an empty socket */
 }
 
+/* A connection without a request: it takes the next one, or rests until one is due. */
+static void fire(struct client *c) {
+    c->state = STATE_RESTING;
+    if (!clients_may_fire) return;
+    if (options.mode == MODE_PACED) {
+        struct pace *pace = &paces[c->floods];
+        pace->resting[pace->resting_count++] = c;
+        return;
+    }
+    fire_at(c, now_ns());
+}
+
+void clients_pace(uint64_t now) {
+    const long rates[2] = { options.rate, options.flood_rate };
+    if (options.mode != MODE_PACED || !clients_may_fire) return;
+    for (int kind = 0; kind < 2; kind++) {
+        struct pace *pace = &paces[kind];
+        if (!rates[kind] || dialled < client_count || connecting) continue;
+        if (!pace->due_ns) pace->due_ns = now;
+        while (pace->due_ns <= now && pace->resting_count) {
+            struct client *c = pace->resting[--pace->resting_count];
+            if (c->state != STATE_RESTING) continue;    /* it broke meanwhile, and will come again */
+            fire_at(c, pace->due_ns);
+            pace->due_ns += 1000000000u / (uint64_t)rates[kind];
+        }
+    }
+}
+
 static void complete(struct client *c) {
-    totals.answered++;
-    meter_answer(c->sent_at_ns);
+    if (c->floods) {
+        totals.flooded++;
+    } else {
+        totals.answered++;
+        meter_answer(c->sent_at_ns);
+    }
     c->state = STATE_RESTING;
     if (options.mode != MODE_IDLE) fire(c);
 }
@@ -170,7 +222,7 @@ static int take_head(struct client *c) {
         fail(c);
         return 0;
     }
-    if (c->head[9] != '2') totals.refused++;
+    if (c->floods ? memcmp(c->head + 9, "401", 3) != 0 : c->head[9] != '2') totals.refused++;
     size_t body = c->have - (size_t)(end + 4 - c->head);
     if (body >= (size_t)length) {
         complete(c);

@@ -9,6 +9,7 @@
 enum mode {
     MODE_CLOSED,    /* each connection always has one request out; the window is a time */
     MODE_ONCE,      /* the same, each token used one time; the window ends with the tokens */
+    MODE_PACED,     /* so many requests each second, whatever the answers do; the window is a time */
     MODE_IDLE,      /* one request on each connection, then hold them all */
     MODE_ORIGIN,    /* no load: only be the origin */
 };
@@ -17,9 +18,10 @@ struct options {
     enum mode mode;
     int port, connections, tls, busy, origin_port;
     long tokens, warm_requests, vanish_per_second;
+    long rate, flood_rate, flood_tokens;    /* requests a second; MODE_PACED */
     size_t answer_bytes;
     double seconds, warm_seconds;
-    const char *token_file, *path, *counters_file;
+    const char *token_file, *flood_file, *path, *counters_file;
 };
 extern struct options options;
 
@@ -40,11 +42,12 @@ struct request {
 };
 void requests_load(void);
 const struct request *request_next(void);    /* NULL: every token has been used (MODE_ONCE) */
+const struct request *flood_next(void);      /* a token with a broken signature, each once; NULL: none is left */
 size_t request_length(void);
 
 /* client.c: connections to the proxy */
 struct totals {
-    long answered, refused, broken, connected, vanished;
+    long answered, refused, broken, connected, vanished, flooded;
     uint64_t bytes;
 };
 extern struct totals totals;
@@ -52,6 +55,7 @@ extern int tokens_exhausted, clients_may_fire;
 void clients_begin(void);
 void clients_dial(void);
 void clients_vanish(uint64_t now_ns);
+void clients_pace(uint64_t now_ns);
 void client_event(struct endpoint *endpoint, uint32_t events);
 
 /* origin.c: the server behind the proxy */

@@ -2,6 +2,9 @@
  *
  *   load closed -p PORT …    every connection always has one request out, for -t seconds after a warm-up
  *   load once   -p PORT …    the same, but each token is used once, and the tokens' end is the end
+ *   load paced  -p PORT …    -r N requests a second over the connections, each at its time: who is late, waits, and the
+ *                            wait counts; with -f N -F FILE -m M also N requests a second on as many connections from another
+ *                            address, each with another of the file's M tokens, of which the signature is broken
  *   load idle   -p PORT …    one request on each connection, prints READY, holds them until stdin ends or -t is over
  *   load origin -o PORT      no load: only the origin, until it is ended
  *
@@ -76,12 +79,13 @@ static int run_window(void) {
         uint64_t now = now_ns();
         meter_tick(now);
         clients_vanish(now);
+        clients_pace(now);
         if (!measured_from) {
             if ((double)(now - begun) >= options.warm_seconds * 1e9 && totals.answered >= options.warm_requests) {
                 meter_begin();
                 measured_from = now;
             }
-        } else if (options.mode == MODE_CLOSED && (double)(now - measured_from) >= options.seconds * 1e9) break;
+        } else if (options.mode != MODE_ONCE && (double)(now - measured_from) >= options.seconds * 1e9) break;
         if (tokens_exhausted) break;
         if (late(now, begun)) {
             fprintf(stderr, "load: time is over, %ld answers\n", totals.answered);
@@ -123,12 +127,12 @@ static int hold_idle(void) {
 }
 
 static void usage(void) {
-    fprintf(stderr, "usage: load closed|once|idle|origin [options]; they are listed at the head of main.c\n");
+    fprintf(stderr, "usage: load closed|once|paced|idle|origin [options]; they are listed at the head of main.c\n");
     exit(2);
 }
 
 static void read_mode(const char *name) {
-    static const char *const names[] = { "closed", "once", "idle", "origin" };
+    static const char *const names[] = { "closed", "once", "paced", "idle", "origin" };
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i])) continue;
         options.mode = (enum mode)i;
@@ -141,7 +145,7 @@ static void read_options(int argc, char **argv) {
     if (argc < 2) usage();
     read_mode(argv[1]);
     optind = 2;
-    for (int o; (o = getopt(argc, argv, "p:c:t:w:W:k:n:u:sP:C:bo:B:v:")) != -1;) {
+    for (int o; (o = getopt(argc, argv, "p:c:t:w:W:k:n:u:sP:C:bo:B:v:r:f:F:m:")) != -1;) {
         switch (o) {
         case 'p': options.port = atoi(optarg); break;
         case 'c': options.connections = atoi(optarg); break;
@@ -157,6 +161,10 @@ static void read_options(int argc, char **argv) {
         case 'b': options.busy = 1; break;
         case 'o': options.origin_port = atoi(optarg); break;
         case 'B': options.answer_bytes = strtoul(optarg, NULL, 10); break;
+        case 'r': options.rate = atol(optarg); break;
+        case 'f': options.flood_rate = atol(optarg); break;
+        case 'F': options.flood_file = optarg; break;
+        case 'm': options.flood_tokens = atol(optarg); break;
         case 'v': options.vanish_per_second = atol(optarg); break;
         default: usage();
         }

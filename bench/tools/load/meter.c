@@ -104,10 +104,11 @@ void meter_report(void) {
            "\"per_second\": %.1f, \"utilisation\": %.4f, \"bytes\": %llu, ",
            answered, wall_us, cpu_us, answered ? cpu_us / (double)answered : 0,
            (double)answered * 1e6 / wall_us, cpu_us / wall_us, (unsigned long long)(totals.bytes - begun.bytes));
-    printf("\"p50_us\": %u, \"p99_us\": %u, \"refused\": %ld, \"broken\": %ld, \"vanished\": %ld, "
+    printf("\"p50_us\": %u, \"p99_us\": %u, \"refused\": %ld, \"broken\": %ld, \"vanished\": %ld, \"flooded\": %ld, "
            "\"request_bytes\": %zu, \"each_second\": [",
            percentile(0.5, answered), percentile(0.99, answered), totals.refused - begun.refused,
-           totals.broken - begun.broken, totals.vanished - begun.vanished, request_length());
+           totals.broken - begun.broken, totals.vanished - begun.vanished,
+           totals.flooded - begun.flooded, request_length());
     for (int i = 0; i < seconds; i++) printf("%s%ld", i ? ", " : "", per_second[i]);
     printf("]");
     if (counters) {

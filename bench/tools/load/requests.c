@@ -7,13 +7,16 @@
 
 enum { TOKEN_BYTES_MAX = 8192 };
 
-static struct request *requests;
-static long count, next;
+struct list {
+    struct request *all;
+    long count, next;
+};
+static struct list good, flood;
 
-static void add(const char *token) {
+static void add(struct list *list, const char *token) {
     char field[TOKEN_BYTES_MAX + 64] = "";
     if (token) snprintf(field, sizeof field, "Authorization: Bearer %s\r\n", token);
-    struct request *r = &requests[count++];
+    struct request *r = &list->all[list->count++];
     int n = asprintf(&r->bytes,
                      "GET %s HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: okhttp/4.12.0\r\n"
                      "Accept: application/json\r\nAccept-Language: en-GB,en;q=0.8\r\nAccept-Encoding: gzip\r\n%s"
@@ -25,34 +28,58 @@ static void add(const char *token) {
     r->length = (size_t)n;
 }
 
-/* All requests are built before the first is sent: the generator shares a core with the origin. */
-void requests_load(void) {
-    requests = calloc((size_t)options.tokens, sizeof *requests);
-    if (!requests) die("memory");
-    if (!options.token_file) {
-        add(NULL);
-        return;
+/* Another signature of the same length, and of about the same value, so that checking it is the whole work. */
+static void break_signature(char *token) {
+    char *signature = strrchr(token, '.');
+    if (!signature || strlen(signature) < 40) {
+        fprintf(stderr, "load: a token without a signature\n");
+        exit(1);
     }
-    FILE *f = fopen(options.token_file, "r");
-    if (!f) die(options.token_file);
+    signature[20] = signature[20] == 'A' ? 'B' : 'A';
+    signature[30] = signature[30] == 'a' ? 'b' : 'a';
+}
+
+static void read_tokens(struct list *list, const char *file, long wanted, void (*change)(char *)) {
+    FILE *f = fopen(file, "r");
+    if (!f) die(file);
     char line[TOKEN_BYTES_MAX];
-    while (count < options.tokens && fgets(line, sizeof line, f)) {
+    while (list->count < wanted && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = 0;
-        add(line);
+        if (change) change(line);
+        add(list, line);
     }
     fclose(f);
-    if (count < options.tokens) {
-        fprintf(stderr, "load: %s has only %ld tokens\n", options.token_file, count);
+    if (list->count < wanted) {
+        fprintf(stderr, "load: %s has only %ld tokens\n", file, list->count);
         exit(1);
     }
 }
 
-const struct request *request_next(void) {
-    if (next == count) {
-        if (options.mode == MODE_ONCE) return NULL;
-        next = 0;
-    }
-    return &requests[next++];
+static void make_room(struct list *list, long count) {
+    list->all = calloc((size_t)count, sizeof *list->all);
+    if (!list->all) die("memory");
 }
 
-size_t request_length(void) { return count ? requests[0].length : 0; }
+/* All requests are built before the first is sent: the generator shares a core with the origin. */
+void requests_load(void) {
+    make_room(&good, options.tokens);
+    if (options.token_file) read_tokens(&good, options.token_file, options.tokens, NULL);
+    else add(&good, NULL);
+    if (!options.flood_rate) return;
+    make_room(&flood, options.flood_tokens);
+    read_tokens(&flood, options.flood_file, options.flood_tokens, break_signature);
+}
+
+const struct request *request_next(void) {
+    if (good.next == good.count) {
+        if (options.mode == MODE_ONCE) return NULL;
+        good.next = 0;
+    }
+    return &good.all[good.next++];
+}
+
+const struct request *flood_next(void) {
+    return flood.next == flood.count ? NULL : &flood.all[flood.next++];
+}
+
+size_t request_length(void) { return good.count ? good.all[0].length : 0; }
