@@ -67,9 +67,22 @@ struct CacheEntry: ~Copyable {
     }
     var bytesOutside: Int { Self.bytesOutside(mainCount: Int(mainCount), Int(textCount)) }
 
+    /// Word by word: the operator is a call into another module.
+    @inline(__always)
+    func isOf(_ other: SHA256Value) -> Bool {
+        (key.words.0 ^ other.words.0) | (key.words.1 ^ other.words.1) | (key.words.2 ^ other.words.2)
+            | (key.words.3 ^ other.words.3) == 0
+    }
+
     mutating func hold() { holding &+= 1 << 32 | 1 }
-    mutating func release() { holding &-= 1 }
+    /// Whether it is over with the entry.
+    mutating func release() -> Bool {
+        holding &-= 1
+        return isOver
+    }
     var isHeld: Bool { UInt32(truncatingIfNeeded: holding) != 0 }
+    /// Neither found nor held.
+    var isOver: Bool { !isHeld && !isIndexed }
     /// How often it was held since the queues last looked at it.
     var uses: UInt32 {
         get { UInt32(truncatingIfNeeded: holding >> 32) }

@@ -17,10 +17,15 @@ struct TokenIndex: ~Copyable {
     private var next = 0
     private var count = 0
 
-    /// The entry of that token, good or not.
+    /// The entry of that token, good or not. Inlined, because a call would copy the whole index for it.
+    @inline(__always)
     func find(_ key: SHA256Value, in entries: borrowing SlotTable<CacheEntry>) -> SlotID? {
         if let id = present.find(key, in: entries) { return id }
-        return unmoved == 0 ? nil : former.find(key, in: entries)
+        return unmoved == 0 ? nil : findUnmoved(key, in: entries)
+    }
+    @inline(never)
+    private func findUnmoved(_ key: SHA256Value, in entries: borrowing SlotTable<CacheEntry>) -> SlotID? {
+        former.find(key, in: entries)
     }
 
     mutating func insert(_ key: SHA256Value, slot: Int32) {
@@ -85,6 +90,7 @@ private struct TokenPositions: ~Copyable {
     }
     private func home(_ word: UInt64) -> Int { Int(truncatingIfNeeded: word >> 32) & mask }
 
+    @inline(__always)
     func find(_ key: SHA256Value, in entries: borrowing SlotTable<CacheEntry>) -> SlotID? {
         var at = home(key.words.0)
         while true {
@@ -93,7 +99,7 @@ private struct TokenPositions: ~Copyable {
             if word >> 32 == key.words.0 >> 32 {
                 // The texts are read a little later: the lines come while the first one is looked at.
                 entries.prefetch(Self.slot(word))
-                if let id = entries.occupant(Self.slot(word)), entries[id].key == key { return id }
+                if let id = entries.occupant(Self.slot(word)), entries[id].isOf(key) { return id }
             }
             at = after(at)
         }

@@ -36,8 +36,8 @@ struct VerificationCache: ~Copyable {
 
     // Looking up
 
-    /// The entry of that token, good or not.
-    func find(_ key: SHA256Value) -> SlotID? { index.find(key, in: entries) }
+    /// The entry of that token, good or not. It changes nothing, but a call that may is not given a copy of everything.
+    mutating func find(_ key: SHA256Value) -> SlotID? { index.find(key, in: entries) }
 
     /// When and by which keys the entry is good.
     func validity(_ id: SlotID) -> CacheEntry.Validity { entries[id].validity }
@@ -54,9 +54,9 @@ struct VerificationCache: ~Copyable {
 
     mutating func release(_ id: SlotID) {
         guard entries.contains(id), entries[id].isHeld else { return }
-        entries[id].release()
+        let isOver = entries[id].release()
         holds -= 1
-        discard(id)
+        if isOver { entries.destroy(id) }
     }
 
     // Changing
@@ -90,7 +90,7 @@ struct VerificationCache: ~Copyable {
 
     /// Ends an entry that is neither cached nor held.
     mutating func discard(_ id: SlotID) {
-        if !entries[id].isHeld && !entries[id].isIndexed { entries.destroy(id) }
+        if entries[id].isOver { entries.destroy(id) }
     }
 
     private mutating func makeRoom(for size: Int, _ now: Int64) -> Bool {
