@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.gateway import run_command
 from harness.origin import answering
 from harness.raw import get, post
 from harness.refusals import expect_refusal
@@ -146,6 +147,12 @@ def test_A11_pass_lets_nothing_but_preflights_in(gateway, origin):
         expect_refusal(gateway, origin, data, 401, "token_missing", closed=False)
 
 
+def test_A11_a_path_that_reads_as_one_without_pass(gateway, origin):
+    """Who may come in without an identity is access: the path guard looks at it."""
+    data = get("/pass/..%2fx", "Origin: https://any.example", PUT, method="OPTIONS")
+    expect_refusal(gateway, origin, data, 400, "path_ambiguous", closed=False)
+
+
 def test_pass_alone_leaves_answers_to_the_upstream(gateway, origin, rsa_key):
     origin.serve(answering(UPSTREAMS_OWN))
     response = gateway.request(get("/pass/x", APP, bearer(rsa_key.token())))
@@ -236,6 +243,15 @@ def test_A17_what_is_no_request_says_nothing(gateway, origin, rsa_key):
     """No field of a head that cannot be trusted is looked at."""
     response, status = refused(gateway, rsa_key, "length", APP)
     assert response.status == status and cors_fields(response) == {}
+
+
+@pytest.mark.parametrize("line", ["origins *; credentials on;", "credentials on; origins *;"])
+def test_A17_any_origin_with_credentials_is_no_configuration(tmp_path, line):
+    file = tmp_path / "gateway.conf"
+    file.write_text(f"server {{ listen 8080; auth off; cors {{ {line} }} }}\n")
+    checked = run_command("check", "-c", file)
+    assert checked.returncode == 1
+    assert '"origins *" cannot go with "credentials on"' in checked.stdout + checked.stderr
 
 
 def test_answers_of_our_own(gateway, origin):

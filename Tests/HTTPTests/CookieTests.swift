@@ -56,9 +56,39 @@ struct CookieTests {
         #expect(Self.kept(["Cookie: ;; a=1;old=2; "], stripping: []) == ["Cookie: ;; a=1;old=2; "])
     }
 
+    @Test func `random fields are left as a plain reading leaves them`() {
+        var random = Random()
+        let pieces = [
+            "a", "old", "__Host-refresh", "=", "=", ";", ";", "; ", " ", "\t", "\"", "x=1", "old=2", ",", "OLD",
+        ]
+        for _ in 0..<3000 {
+            let value = (0..<1 + random.below(12)).map { _ in pieces[random.below(pieces.count)] }.joined()
+            let line = "Cookie: x=y" + value
+            let parts = ("x=y" + value).split(separator: ";", omittingEmptySubsequences: false)
+            let left = parts.filter { part in
+                let name = part.prefix { $0 != "=" }.trimmingBlanks
+                return name != "old" && name != "__Host-refresh"
+            }
+            let first = left.first.map { ["Cookie: " + $0.drop { $0 == " " || $0 == "\t" }] } ?? []
+            let expected = (first + left.dropFirst().map(String.init)).joined(separator: ";")
+            // Blanks that end the whole value belong to the line, not to a cookie.
+            let found = Self.kept([line]).first ?? ""
+            #expect(found.trimmingBlanks == expected.trimmingBlanks, "seed \(random.seed): \(line.debugDescription)")
+        }
+    }
+
     @Test func `a field that goes whole comes not back in part`() {
         #expect(Self.kept(["Cookie: a=1; old=2"], dropping: [.cookie]).isEmpty)
         #expect(Self.kept(["Cookie: a=1; old=2"], custom: ["Cookie"]).isEmpty)
         #expect(Self.kept(["Connection: cookie", "Cookie: a=1; old=2"]).isEmpty)
+    }
+}
+
+extension StringProtocol {
+    fileprivate var trimmingBlanks: String {
+        var text = self[...]
+        while let first = text.first, first == " " || first == "\t" { text = text.dropFirst() }
+        while let last = text.last, last == " " || last == "\t" { text = text.dropLast() }
+        return String(text)
     }
 }

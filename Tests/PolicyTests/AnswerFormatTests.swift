@@ -56,6 +56,24 @@ struct AnswerFormatTests {
         #expect(Self.format("Accept: text/html", "Accept: application/json") == .problem)
     }
 
+    @Test func `whatever the field holds, one form comes of it`() {
+        let pieces = [
+            "text/html", "text/plain", "application/json", "*/*", "text/*", ",", ";", ";q=", "q", "0.5", "1", "0", "=",
+            "\"",
+            "\\", " ", "\t", "/", "charset=utf-8", ".", "9999999999",
+        ]
+        // A linear congruential generator: the same fields on every run.
+        var state: UInt64 = 42
+        for _ in 0..<3000 {
+            var value = ""
+            for _ in 0..<20 {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                value += pieces[Int(state >> 33) % pieces.count]
+            }
+            #expect(Self.format("Accept: \(value)") != .grpc, "\(value.debugDescription)")
+        }
+    }
+
     @Test(arguments: [
         ("application/grpc", AnswerFormat.grpc), ("application/grpc+proto", .grpc), ("Application/gRPC; x=y", .grpc),
         ("application/grpc-web", .problem), ("application/grpc-web+proto", .problem), ("application/grpcx", .problem),
