@@ -33,6 +33,22 @@ struct DocumentationTests {
         #expect(Set(listed) == Set(Self.codes.map(\.code)) && listed.count == Self.codes.count)
     }
 
+    @Test func `what to do is said for each refusal, once`() {
+        let section =
+            Self.operations.components(separatedBy: "### What to do about them").last?
+            .components(separatedBy: "\n## ").first ?? ""
+        let rows = section.split(separator: "\n").filter { $0.hasPrefix("| `") }
+        let said = rows.flatMap { row in
+            row.dropFirst(2).prefix { $0 != "|" }.matches(of: /`([a-z_]+)`/).map { String($0.1) }
+        }
+        for (code, _, _) in Self.codes {
+            #expect(
+                said.filter { $0 == code }.count == 1,
+                "docs/operations.md, \"What to do about them\": a row for \(code)")
+        }
+        for code in said { #expect(Self.codes.contains { $0.code == code }, "\(code) does not exist") }
+    }
+
     @Test func `every metric is listed, and no other`() {
         let text = Self.source("Sources/Telemetry/Exposition.swift")
         let direct = text.matches(of: /(?:family|single)\(\s*"([a-z_]+)"/).map { String($0.1) }
