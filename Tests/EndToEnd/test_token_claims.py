@@ -64,6 +64,103 @@ def test_J52_exp_of_another_type(gateway, origin, rsa_key, value):
     expect_invalid(gateway, origin, rsa_key.token_of(json.dumps(rsa_key.header()), payload), "claim_type")
 
 
+def with_claim(key: SigningKey, text: str, **claims) -> str:
+    """A token with one more member, spelt as it stands here."""
+    return key.token_of(json.dumps(key.header()), json.dumps(claims_of(**claims))[:-1] + f",{text}}}")
+
+
+DECIMALS = {
+    "1.7e9-like": lambda t: f"{t / 10**9:.9f}e9",
+    "half": lambda t: f"{t}.5",
+    "E+": lambda t: f"{t}E+0",
+    "e-": lambda t: f"{t}00e-2",
+    "point zero": lambda t: f"{t}.0",
+    "many digits": lambda t: f"{t}.{'0' * 60}1",
+}
+
+
+@pytest.mark.parametrize("spelling", DECIMALS.values(), ids=DECIMALS)
+def test_J53_decimal_dates(gateway, origin, rsa_key, spelling):
+    now = int(time.time())
+    token = with_claim(rsa_key, f'"exp":{spelling(now + 600)}', exp=None)
+    assert gateway.request(get("/x", bearer(token))).status == 200
+    origin.reset()
+    expect_invalid(gateway, origin, with_claim(rsa_key, f'"exp":{spelling(now - 600)}', exp=None), "token_expired")
+    early = with_claim(rsa_key, f'"nbf":{spelling(now + 600)}')
+    expect_invalid(gateway, origin, early, "token_not_yet_valid")
+
+
+def test_J53_fractions_are_not_rounded_in_binary(gateway, origin, rsa_key):
+    """Half a second before its end a token is good, and a double could not tell these two dates apart."""
+    end = int(time.time()) - 1
+    assert float(f"{end + 3600}.00000000000000000001") == float(end + 3600)
+    whole = with_claim(rsa_key, f'"exp":{end - 5}.99999999999999999999', exp=None)
+    expect_invalid(gateway, origin, whole, "token_expired")
+
+
+PAST = ["-1", "0", "-0", "-0.0", "0.0", "0e5", "1", "1e-400", "-1700000000", "-1e17", "1.5"]
+
+
+@pytest.mark.parametrize("value", PAST)
+def test_J54_exp_in_the_far_past(gateway, origin, rsa_key, value):
+    expect_invalid(gateway, origin, with_claim(rsa_key, f'"exp":{value}', exp=None), "token_expired")
+
+
+BEYOND = ["1e400", "-1e400", str(2**63), str(2**64), str(2**64 + 2_000_000_000), "9" * 400, "1e19", "-" + "9" * 400]
+
+
+@pytest.mark.parametrize("value", BEYOND, ids=lambda value: value[:24])
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+def test_J54_out_of_range(gateway, origin, rsa_key, claim, value):
+    token = with_claim(rsa_key, f'"{claim}":{value}', **{claim: None})
+    expect_invalid(gateway, origin, token, "claim_type")
+
+
+@pytest.mark.parametrize("years", [100, 1.1, 1_000_000])
+def test_J55_a_hundred_years_ahead(gateway, origin, rsa_key, years):
+    end = int(time.time() + years * 365 * 86_400)
+    expect_invalid(gateway, origin, rsa_key.token(exp=end), "lifetime_exceeded")
+    expect_invalid(gateway, origin, rsa_key.token(exp=end, iat=None), "lifetime_exceeded")
+
+
+def test_J55_just_a_day(gateway, origin, rsa_key):
+    now = int(time.time())
+    assert gateway.request(get("/x", bearer(rsa_key.token(iat=now - 10, exp=now - 10 + 86_400)))).status == 200
+    origin.reset()
+    expect_invalid(gateway, origin, rsa_key.token(iat=now - 10, exp=now - 10 + 86_401), "lifetime_exceeded")
+    # A date of issue long ago makes it no younger.
+    expect_invalid(gateway, origin, rsa_key.token(iat=1, exp=now + 600), "lifetime_exceeded")
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+@pytest.mark.parametrize("ahead", [10, 3600, 10**10])
+def test_J56_not_yet_valid(gateway, origin, rsa_key, claim, ahead):
+    token = rsa_key.token(**{claim: int(time.time()) + ahead})
+    expect_invalid(gateway, origin, token, "token_not_yet_valid")
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_J56_within_the_leeway(gateway, rsa_key, claim):
+    assert gateway.request(get("/x", bearer(rsa_key.token(**{claim: int(time.time())})))).status == 200
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+@pytest.mark.parametrize("value", ["soon", None, True, [], {}], ids=repr)
+def test_J56_of_another_type(gateway, origin, rsa_key, claim, value):
+    token = with_claim(rsa_key, f'"{claim}":{json.dumps(value)}', **{claim: None})
+    expect_invalid(gateway, origin, token, "claim_type")
+
+
+@pytest.mark.parametrize("subject", [None, ""], ids=repr)
+def test_J59_no_subject(gateway, origin, rsa_key, subject):
+    expect_invalid(gateway, origin, rsa_key.token(sub=subject), "claim_missing")
+
+
+@pytest.mark.parametrize("subject", ["null", "5", "true", "[]", '["alice"]', '{"a":1}'])
+def test_J59_subject_of_another_type(gateway, origin, rsa_key, subject):
+    expect_invalid(gateway, origin, with_claim(rsa_key, f'"sub":{subject}', sub=None), "claim_type")
+
+
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -134,6 +231,46 @@ def test_J61_permission_missing(gateway, origin, rsa_key):
     expect_forbidden(gateway, origin, "/admin/x", rsa_key.token(), "read:admin_panel")
     expect_forbidden(gateway, origin, "/data/x", rsa_key.token(permissions=None), "read:data")
     expect_forbidden(gateway, origin, "/data/x", rsa_key.token(permissions=[]), "read:data")
+
+
+@pytest.mark.parametrize(
+    "permissions",
+    [
+        5,
+        True,
+        {"read:data": True},
+        {"a": ["read:data"]},
+        ["read:data", 5],
+        [5, "read:data"],
+        [["read:data"]],
+        ["read:data", None],
+        ["read:data", {}],
+        [{"read:data": 1}],
+        "read:database",
+        "unread:data",
+        ["read:database", "unread:data"],
+        ["read:data:all"],
+        "read:data,write:data",
+        ["read:data write:data"],
+        "read%3Adata",
+        "READ:DATA",
+        "",
+        [],
+        None,
+    ],
+    ids=repr,
+)
+def test_J60_permissions_of_another_type_or_word(gateway, origin, rsa_key, permissions):
+    token = with_claim(rsa_key, f'"permissions":{json.dumps(permissions)}', permissions=None)
+    for _ in range(2):
+        expect_forbidden(gateway, origin, "/data/x", token, "read:data")
+    # Who a token belongs to does not depend on what it allows.
+    assert gateway.request(get("/x", bearer(token))).status == 200
+
+
+@pytest.mark.parametrize("permissions", ["read:data", "a read:data b", ["read:data"], ["a", "read:data"]], ids=repr)
+def test_J60_words_and_lists(gateway, rsa_key, permissions):
+    assert gateway.request(get("/data/x", bearer(rsa_key.token(permissions=permissions)))).status == 200
 
 
 def test_J61_each_line_must_be_met(gateway, origin, rsa_key):

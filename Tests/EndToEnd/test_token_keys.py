@@ -85,7 +85,8 @@ def test_J31_key_in_the_header(gateway, origin, stranger):
 @pytest.mark.parametrize("member", ["jku", "x5u"])
 def test_J32_addresses_in_the_header_are_never_asked(gateway, origin, stranger, listener, member):
     listener.document = key_set(stranger)
-    for url in (listener.url, "http://169.254.169.254/latest", "file:///etc/passwd", f"http://127.0.0.1:{gateway.admin_port}/"):
+    own = f"http://127.0.0.1:{gateway.admin_port}/"
+    for url in (listener.url, "http://169.254.169.254/latest", "file:///etc/passwd", own):
         expect_invalid(gateway, origin, stranger.token(header={member: url}), "key_unknown")
         expect_invalid(gateway, origin, stranger.token(header={member: url, "kid": "rsa-1"}), "signature_invalid")
     assert listener.hits == []
@@ -195,7 +196,9 @@ def test_J37_critical_extensions(gateway, origin, rsa_key, crit):
 
 
 @pytest.mark.parametrize(
-    "typ", ["logout+jwt", "dpop+jwt", "secevent+jwt", "application/logout+jwt", "JWS", "JOSE", "at+jwt ", "", 5, ["JWT"]], ids=repr
+    "typ",
+    ["logout+jwt", "dpop+jwt", "secevent+jwt", "application/logout+jwt", "JWS", "JOSE", "at+jwt ", "", 5, ["JWT"]],
+    ids=repr,
 )
 def test_J38_types(gateway, origin, rsa_key, typ):
     expect_invalid(gateway, origin, rsa_key.token(header={"typ": typ}), "typ_not_allowed")
@@ -297,7 +300,8 @@ def odd_rsa(kid: str, bits: int, exponent: int = 65537) -> dict:
 
 
 def test_R06_huge_keys_are_left_out(start, origin, serve, rsa_key):
-    odd = [odd_rsa("huge", 16384), odd_rsa("wide", 8200), odd_rsa("slow", 2048, (1 << 64) + 1), odd_rsa("e", 2048, 1 << 32 | 3)]
+    odd = [odd_rsa("huge", 16384), odd_rsa("wide", 8200)]
+    odd += [odd_rsa("slow", 2048, (1 << 64) + 1), odd_rsa("e", 2048, 1 << 32 | 3)]
     tokens = [(jwk["kid"], rsa_key.token(header={"kid": jwk["kid"]})) for jwk in odd]
     expect_left_out(start, origin, serve(*odd, rsa_key), rsa_key, *tokens)
 

@@ -277,7 +277,7 @@ struct FuzzTests {
 
     // Cost
 
-    /// Eight times the bytes take eight times as long and no more, whatever they are; 32 leaves room for a busy machine.
+    /// Eight times the bytes take eight times as long and no more, whatever they are; 32 leaves room for caches.
     @Test func readingIsLinear() {
         let makers: [(Int) -> String] = [
             { "{\"a\":\"" + String(repeating: "\\u0061", count: $0 / 6) + "\"}" },
@@ -300,7 +300,20 @@ struct FuzzTests {
 
     private func fastest(of times: Int, _ token: String) -> Duration {
         var judge = Judge([Self.key])
-        return (0..<times).map { _ in ContinuousClock().measure { _ = judge.accepts(token) } }.min() ?? .zero
+        var best = Duration.seconds(3600)
+        for _ in 0..<times {
+            let begun = Self.processorTime
+            _ = judge.accepts(token)
+            best = min(best, Self.processorTime - begun)
+        }
+        return best
+    }
+
+    /// Of this thread: what neighbours take does not count.
+    private static var processorTime: Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
     private static func message(_ seed: UInt64, _ document: [UInt8]) -> Comment {
