@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 
-from sidebyside.figures import CPU, noise
+from sidebyside.figures import BARE, CPU, noise
 from sidebyside.layout import RESULTS
 from sidebyside.session import show
 
@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 def columns(row, peer):
-    return [("rs256_us", "µs for each")] if peer == "openssl" else COLUMNS.get(row, [(CPU, "CPU µs per request")])
+    return [(BARE[row], "µs for each")] if peer == "openssl" else COLUMNS.get(row, [(CPU, "CPU µs per request")])
 
 
 def spread(values):

@@ -85,7 +85,7 @@ def wait_for_listener(port):
     sys.exit("bench/run: the origin does not listen")
 
 
-SHOWN = ("cpu_us_per_request", "gb_per_cpu_second", "utilisation", "per_second", "rs256_us", "bytes_each", "start_ms",
+SHOWN = ("cpu_us_per_request", "gb_per_cpu_second", "utilisation", "per_second", "rs256_us", "es256_us", "eddsa_us", "bytes_each", "start_ms",
          "resident_mib", "calls_per_request", "allocations_per_request", "allocations", "holds", "steady", "peak_mib",
          "drained", "exit_status", "p99_alone_us", "p99_ratio", "bad_per_second", "error")
 

@@ -19,6 +19,9 @@ TLS_TOKENS = 1000
 GOOD_PER_SECOND = 10_000      # a tenth of what a core can do, so that who waits does not wait for its like
 BAD_PER_SECOND = 20_000
 
+# How many of the session's new tokens a row uses: the longer one takes to check, the fewer for windows of one length.
+NEW_SHARE = {"new": 1, "new-es256": 3 / 8, "new-eddsa": 1 / 4}
+
 # What each row measures, and what its ratios need from the same rounds: (work, peer).
 REFERENCES = [("plain", "floor"), ("plain", "nginx")]
 CELLS = {
@@ -27,7 +30,7 @@ CELLS = {
     "rs256-1000": [*REFERENCES, ("rs256-1000", "haproxy+cache"), ("rs256-1000", "gateway")],
     "rs256-20000": [*REFERENCES, ("rs256-20000", "haproxy"), ("rs256-20000", "haproxy+cache"),
                     ("rs256-20000", "gateway")],
-    "new": [*REFERENCES, ("plain", "gateway"), ("new", "gateway"), ("new", "openssl")],
+    **{row: [*REFERENCES, ("plain", "gateway"), (row, "gateway"), (row, "openssl")] for row in NEW_SHARE},
     "flood": [("flood", "gateway")],
     "tls": [("tls", "nginx"), ("tls", "haproxy"), ("tls", "gateway")],
     "bodies": [("bodies", "floor"), ("bodies", "nginx"), ("bodies", "haproxy"), ("bodies", "gateway")],
@@ -57,12 +60,12 @@ def tls(session, peer):
     return cached(session, peer, peer.port(TLS), 1, tls=True)
 
 
-def new(session, peer):
+def new(session, peer, row):
     # A restart empties the cache, so that tokens of an earlier round are new again.
     peer.stop()
     peer.start()
-    return session.load("once", peer.port(WITH_TOKEN), peer.pids, w=0, W=NEW_WARM_REQUESTS, k=token_file("new"),
-                        n=session.new_tokens)
+    return session.load("once", peer.port(WITH_TOKEN), peer.pids, w=0, W=NEW_WARM_REQUESTS, k=token_file(row),
+                        n=int(session.new_tokens * NEW_SHARE[row]))
 
 
 def paced(session, peer, **options):
@@ -106,12 +109,14 @@ def verify(session):
     return json.loads(out) if child.returncode == 0 else {"error": err.strip()}
 
 
-WORK = {"plain": plain, "tls": tls, "new": new, "flood": flood, "bodies": bodies}
+WORK = {"plain": plain, "tls": tls, "flood": flood, "bodies": bodies}
 
 
 def measure(session, work, peer):
     if work.startswith("rs256-"):
         sample = cached(session, peer, peer.port(WITH_TOKEN), int(work.removeprefix("rs256-")))
+    elif work in NEW_SHARE:
+        sample = new(session, peer, work)
     else:
         sample = WORK[work](session, peer)
     peer.check_alive()

@@ -75,6 +75,22 @@ def test_new_tokens_are_compared_with_the_bare_verification(session):
     assert figures.figures(session)["new, (new − plain) × bare verification"] == pytest.approx(1.05)
 
 
+@pytest.mark.parametrize(("row", "key"), [("new-es256", "es256_us"), ("new-eddsa", "eddsa_us")])
+def test_each_kind_of_token_is_compared_with_its_own_verification(session, row, key):
+    give(session, "plain", gateway=cpu(8))
+    give(session, row, gateway=cpu(98), openssl=[{"rs256_us": 20.0, "es256_us": 90.0, "eddsa_us": 90.0, key: 75.0}])
+    assert verdicts(session, row) == {f"{row}, (new − plain) × bare verification": "ok"}
+    assert figures.figures(session)[f"{row}, (new − plain) × bare verification"] == pytest.approx(1.2)
+    give(session, row, gateway=cpu(99), openssl=[{key: 75.0}])
+    assert verdicts(session, row) == {f"{row}, (new − plain) × bare verification": "BREACH"}
+
+
+def test_new_rows_have_tokens_and_cells():
+    assert set(wire.NEW_SHARE) == set(figures.BARE)
+    for row in wire.NEW_SHARE:
+        assert (row, "gateway") in wire.cells([row]) and (row, "openssl") in wire.cells([row])
+
+
 def test_single_allocation_is_a_breach(session):
     give(session, "counts-tokens", gateway=[{"allocations_per_request": 1e-6, "calls_per_request": 4.1}])
     assert verdicts(session, "counts")["counts, allocations per token request"] == "BREACH"
