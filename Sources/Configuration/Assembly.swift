@@ -75,9 +75,13 @@ extension ConfigurationReader {
                 configuration.providers.firstIndex { $0.name == word.text }
             }
         }
-        // What a location with `auth off` inherits demands nothing there.
-        if !access.providers.isEmpty { access.permissions = settings.permissions }
         access.passesPreflights = settings.crossOrigin?.passesPreflights ?? false
+        // What a location with `auth off` inherits demands nothing there.
+        guard !access.providers.isEmpty else { return access }
+        access.requirements = settings.requirements + settings.policies
+        access.methods = settings.methods
+        access.isReport = settings.isReport
+        access.grantsWildcards = settings.grantsWildcards
         return access
     }
 

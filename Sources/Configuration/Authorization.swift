@@ -15,19 +15,17 @@ package struct Access: Sendable, Equatable, Hashable {
     package var mode = Mode.any
     /// The first of them: whose name the challenge gives as realm.
     package var provider: Int? { providers.first }
-    /// Each `require permission` line is an item of its own; all of them must be had.
-    package var permissions: [RequiredPermission] = []
     /// `cors { pass on; }`: preflights come in without an identity.
     package var passesPreflights = false
+    /// What `require` and `require_policy` say; all of it is needed. The lines come first, in their order, then the policies.
+    package var requirements: [Requirement] = []
+    package var methods: MethodPermissions?
+    /// `auth_mode report`: what would be refused is counted and forwarded as nobody's.
+    package var isReport = false
+    /// A `*` that is granted stands for any one segment.
+    package var grantsWildcards = false
 
     package init() {}
-}
-
-/// `require permission NAME`
-package struct RequiredPermission: Sendable, Equatable, Hashable {
-    package var name: String
-
-    package init(name: String) { self.name = name }
 }
 
 extension Access {
@@ -57,14 +55,46 @@ extension Access {
             }),
         Directive(
             row: DirectiveRow(
-                name: "require", blocks: [.main, .server, .location], form: "permission NAME", arity: 1 ... .max,
-                repeats: true, summary: "A permission that the identity must have; several lines: all of them"),
-            clear: { $0.permissions = [] },
-            read: { statement, settings, _ throws(Diagnostic) in
-                settings.permissions.append(try RequiredPermission(statement))
+                name: "require", blocks: [.main, .server, .location, .policy],
+                form:
+                    "[any | all | not] permission | scope | role NAME… | claim PATH OPERATOR VALUE… | any | all | not { … }",
+                arity: 1 ... .max, repeats: true, mayOpenBlock: true,
+                summary:
+                    "What the identity must have: every name of a line and every line, or what any, all and not say; "
+                    + "operators are = != in contains < <= > >= exists absent; values may hold $host, $request_method, "
+                    + "$remote_addr, $http_NAME and named groups of the location's expression; inside of a block the same "
+                    + "stands without `require`, and also `policy NAME`"),
+            clear: { $0.requirements = [] },
+            read: { statement, settings, reader throws(Diagnostic) in
                 settings.ownRequire = settings.ownRequire ?? statement.name
+                let lines = try RequirementReader(captures: settings.captures).line(statement)
+                settings.requirements += try reader.resolved(lines, in: settings)
             },
-            write: { $0.permissions.map { WrittenLine(["permission", Syntax.quoted($0.name)]) } }),
+            write: { $0.requirements.map(\.written) }),
+        Directive(
+            row: DirectiveRow(
+                name: "require_policy", blocks: [.main, .server, .location, .policy], form: "NAME…", arity: 1 ... .max,
+                repeats: true, summary: "Policies whose requirements must all be met"),
+            clear: { $0.policies = [] },
+            read: { statement, settings, reader throws(Diagnostic) in
+                settings.ownRequire = settings.ownRequire ?? statement.name
+                let policies = try statement.arguments.distinct { word throws(Diagnostic) in
+                    Requirement(.policy(word.text, []), at: word.position)
+                }
+                settings.policies += try reader.resolved(policies, in: settings)
+            },
+            write: { settings in
+                settings.policies.map { WrittenLine(Array($0.written.arguments.dropFirst())) }
+            }),
+        MethodPermissions.row,
+        .setting(
+            "auth_mode", in: [.main, .server, .location], .choice([("enforce", false), ("report", true)]), \.isReport,
+            "enforce refuses what is not allowed; report forwards it without an identity, and counts and logs what would "
+                + "have been refused"),
+        .setting(
+            "grant_wildcards", in: [.main, .server, .location], .flag, \.grantsWildcards,
+            "Whether a `*` in a granted permission or scope stands for any one segment between colons, as in `read:*`, "
+                + "and one alone for everything"),
         .setting(
             "forward_token", in: [.main, .server, .location], .flag, \.forwardsToken,
             "Whether a verified token is passed on to the upstream"),
@@ -115,38 +145,5 @@ struct AuthSetting: Sendable {
             if provider.text == "off" { throw provider.error("\"off\" stands alone") }
             return provider.text
         }
-    }
-}
-
-extension RequiredPermission {
-    fileprivate init(_ statement: Statement) throws(Diagnostic) {
-        let kind = statement.arguments[0]
-        switch kind.text {
-        case "permission": break
-        case "scope", "role", "claim", "any", "all":
-            throw kind.error("\"require \(kind.text)\" is not supported yet")
-        default:
-            throw kind.error(
-                "\"require\" does not know \"\(kind.shown)\"",
-                suggestion: Spelling.suggestion(for: kind.text, among: ["permission"])
-                    ?? "write \"require permission NAME\"")
-        }
-        guard statement.arguments.count == 2 else {
-            throw kind.error(
-                "\"require permission\" takes one name, not \(statement.arguments.count - 1)",
-                suggestion: "each \"require permission\" line is needed; write one for each name")
-        }
-        let name = statement.arguments[1]
-        // What may stand in the `scope` of a challenge (RFC 6749 section 3.3): a quote there would end it.
-        guard !name.text.isEmpty,
-            name.text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-            )
-        else {
-            throw name.error(
-                "\"\(name.shown)\" is not a permission: it may hold no blanks, quotes, backslashes or non-ASCII "
-                    + "characters"
-            )
-        }
-        self.init(name: name.text)
     }
 }

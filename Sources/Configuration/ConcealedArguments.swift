@@ -27,12 +27,8 @@ package struct ConcealedArguments: Sendable, Equatable {
     /// otherwise now.
     func hiding(_ lines: [WrittenLine], of name: String, at place: SourcePosition) -> [WrittenLine] {
         guard let secrets = byBlock[place.text]?[name] else { return lines }
-        let all = lines.flatMap { $0.arguments + ($0.block ?? []).flatMap { $0 } }
-        let isFound = all.contains(where: secrets.contains)
-        func hidden(_ arguments: [String]) -> [String] {
-            arguments.map { secrets.contains($0) || !isFound ? "\"***\"" : $0 }
-        }
-        return lines.map { WrittenLine(hidden($0.arguments), block: $0.block.map { $0.map(hidden) }) }
+        let isFound = lines.flatMap(\.words).contains(where: secrets.contains)
+        return lines.map { $0.mapWords { secrets.contains($0) || !isFound ? "\"***\"" : $0 } }
     }
 
     /// How a value was written does not change what it means.

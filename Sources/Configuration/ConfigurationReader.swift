@@ -18,6 +18,7 @@ struct ConfigurationReader {
     /// Indices of what some location refers to.
     var usedUpstreams: Set<Int> = []
     var usedProviders: Set<Int> = []
+    var usedPolicies: Set<String> = []
 
     /// Where `default_server` was said, by index of the listener.
     var saidDefault: [Int: SourcePosition] = [:]
@@ -97,7 +98,7 @@ struct ConfigurationReader {
         if row.opensBlock, statement.block == nil {
             return statement.error("\"\(name)\" needs a block: \"{ … }\" instead of \";\"")
         }
-        if !row.opensBlock, statement.block != nil {
+        if !row.opensBlock, !row.mayOpenBlock, statement.block != nil {
             return statement.error("\"\(name)\" takes no block: \";\" is missing, or \"{\" is too much")
         }
         let count = statement.arguments.count

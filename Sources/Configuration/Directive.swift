@@ -3,7 +3,7 @@
 /// Where a directive may stand.
 enum BlockKind: String, Sendable, CaseIterable {
     case main, server, location, upstream, authProvider = "auth_provider", admin, identityHeaders = "identity_headers"
-    case cors
+    case cors, policy
 
     /// For messages: `in location`, `at the top level`.
     var place: String { self == .main ? "at the top level" : "in \(rawValue)" }
@@ -12,11 +12,26 @@ enum BlockKind: String, Sendable, CaseIterable {
 /// One line that says a directive: its arguments in the syntax of the file, and for a block the lines inside.
 struct WrittenLine: Sendable, Equatable {
     var arguments: [String]
-    var block: [[String]]?
+    var lines: [WrittenLine]?
 
-    init(_ arguments: [String], block: [[String]]? = nil) {
+    init(_ arguments: [String], lines: [WrittenLine]? = nil) {
         self.arguments = arguments
-        self.block = block
+        self.lines = lines
+    }
+    init(_ arguments: [String], block: [[String]]) {
+        self.init(arguments, lines: block.map { WrittenLine($0) })
+    }
+
+    /// All words, those of the lines inside too.
+    var words: [String] { arguments + (lines ?? []).flatMap(\.words) }
+    /// In the syntax of the file, without the `;` behind it.
+    var text: String {
+        let block = lines.map { "{ " + $0.map { $0.text + ($0.lines == nil ? "; " : " ") }.joined() + "}" }
+        return (arguments + (block.map { [$0] } ?? [])).joined(separator: " ")
+    }
+
+    func mapWords(_ transform: (String) -> String) -> WrittenLine {
+        WrittenLine(arguments.map(transform), lines: lines?.map { $0.mapWords(transform) })
     }
 }
 
@@ -30,6 +45,8 @@ package struct DirectiveRow: Sendable {
     /// May be said several times in one block; in an inner block it then replaces all that the outer one said.
     package var repeats = false
     package var opensBlock = false
+    /// May end in a block or in `;`.
+    var mayOpenBlock = false
     /// One sentence without a full stop.
     package var summary: String
 }

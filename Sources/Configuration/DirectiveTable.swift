@@ -59,12 +59,7 @@ package enum DirectiveTable {
         _ rows: [Directive<Block>], _ initial: Block
     ) -> [(row: DirectiveRow, defaultValue: String?)] {
         rows.map { directive in
-            let lines = directive.write(initial).map { line in
-                let block = line.block.map {
-                    " { " + $0.map { $0.joined(separator: " ") + ";" }.joined(separator: " ") + " }"
-                }
-                return line.arguments.joined(separator: " ") + (block ?? "")
-            }
+            let lines = directive.write(initial).map(\.text)
             // A required value has no default, and a block shows its own.
             return (directive.row, lines.isEmpty || isRequired(directive.row) ? nil : lines.joined(separator: "; "))
         }

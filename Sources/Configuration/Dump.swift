@@ -11,6 +11,11 @@ extension GatewayConfiguration {
                 $0.write(AdminDraft.rows, AdminDraft(address: admin.address), at: admin.position)
             }
         }
+        for policy in policies {
+            out.block("policy \(policy.name)", at: policy.position) {
+                $0.write(AccessPolicy.rows, RouteSettings(of: policy), at: policy.position)
+            }
+        }
         for provider in providers {
             out.block("auth_provider \(provider.name) jwt", at: provider.position) {
                 $0.write(ProviderDraft.rows, ProviderDraft(provider), at: provider.position)
@@ -59,12 +64,8 @@ private struct ConfigurationWriter {
         for directive in rows {
             let name = directive.row.name
             for line in concealed.hiding(directive.write(block), of: name, at: place) {
-                text += indent + ([name] + line.arguments).joined(separator: " ")
-                if let inner = line.block {
-                    text += " { " + inner.map { $0.joined(separator: " ") + "; " }.joined() + "}\n"
-                } else {
-                    text += ";\n"
-                }
+                text += indent + WrittenLine([name] + line.arguments, lines: line.lines).text
+                text += line.lines == nil ? ";\n" : "\n"
             }
         }
     }
@@ -92,6 +93,7 @@ extension MainSettings {
         process = configuration.process
         errorLog = configuration.errorLog
         logFormats = configuration.logFormats
+        roles = configuration.roles
     }
 }
 
@@ -148,7 +150,16 @@ extension RouteSettings {
         auth = AuthSetting(
             location.access.providers.map { configuration.providers[$0].name }, location.access.mode,
             position: location.position)
-        permissions = location.access.permissions
+        for requirement in location.access.requirements {
+            if case .policy = requirement.demand {
+                policies.append(requirement)
+            } else {
+                requirements.append(requirement)
+            }
+        }
+        methods = location.access.methods
+        isReport = location.access.isReport
+        grantsWildcards = location.access.grantsWildcards
         identityHeaders = location.identityHeaders
         forwardsToken = location.forwardsToken
         addedHeaders = location.addedHeaders

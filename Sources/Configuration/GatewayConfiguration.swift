@@ -11,6 +11,10 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var errorLog = ErrorLog()
     package var admin: AdminEndpoint?
     package var providers: [AuthProvider] = []
+    /// `policy`, by name; locations carry their own copy of what one requires.
+    package var policies: [AccessPolicy] = []
+    /// `roles_file`: what each role of a token grants here.
+    package var roles: RolesFile?
     /// Named groups first, then one group for each literal address in a `proxy_pass`.
     package var upstreams: [Upstream] = []
     /// How many of them are named groups.
@@ -31,7 +35,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
 }
 
 /// Where something was said: for diagnostics, and for answers that name the line that demanded something.
-package struct SourcePosition: Sendable, Equatable {
+package struct SourcePosition: Sendable, Equatable, Hashable {
     package var file: String
     /// Both count from 1; columns count characters.
     package var line: Int
@@ -49,6 +53,7 @@ package struct SourcePosition: Sendable, Equatable {
     /// Always true: where a value was said does not change what it means. So a reload after an inserted comment finds
     /// providers, pools and caches unchanged, and a print-out read again equals what it was printed from.
     package static func == (a: SourcePosition, b: SourcePosition) -> Bool { true }
+    package func hash(into hasher: inout Hasher) {}
 }
 
 /// What concerns the process as a whole.

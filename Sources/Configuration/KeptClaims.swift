@@ -2,6 +2,9 @@
 
 /// What is kept of each verified credential beside subject and permissions: only what some location or field asks for.
 package struct KeptClaims: Sendable, Equatable {
+    /// Each is looked for in every new credential.
+    package static let maximumPaths = 64
+
     package var scopes = false
     package var roles = false
     /// In the order in which compiled rules and fields name them.
@@ -17,10 +20,15 @@ package struct KeptClaims: Sendable, Equatable {
 }
 
 extension GatewayConfiguration {
-    /// Every claim that some template of a location names.
+    /// Every claim that some rule or template of a location names.
     mutating func collectClaims() {
         var kept = KeptClaims()
         for location in locations {
+            let access = location.access
+            kept.scopes = kept.scopes || access.needs(.scope)
+            // What a role grants may be a permission that is required.
+            kept.roles = kept.roles || access.needs(.role) || roles != nil && access.needs(.permission)
+            for condition in access.requirements.flatMap(\.conditions) { kept.keep(condition.path) }
             for template in location.templates {
                 for case .variable(.claim(let path)) in template.pieces { kept.keep(path) }
             }

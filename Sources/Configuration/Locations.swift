@@ -9,6 +9,7 @@ extension ConfigurationReader {
             match: match, label: word.isSecret ? "***" : match.text, scope: RouteScope(position: statement.position))
         draft.scope.settings = scope.settings.inherited
         draft.scope.enclosing = scope.enclosing + [match]
+        draft.scope.settings.captures?.formUnion(match.captureNames)
         concealed.inherit(from: scope.position, to: statement.position)
         read(
             statement.block ?? [], in: .location, at: statement.position, rows: LocationDraft.rows, into: &draft)
@@ -71,7 +72,7 @@ extension ConfigurationReader {
                         "this \(statement.name.text) neither inherits nor says \"auth\"",
                         suggestion: "say \"auth PROVIDER;\" or, for everybody, \"auth off;\""))
             } else if let require = settings.ownRequire {
-                report(require.error("\"require\" needs an identity: say \"auth PROVIDER;\" here or outside"))
+                report(require.error("\"\(require.text)\" needs an identity: say \"auth PROVIDER;\" here or outside"))
             }
             return
         }
@@ -82,7 +83,8 @@ extension ConfigurationReader {
         if let require = settings.ownRequire {
             report(
                 require.error(
-                    "\"require\" needs an identity, but \"auth off\" of line \(auth.word.position.line) holds here"))
+                    "\"\(require.text)\" needs an identity, but \"auth off\" of line \(auth.word.position.line) holds here"
+                ))
         }
         for use in settings.ownIdentityUses {
             report(

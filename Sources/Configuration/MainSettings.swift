@@ -5,13 +5,14 @@ struct MainSettings {
     var errorLog = ErrorLog()
     var logFormats = [NamedFormat.main]
     var admin: AdminEndpoint?
+    var roles: RolesFile?
     var settings = RouteSettings()
     var tls = TLSDraft()
     var servers: [(draft: ServerDraft, statement: Statement)] = []
 
     /// In the order in which they are read: what is referred to comes before what refers to it.
     static let rows: [Directive<MainSettings>] =
-        ProcessSettings.rows + ErrorLog.rows
+        ProcessSettings.rows + ErrorLog.rows + [RolesFile.row, AccessPolicy.row]
         + RouteSettings.rows.filter { $0.row.blocks.contains(.main) }.map { $0.lifted(\.settings) }
         + TLSDraft.rows.map { $0.lifted(\.tls) } + [AuthProvider.row, Upstream.row, Server.row]
 }
@@ -49,6 +50,8 @@ extension ConfigurationReader {
         configuration.errorLog = main.errorLog
         configuration.admin = main.admin
         configuration.logFormats = main.logFormats
+        configuration.roles = main.roles
+        finishPolicies()
         for (draft, statement) in main.servers { assemble(draft, statement) }
         checkListeners()
         if main.servers.isEmpty, diagnostics.isEmpty {
@@ -56,6 +59,13 @@ extension ConfigurationReader {
         }
         noteUnused()
         configuration.collectClaims()
+        if configuration.keptClaims.paths.count > KeptClaims.maximumPaths {
+            report(
+                Diagnostic(
+                    at: mainPosition,
+                    "rules and fields name \(configuration.keptClaims.paths.count) different claims: at most "
+                        + "\(KeptClaims.maximumPaths) can be kept of a credential"))
+        }
         configuration.concealed = concealed
     }
 
@@ -74,6 +84,9 @@ extension ConfigurationReader {
     }
 
     private mutating func noteUnused() {
+        for policy in configuration.policies where !usedPolicies.contains(policy.name) {
+            report(Diagnostic(.note, at: policy.position, "policy \"\(policy.name)\" is used nowhere", length: 6))
+        }
         for (index, provider) in configuration.providers.enumerated() where !usedProviders.contains(index) {
             report(
                 Diagnostic(

@@ -8,8 +8,15 @@ struct RouteSettings: Sendable {
     var accessLog: AccessLog?
     /// Nil until it is said.
     var auth: AuthSetting?
-    var permissions: [RequiredPermission] = []
-    /// `require`, if this level says it itself.
+    /// What `require` and `require_policy` say.
+    var requirements: [Requirement] = []
+    var policies: [Requirement] = []
+    var methods: MethodPermissions?
+    var isReport = false
+    var grantsWildcards = false
+    /// Named groups of the regular expressions around; nil in a policy.
+    var captures: Set<String>? = []
+    /// `require`, `require_policy` or `permissions`, if this level says one itself.
     var ownRequire: Argument?
     var identityHeaders = Location.defaultIdentityHeaders
     var forwardsToken = false

@@ -16,13 +16,16 @@ enum VariableStage: Int, Sendable {
 }
 
 extension Template {
-    /// Parses an argument that is filled in at `stage`; what a reference brought is text, whatever it contains.
-    static func parse(_ argument: Argument, at stage: VariableStage) throws(Diagnostic) -> Template {
+    /// Parses an argument that is filled in at `stage`; what a reference brought is text, whatever it contains. `captures`: names
+    /// of groups that may be used; nil: that is seen later.
+    static func parse(
+        _ argument: Argument, at stage: VariableStage, captures: Set<String>? = []
+    ) throws(Diagnostic) -> Template {
         var pieces: [Piece] = []
         for piece in argument.pieces {
             switch piece {
             case .literal(let text): pieces.append(.text(Array(text.utf8)))
-            case .written(let text): pieces += try parse(written: text, of: argument, at: stage)
+            case .written(let text): pieces += try parse(written: text, of: argument, at: stage, captures)
             }
         }
         return Template(joining: pieces)
@@ -40,9 +43,9 @@ extension Template {
         }
     }
 
-    private static func parse(written: String, of argument: Argument, at stage: VariableStage) throws(Diagnostic)
-        -> [Piece]
-    {
+    private static func parse(
+        written: String, of argument: Argument, at stage: VariableStage, _ captures: Set<String>?
+    ) throws(Diagnostic) -> [Piece] {
         var pieces: [Piece] = []
         var rest = written[...]
         while let dollar = rest.firstIndex(of: "$") {
@@ -59,22 +62,29 @@ extension Template {
                     "\"$\" must be followed by the name of a variable", suggestion: "\"\\u{24}\" is a dollar sign")
             }
             if isBraced { rest = rest.dropFirst() }
-            pieces.append(.variable(try variable(String(name), place, at: stage)))
+            pieces.append(.variable(try variable(String(name), place, at: stage, captures)))
         }
         pieces.append(.text(Array(rest.utf8)))
         return pieces
     }
 
-    private static func variable(_ name: String, _ place: Argument, at stage: VariableStage) throws(Diagnostic)
-        -> Variable
-    {
+    private static func variable(
+        _ name: String, _ place: Argument, at stage: VariableStage, _ captures: Set<String>?
+    ) throws(Diagnostic) -> Variable {
+        let isCapture = captures?.contains(name) ?? false
         guard let variable = Variable(named: name) else {
+            if isCapture { return .capture(name) }
             if let sentence = UnsupportedDirectives.sentence(forVariable: name) { throw place.error(sentence) }
+            if captures == nil { return .capture(name) }
             throw place.error(
                 "unknown variable \"$\(name)\"",
-                suggestion: Spelling.nearest(to: name, among: Variable.named.map(\.name)).map {
+                suggestion: Spelling.nearest(to: name, among: Variable.named.map(\.name) + (captures ?? [])).map {
                     "did you mean \"$\($0)\"?"
                 })
+        }
+        if isCapture {
+            throw place.error(
+                "\"$\(name)\" is a variable of every request: give the group of the expression another name")
         }
         guard variable.stage.rawValue <= stage.rawValue else {
             throw place.error("\"$\(name)\" never has a value \(stage.place): it exists only \(variable.stage.place)")
@@ -162,6 +172,7 @@ extension Variable {
             "http_" + String(decoding: field.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }, as: UTF8.self)
         case .cookie(let cookie): "cookie_" + String(decoding: cookie, as: UTF8.self)
         case .claim(let path): "jwt_claim_" + path.names.joined(separator: ".")
+        case .capture(let name): name
         default: Self.named.first { $0.variable == self }?.name ?? ""
         }
     }

@@ -1,8 +1,8 @@
 // Text with run-time variables in it, parsed once when the configuration is read.
 
 /// Pieces that are written one after the other.
-package struct Template: Sendable, Equatable {
-    package enum Piece: Sendable, Equatable {
+package struct Template: Sendable, Equatable, Hashable {
+    package enum Piece: Sendable, Equatable, Hashable {
         case text([UInt8])
         case variable(Variable)
     }
@@ -13,7 +13,7 @@ package struct Template: Sendable, Equatable {
 }
 
 /// What may stand behind `$`: nginx's names, and ours for tokens.
-package enum Variable: Sendable, Equatable {
+package enum Variable: Sendable, Equatable, Hashable {
     // of the request
     case host, httpHost, requestMethod, request, requestURI, uri, args, isArgs, scheme, serverProtocol, requestID
     case requestLength, contentLength, contentType
@@ -21,6 +21,8 @@ package enum Variable: Sendable, Equatable {
     case requestField([UInt8])
     /// `$cookie_NAME`
     case cookie([UInt8])
+    /// A named group of the location's regular expression, for access rules.
+    case capture(String)
     // of the connection
     case remoteAddress, remotePort, serverAddress, serverPort, serverName, connection, connectionRequests
     case tlsProtocol, tlsCipher

@@ -24,13 +24,13 @@ enum UnsupportedDirectives {
 
     /// Directives of the language that no version has had so far.
     private static let later: Set<String> = [
-        "allow", "auth_mode", "deny", "error_page", "http2", "http2_max_concurrent_streams", "ip_hash",
-        "least_conn", "limit_conn_per_ip", "map", "max_conns", "permissions", "policy", "proxy_hide_header",
+        "allow", "deny", "error_page", "http2", "http2_max_concurrent_streams", "ip_hash",
+        "least_conn", "limit_conn_per_ip", "map", "max_conns", "proxy_hide_header",
         "proxy_next_upstream", "proxy_next_upstream_budget", "proxy_next_upstream_timeout", "proxy_next_upstream_tries",
         "proxy_pass_header", "proxy_redirect", "proxy_set_body", "proxy_ssl_certificate", "proxy_ssl_certificate_key",
         "proxy_ssl_name", "proxy_ssl_server_name", "proxy_ssl_trusted_certificate", "proxy_ssl_verify", "queue",
         "random",
-        "rate_limit", "require_policy", "resolver", "resolver_timeout", "revocation", "roles_file", "slow_start",
+        "rate_limit", "resolver", "resolver_timeout", "revocation", "slow_start",
         "ssl_ciphers", "state_dir", "sticky",
         "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",

@@ -119,4 +119,19 @@ extension HeaderFields {
         }
         return nil
     }
+
+    /// The same, but nil when several fields have that name: which of them a server believes is not known.
+    package borrowing func soleValue(named name: borrowing Span<UInt8>) -> Range<Int>? {
+        let all = arena.bytes
+        var found: Int?
+        for k in 0..<count where Int(positions[k].nameCount) == name.count {
+            let start = Int(positions[k].name)
+            var j = 0
+            while j < name.count, name[j] == foldName(all[start + j]) { j += 1 }
+            if j < name.count { continue }
+            if found != nil { return nil }
+            found = k
+        }
+        return found.map { value(at: $0) }
+    }
 }

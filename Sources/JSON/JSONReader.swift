@@ -50,6 +50,9 @@ package struct JSONReader: ~Copyable {
         expected = .value
     }
 
+    /// Bytes of the document that were read: behind an error, about where it is.
+    package var offset: Int { at }
+
     /// The next event of the document that was begun; `.end` once, behind the whole of it.
     package mutating func next(_ document: borrowing Span<UInt8>) throws(JSONError) -> JSONEvent {
         skipSpace(document)

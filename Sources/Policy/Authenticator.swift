@@ -338,6 +338,14 @@ extension Authenticator {
         return providers[principal.provider].cache.has(principal.entry, element, in: list)
     }
 
+    /// Whether an element of the list with a wildcard covers that one; roles have none.
+    package borrowing func covers(
+        _ principal: Principal, _ element: borrowing Span<UInt8>, in list: IdentityList
+    ) -> Bool {
+        guard isReadable(principal) else { return false }
+        return providers[principal.provider].cache.covers(principal.entry, element, in: list)
+    }
+
     /// What a claim is, by its index among those that the configuration asks for.
     package borrowing func shape(_ principal: Principal, ofClaim index: Int) -> ClaimShape {
         isReadable(principal) ? providers[principal.provider].cache.shape(principal.entry, ofClaim: index) : .absent

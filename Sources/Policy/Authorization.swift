@@ -1,86 +1,68 @@
-// Decides whether a principal may enter a location: every permission that the location requires, word for word.
-import Bytes
+// Decides whether those who send a request may enter a location.
+package import Bytes
 package import Configuration
+package import HTTP
 
-/// The requirements of all locations of one configuration, compiled into storage of their own: one text and plain numbers, so
-/// that asking counts no references.
+/// The requirements of all locations of one configuration, with the buffers of the worker that asks.
 package struct Authorization: ~Copyable {
     package enum Verdict: BitwiseCopyable, Equatable, Sendable {
         case allowed
-        /// Which of the location's permissions is missing: the first of them.
-        case missing(Int)
+        /// Which demand of the location is not met: the first of them. Numbered are its requirements, then the lines of its
+        /// `permissions`, and behind those the absence of a line for the method.
+        case denied(Int)
     }
 
-    /// Where something lies in a text or a table.
-    struct Extent: BitwiseCopyable {
-        var start: Int32 = 0
-        var end: Int32 = 0
-        var range: Range<Int> { Int(start)..<Int(end) }
-    }
-
-    /// Required permissions as the verified claims keep theirs.
-    private var text = ByteBuffer(capacity: 256)
-    private var permissions: FixedArray<Extent>
-    /// Of each location: its part of `permissions`, and its challenge.
-    private var locations: FixedArray<Extent>
-    private var scopes: FixedArray<Extent>
-    private var scopeText = ByteBuffer(capacity: 256)
+    private let rules: AccessRules
+    private var scratch = AccessScratch()
 
     /// In the order of the configuration's locations.
-    package init(_ accesses: [Access]) {
-        let total = accesses.reduce(0) { $0 + $1.permissions.count }
-        permissions = FixedArray(repeating: Extent(), count: total)
-        locations = FixedArray(repeating: Extent(), count: accesses.count)
-        scopes = FixedArray(repeating: Extent(), count: accesses.count)
-        var count = 0
-        for (i, access) in accesses.enumerated() {
-            let first = count
-            let scopeStart = scopeText.count
-            for permission in access.permissions {
-                let start = text.count
-                let name = Array(permission.name.utf8)
-                IdentityEncoding.append(element: name.span, to: &text)
-                permissions[count] = Extent(start: Int32(start), end: Int32(text.count))
-                count += 1
-                guard Self.isScopeToken(name) else { continue }
-                if scopeText.count > scopeStart { scopeText.append(" ") }
-                scopeText.append(name.span)
-            }
-            locations[i] = Extent(start: Int32(first), end: Int32(count))
-            scopes[i] = Extent(start: Int32(scopeStart), end: Int32(scopeText.count))
-        }
+    package init(_ configuration: GatewayConfiguration) {
+        self.init(configuration.locations.map(\.access), configuration.keptClaims, configuration.roles)
+    }
+
+    package init(_ accesses: [Access], _ kept: KeptClaims = KeptClaims(), _ roles: RolesFile? = nil) {
+        var compiler = AccessRuleCompiler(kept, roles)
+        for access in accesses { compiler.add(access) }
+        rules = compiler.finish()
     }
 
     /// Asked for every request anew: that a token is known says nothing about this location.
-    package borrowing func evaluate(
-        location: Int, _ principals: PrincipalSet, _ authenticator: borrowing Authenticator
+    package mutating func evaluate(
+        location: Int, _ principals: PrincipalSet, _ authenticator: borrowing Authenticator,
+        _ head: borrowing RequestHead, address: borrowing Span<UInt8>, _ captured: borrowing CapturedGroups
     ) -> Verdict {
-        let required = locations[location]
-        let all = text.bytes
-        for i in required.range {
-            if !Self.grants(principals, all.extracting(permissions[i].range), authenticator) {
-                return .missing(i - Int(required.start))
+        let end = rules.outcome(
+            from: rules.entries[location], principals, authenticator, head, address: address, captured, &scratch)
+        return end == AccessRules.allowed ? .allowed : .denied(Int(-2 - end))
+    }
+
+    /// What a refusal for the sake of that demand says.
+    package borrowing func response(location: Int, demand: Int) -> LocalResponse {
+        rules.clauses[rules.locations[location].range.lowerBound + demand].response
+    }
+
+    /// Appends the permissions and scopes that are missing, blanks between, for `scope="…"` of the challenge (RFC 6750 section 3):
+    /// of the demand that was not met, and of all others that grants alone would meet.
+    package mutating func appendMissing(
+        location: Int, demand: Int, _ principals: PrincipalSet, _ authenticator: borrowing Authenticator,
+        _ head: borrowing RequestHead, address: borrowing Span<UInt8>, _ captured: borrowing CapturedGroups,
+        to out: inout ByteBuffer
+    ) {
+        let range = rules.locations[location].range
+        for number in range {
+            let clause = rules.clauses[number]
+            // Lines of other methods are not for this request.
+            let concerns = number - range.lowerBound == demand || clause.isRequirement
+            guard concerns, clause.response == .insufficientScope else { continue }
+            let end = rules.outcome(
+                from: clause.entry, only: Int32(number - range.lowerBound), principals, authenticator, head,
+                address: address, captured, &scratch)
+            guard end == AccessRules.denied(number - range.lowerBound) else { continue }
+            for k in clause.scopes.range
+            where !rules.grants(rules.steps[Int(rules.scopes[k].step)], principals, authenticator) {
+                if !out.isEmpty { out.append(" ") }
+                out.append(rules.text.bytes.extracting(rules.scopes[k].name.range))
             }
         }
-        return .allowed
-    }
-    /// Where several had to vouch for the request, each adds what it grants.
-    private static func grants(
-        _ principals: PrincipalSet, _ permission: borrowing Span<UInt8>, _ authenticator: borrowing Authenticator
-    ) -> Bool {
-        for i in 0..<Int(principals.count) where authenticator.grants(principals[i], permission) { return true }
-        return false
-    }
-
-    /// All that the location requires, blanks between, for `scope="…"` of the challenge (RFC 6750 section 3).
-    @_lifetime(borrow self)
-    package borrowing func scope(location: Int) -> Span<UInt8> {
-        scopeText.bytes.extracting(scopes[location].range)
-    }
-
-    /// What may stand in a scope (RFC 6749 section 3.3): no quote and no backslash can end the parameter early.
-    private static func isScopeToken(_ name: [UInt8]) -> Bool {
-        !name.isEmpty
-            && name.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
     }
 }

@@ -133,6 +133,15 @@ struct CacheEntry: ~Copyable {
         }
     }
 
+    /// Whether an element with wildcards covers it.
+    borrowing func covers(_ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
+        switch list {
+        case .permissions: return GrantWildcard.list(permissions, covers: element)
+        case .scopes: return GrantWildcard.list(field(0), covers: element)
+        case .roles: return false
+        }
+    }
+
     // Claims, by their index among those that the configuration asks for
 
     borrowing func shape(ofClaim index: Int) -> ClaimShape {

@@ -60,7 +60,7 @@ struct Identity: BitwiseCopyable {
         fields.append(to: &text)
     }
 
-    /// A claim as it is kept; longer ones than a field takes are not there.
+    /// A claim as it is kept; of longer ones than a field takes only that they are there.
     private static func append(
         _ value: JSONEvent?, of payload: borrowing Span<UInt8>, _ reader: inout JSONReader, _ out: inout ByteBuffer
     ) -> ClaimShape {
@@ -70,19 +70,20 @@ struct Identity: BitwiseCopyable {
         switch value.kind {
         case .string:
             return IdentityEncoding.append(value, of: payload, isElement: false, limit: limit, to: &out)
-                ? .text : .absent
+                ? .text : .other
         case .number, .yes, .no:
-            guard value.range.count <= limit else { return .absent }
+            guard value.range.count <= limit else { return .other }
             out.append(payload.extracting(value.range))
             return value.kind == .number ? .number : .flag
         case .beginArray:
             appendList(value, of: payload, splitsWords: false, &reader, &out)
-            guard out.count - start <= limit, out.count > start else {
+            guard out.count - start <= limit else {
                 out.truncate(to: start)
-                return .absent
+                return .other
             }
             return .list
-        default: return .absent
+        case .null: return .absent
+        default: return .other
         }
     }
 

@@ -53,8 +53,12 @@ enum IdentityEncoding {
 
     /// The text of a configured permission, in the form in which the granted ones are kept.
     static func append(element text: borrowing Span<UInt8>, to out: inout ByteBuffer) {
+        append(text: text, isElement: true, to: &out)
+    }
+    /// Any text, in the form in which that of a claim is kept.
+    static func append(text: borrowing Span<UInt8>, isElement: Bool, to out: inout ByteBuffer) {
         for i in 0..<text.count {
-            append(text[i], isElement: true, isOuter: i == 0 || i == text.count - 1, to: &out)
+            append(text[i], isElement: isElement, isOuter: i == 0 || i == text.count - 1, to: &out)
         }
     }
 

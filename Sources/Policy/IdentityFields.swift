@@ -4,8 +4,10 @@ import Bytes
 
 /// What a kept claim is.
 package enum ClaimShape: UInt8, Sendable, BitwiseCopyable {
-    /// Not there, null, or an object.
+    /// Not there, or null.
     case absent
+    /// There, but nothing that can be compared: an object, or longer than what is kept.
+    case other
     case text, number, flag
     /// An array of scalars: its elements, encoded, with commas between.
     case list

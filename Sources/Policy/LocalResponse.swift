@@ -2,7 +2,7 @@
 package import HTTP
 
 /// A refusal, named by its machine code. Its texts are fixed: nothing of a request is ever echoed in an answer.
-package enum LocalResponse: UInt8, CaseIterable, Sendable {
+package enum LocalResponse: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     // the credential
     case tokenMissing, invalidRequest
     // the token's shape
@@ -13,7 +13,7 @@ package enum LocalResponse: UInt8, CaseIterable, Sendable {
     case issuerMismatch, audienceMismatch, providerMismatch, claimMissing, claimType, tokenExpired, tokenNotYetValid
     case lifetimeExceeded
     // what it allows, and whether that can be judged
-    case insufficientScope, keysUnavailable
+    case insufficientScope, policyViolation, accessDenied, keysUnavailable
     // whose page asks
     case originDenied
     // the path and the method
@@ -103,6 +103,8 @@ extension LocalResponse {
         case .lifetimeExceeded: .token("lifetime_exceeded", "The access token is valid for too long")
         case .insufficientScope:
             Answer(403, "insufficient_scope", "The access token lacks a permission", .insufficientScope)
+        case .policyViolation: Answer(403, "policy_violation", "A policy does not allow this")
+        case .accessDenied: Answer(403, "access_denied", "The identity is not allowed to do this")
         case .originDenied: Answer(403, "origin_denied", "Pages of this origin may not do this")
         case .keysUnavailable:
             Answer(503, "keys_unavailable", "Tokens cannot be checked at the moment", retryAfterSeconds: 2)

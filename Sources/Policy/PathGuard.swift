@@ -12,6 +12,9 @@ struct PathGuard: ~Copyable {
     private let folded: LocationTree
     /// By location: equal numbers mean equal access.
     private let accesses: FixedArray<Int32>
+    /// What the location's rules look at in the path itself, and in a reading of it.
+    private var own = CapturedGroups()
+    private var other = CapturedGroups()
 
     init(spelt: consuming LocationTree, folded: consuming LocationTree, accesses: [Int32]) {
         self.spelt = spelt
@@ -21,11 +24,19 @@ struct PathGuard: ~Copyable {
 
     /// True when every reading of the path has the access of `location`, which is what the path itself belongs to.
     mutating func accepts(
-        _ path: Span<UInt8>, scope: Int, location: Int, fallback: Int, _ patterns: inout SlotTable<Pattern>
+        _ path: Span<UInt8>, scope: Int, location: Int, fallback: Int, _ captures: borrowing CaptureTable,
+        _ patterns: inout SlotTable<Pattern>
     ) -> Bool {
+        let hasCaptures = !captures.isEmpty(location)
+        if hasCaptures, !captures.take(path, location, caseless: false, &patterns, into: &own) { return false }
         // The path in its own case has been looked up already.
         let caseless = folded.find(path, scope: scope, &patterns)
         guard hasAccess(of: location, caseless, fallback, folded) else { return false }
+        if hasCaptures {
+            guard captures.take(path, location, caseless: true, &patterns, into: &other), other.isEqual(to: own) else {
+                return false
+            }
+        }
         readings.begin(path)
         while true {
             switch readings.next() {
@@ -36,6 +47,9 @@ struct PathGuard: ~Copyable {
                 guard hasAccess(of: location, exact, fallback, spelt) else { return false }
                 let caseless = folded.find(readings.current, scope: scope, &patterns)
                 guard hasAccess(of: location, caseless, fallback, folded) else { return false }
+                guard !hasCaptures || readings.captureSame(captures, location, own, &other, &patterns) else {
+                    return false
+                }
             }
         }
     }
@@ -55,5 +69,16 @@ struct PathGuard: ~Copyable {
             twin = tree.twin(of: twin)
         } while twin != match.location
         return agree
+    }
+}
+
+extension PathReadings {
+    /// Whether the location's groups take the same of this reading as of the path itself, with and without regard to case.
+    fileprivate func captureSame(
+        _ captures: borrowing CaptureTable, _ location: Int, _ own: borrowing CapturedGroups,
+        _ other: inout CapturedGroups, _ patterns: inout SlotTable<Pattern>
+    ) -> Bool {
+        captures.take(current, location, caseless: false, &patterns, into: &other) && other.isEqual(to: own)
+            && captures.take(current, location, caseless: true, &patterns, into: &other) && other.isEqual(to: own)
     }
 }

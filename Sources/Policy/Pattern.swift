@@ -47,7 +47,7 @@ import CPCRE2
         }
         // Without executable memory there is no just-in-time code, and the interpreter does the same work.
         _ = unsafe pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE)
-        guard let block = unsafe pcre2_match_data_create_8(1, nil),
+        guard let block = unsafe pcre2_match_data_create_from_pattern_8(code, nil),
             let limits = unsafe pcre2_match_context_create_8(nil)
         else { fatalError("out of memory") }
         unsafe pcre2_set_match_limit_8(limits, maxSteps)
@@ -62,6 +62,23 @@ import CPCRE2
         }
         if result >= 0 { return .matches }
         return result == PCRE2_ERROR_NOMATCH ? .differs : .undecided
+    }
+
+    /// The number of the one group of that name.
+    package func group(_ name: String) -> Int? {
+        let number = unsafe pcre2_substring_number_from_name_8(code, Array(name.utf8) + [0])
+        return number > 0 ? Int(number) : nil
+    }
+
+    /// What the group took of the text that matched last; empty when it took no part.
+    package func range(ofGroup group: Int) -> Range<Int> {
+        guard group < Int(unsafe pcre2_get_ovector_count_8(block)), let ends = unsafe pcre2_get_ovector_pointer_8(block)
+        else {
+            return 0..<0
+        }
+        let (start, end) = unsafe (ends[2 * group], ends[2 * group + 1])
+        // A group that took no part has PCRE2_UNSET, which is -1; `\K` may let one end before it starts.
+        return start >= 0 && start <= end ? start..<end : 0..<0
     }
 
     private static func explain(_ error: Int32) -> String {

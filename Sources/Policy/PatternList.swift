@@ -15,6 +15,9 @@ struct PatternList: ~Copyable {
     /// The table, when everything has been added.
     consuming func take() -> SlotTable<Pattern> { compiled }
 
+    /// The number of the group of that name.
+    func group(_ name: String, of pattern: SlotID) -> Int? { compiled[pattern].group(name) }
+
     /// By location: its expression, nil where there is none.
     mutating func addLocations(
         _ configuration: GatewayConfiguration, caseless: Bool, _ diagnostics: inout [Diagnostic]

@@ -26,7 +26,7 @@ package struct PrincipalSet: BitwiseCopyable, Sendable {
 
     package subscript(i: Int) -> Principal { i == 0 ? first : others[i - 1] }
 
-    mutating func add(_ principal: Principal) {
+    package mutating func add(_ principal: Principal) {
         if count == 0 { first = principal } else { others[Int(count) - 1] = principal }
         count += 1
     }

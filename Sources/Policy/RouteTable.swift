@@ -27,17 +27,19 @@ package struct RouteTable: ~Copyable {
     /// By location: `path_guard on`.
     private let guarded: FixedArray<Bool>
     private var pathGuard: PathGuard
+    private let captures: CaptureTable
     private var patterns: SlotTable<Pattern>
 
     init(
         names: consuming ServerNames, locations: consuming LocationTree, servers: [ServerPaths], guarded: [Bool],
-        pathGuard: consuming PathGuard, patterns: consuming SlotTable<Pattern>
+        pathGuard: consuming PathGuard, captures: consuming CaptureTable, patterns: consuming SlotTable<Pattern>
     ) {
         self.names = names
         self.locations = locations
         self.servers = FixedArray(servers)
         self.guarded = FixedArray(guarded)
         self.pathGuard = pathGuard
+        self.captures = captures
         self.patterns = patterns
     }
 
@@ -62,9 +64,21 @@ package struct RouteTable: ~Copyable {
         if (!target.isPlain || paths.hasSpellings) && !paths.isUniform && guarded[location] {
             guard
                 pathGuard.accepts(
-                    path, scope: server, location: location, fallback: Int(paths.fallback), &patterns)
+                    path, scope: server, location: location, fallback: Int(paths.fallback), captures, &patterns)
             else { return .refused(.pathAmbiguous, route: location) }
         }
         return .route(location, matchedPrefix: target.forwardedPrefix(ofMatching: found.count))
+    }
+
+    /// What the access rules of that location, which the request was found to belong to, look at in its path.
+    package mutating func capture(_ head: borrowing RequestHead, location: Int, into groups: inout CapturedGroups) {
+        capture(head.target, in: head.bytes, location: location, into: &groups)
+    }
+    private mutating func capture(
+        _ target: borrowing RequestTarget, in bytes: Span<UInt8>, location: Int, into groups: inout CapturedGroups
+    ) {
+        let path = target.matchingPath(in: bytes)
+        // It matched before; where a limit was reached in the meantime, empty captures equal nothing.
+        if !captures.take(path, location, caseless: false, &patterns, into: &groups) { groups.clear() }
     }
 }

@@ -12,6 +12,7 @@ extension RouteTable {
         var patterns = PatternList(configuration)
         let sensitive = patterns.addLocations(configuration, caseless: false, &diagnostics)
         let caseless = patterns.addLocations(configuration, caseless: true, &diagnostics)
+        let captures = CaptureTable(configuration.locations, sensitive, caseless, &patterns, &diagnostics)
         let names = serverNames(configuration, &patterns, &diagnostics)
         let canonical = LocationTreeBuilder(configuration, .canonical, patterns: sensitive)
         diagnostics += canonical.duplicates.map { duplicate(configuration.locations, $0.first, $0.second) }
@@ -24,7 +25,7 @@ extension RouteTable {
             servers: configuration.servers.indices.map { paths(of: $0, configuration, accesses) },
             guarded: configuration.locations.map(\.pathGuard),
             pathGuard: PathGuard(spelt: decoded.build(), folded: folded.build(), accesses: accesses),
-            patterns: patterns.take())
+            captures: captures, patterns: patterns.take())
     }
 
     private static func duplicate(_ locations: [Location], _ first: Int, _ second: Int) -> Diagnostic {
@@ -47,13 +48,16 @@ extension RouteTable {
         return names
     }
 
-    /// Equal numbers for equal access, by location.
+    /// Equal numbers for equal access, by location. Where captures of the path decide, each location stands alone: the same rule
+    /// asks for something else in another one.
     private static func accessNumbers(_ configuration: GatewayConfiguration) -> [Int32] {
         var numbers: [Access: Int32] = [:]
+        var count: Int32 = 0
         return configuration.locations.map { location in
-            let number = numbers[location.access] ?? Int32(numbers.count)
-            numbers[location.access] = number
-            return number
+            if let known = numbers[location.access] { return known }
+            if location.access.captures.isEmpty { numbers[location.access] = count }
+            count += 1
+            return count - 1
         }
     }
 

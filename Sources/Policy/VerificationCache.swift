@@ -134,6 +134,9 @@ struct VerificationCache: ~Copyable {
     borrowing func has(_ id: SlotID, _ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
         entries[id].has(element, in: list)
     }
+    borrowing func covers(_ id: SlotID, _ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
+        entries[id].covers(element, in: list)
+    }
     borrowing func shape(_ id: SlotID, ofClaim index: Int) -> ClaimShape { entries[id].shape(ofClaim: index) }
     borrowing func writeClaim(_ id: SlotID, _ index: Int, to out: inout ByteBuffer) {
         entries[id].writeClaim(index, to: &out)

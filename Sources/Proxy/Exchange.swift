@@ -41,6 +41,8 @@ struct Exchange: ~Copyable {
     /// Nobody asked who sends it: a browser did, before a script's request.
     var isPreflight = false
     var reason: LocalResponse?
+    /// `auth_mode report`: for what the request would have been refused.
+    var wouldDeny: LocalResponse?
     var status: Int32 = 0
     var upstreamStatus: Int32 = 0
     /// Some of the body went to an upstream: the request cannot be sent again.
@@ -192,18 +194,32 @@ extension Worker {
             exchanges[id].principals = principals
             exchanges[id].wasCached = authenticator.hits &- hits == UInt64(principals.count)
             authorize(id, principals, route)
-        case .refused(let response): refuse(id, response)
+        case .refused(let response): deny(id, response, route)
         case .later: awaitTurn(id)
         case .awaitKeys(let provider, let limit): awaitKeys(id, of: provider, atMost: limit)
         }
     }
 
     private mutating func authorize(_ id: SlotID, _ principals: PrincipalSet, _ route: Route) {
-        let snapshot = exchanges[id].snapshot
+        let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
         if exchanges[id].credentialPlace == .cookie && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
-        switch snapshots[snapshot].authorization.evaluate(location: Int(route.location), principals, authenticator) {
+        let location = Int(route.location)
+        captured.clear()
+        if route.usesCaptures { snapshots[snapshot].table.capture(heads[head], location: location, into: &captured) }
+        switch evaluate(
+            &snapshots[snapshot].authorization, location, principals, authenticator, heads[head], clients[client],
+            captured)
+        {
         case .allowed: admit(id, route)
-        case .missing(let permission): refuse(id, .insufficientScope, missing: permission)
+        case .denied(let demand):
+            let response = snapshots[snapshot].authorization.response(location: location, demand: demand)
+            missing.clear()
+            if response == .insufficientScope {
+                appendMissing(
+                    &snapshots[snapshot].authorization, location, demand, principals, authenticator, heads[head],
+                    clients[client], captured, to: &missing)
+            }
+            deny(id, response, route)
         }
     }
 
@@ -213,6 +229,15 @@ extension Worker {
         return CrossSite.accepts(
             heads[exchanges[id].head], isTLS: isTLS, snapshots[exchanges[id].snapshot].crossOrigin,
             block: Int(route.crossOrigin))
+    }
+
+    /// Refuses for the sake of who is asking; in `auth_mode report` that is counted only, and the request goes on as nobody's.
+    private mutating func deny(_ id: SlotID, _ response: LocalResponse, _ route: Route) {
+        guard route.isReport else { return refuse(id, response) }
+        counters.wouldDeny(route: Int(route.location), reason: Int(response.rawValue))
+        exchanges[id].wouldDeny = response
+        letGoPrincipals(id)
+        admit(id, route)
     }
 
     /// Method, size and expectation: asked last, so that strangers learn nothing from the answers.
@@ -369,4 +394,23 @@ extension Worker {
         armClient(client, nanoseconds)
         resumeClient(client)
     }
+}
+
+/// What the rules of a location say of a request.
+private func evaluate(
+    _ authorization: inout Authorization, _ location: Int, _ principals: PrincipalSet,
+    _ authenticator: borrowing Authenticator, _ head: borrowing RequestHead, _ client: borrowing ServerConnection,
+    _ captured: borrowing CapturedGroups
+) -> Authorization.Verdict {
+    authorization.evaluate(
+        location: location, principals, authenticator, head, address: client.address.bytes, captured)
+}
+private func appendMissing(
+    _ authorization: inout Authorization, _ location: Int, _ demand: Int, _ principals: PrincipalSet,
+    _ authenticator: borrowing Authenticator, _ head: borrowing RequestHead, _ client: borrowing ServerConnection,
+    _ captured: borrowing CapturedGroups, to out: inout ByteBuffer
+) {
+    authorization.appendMissing(
+        location: location, demand: demand, principals, authenticator, head, address: client.address.bytes, captured,
+        to: &out)
 }

@@ -85,7 +85,7 @@ extension Worker {
     // MARK: refusals
 
     /// Answers an exchange ourselves, and ends it.
-    mutating func refuse(_ id: SlotID, _ kind: LocalResponse, missing permission: Int = -1) {
+    mutating func refuse(_ id: SlotID, _ kind: LocalResponse) {
         let client = exchanges[id].client
         let upstream = exchanges[id].upstream
         if upstreams.contains(upstream) { closeUpstream(upstream) }
@@ -97,17 +97,18 @@ extension Worker {
             return cutOff(client)
         }
         let closes = clients[client].mustClose(after: heads[exchanges[id].head]) || kind.closesConnection
-        writeRefusal(id, kind, closes: closes, missing: permission)
+        writeRefusal(id, kind, closes: closes)
         sendLocal(id, closes: closes)
     }
-    private mutating func writeRefusal(_ id: SlotID, _ kind: LocalResponse, closes: Bool, missing permission: Int) {
+    private mutating func writeRefusal(_ id: SlotID, _ kind: LocalResponse, closes: Bool) {
+        if kind != .insufficientScope { missing.clear() }
         let route = route(of: id)
         var form = form(id, route, closes: closes)
         form.format = AnswerFormat(for: heads[exchanges[id].head])
         added.clear()
         writeResponseFields(route, status: form.format.sentStatus(kind.status), of: id)
         let sent = makeRefusal(
-            kind, form, snapshots[exchanges[id].snapshot], route, missing: permission, adding: added, by: &responses)
+            kind, form, snapshots[exchanges[id].snapshot], route, missing: missing, adding: added, by: &responses)
         exchanges[id].status = Int32(responses.status)
         exchanges[id].bodySent = UInt64(sent)
     }
@@ -205,16 +206,11 @@ private func copy(_ source: borrowing ByteBuffer, to target: inout ByteBuffer) {
     target.append(source.bytes)
 }
 
-/// Makes a refusal, with the challenges of the location and the permission that was missing.
+/// Makes a refusal, with the challenges of the location and the permissions that were missing.
 private func makeRefusal(
     _ kind: LocalResponse, _ form: ResponseForm, _ snapshot: borrowing Snapshot, _ route: Route,
-    missing permission: Int, adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
+    missing: borrowing ByteBuffer, adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
 ) -> Int {
-    let location = Int(route.location)
-    var scope: [UInt8] = []
-    if permission >= 0 {
-        scope = Array(snapshot.configuration.locations[location].access.permissions[permission].name.utf8)
-    }
-    return responses.refuse(
-        kind, form, snapshot.challenges, location: location, scope: scope.span, added: added.bytes)
+    responses.refuse(
+        kind, form, snapshot.challenges, location: Int(route.location), scope: missing.bytes, added: added.bytes)
 }

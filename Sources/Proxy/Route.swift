@@ -19,6 +19,10 @@ struct Route: BitwiseCopyable {
     /// `error_detail`: 0 none, 1 code, 2 full.
     var detail: UInt8 = 1
     var hasURI = false
+    /// `auth_mode report`
+    var isReport = false
+    /// Access depends on what the location's expression captures.
+    var usesCaptures = false
     /// Index of the provider, or -1: `auth off`.
     var provider: Int32 = -1
     /// Index of the location in the configuration: `require` lines are looked up there.

@@ -19,7 +19,7 @@ struct Snapshot: ~Copyable {
     /// What upstreams may not tell clients where `cors` says nothing: hop-by-hop fields, and a word that is ours.
     let responseFilter: SlotID
     let crossOrigin: CrossOrigin
-    let authorization: Authorization
+    var authorization: Authorization
     /// Whom each location asks who is asking: set when the authenticator knows the configuration's providers.
     var plans = FixedArray(repeating: AuthenticationPlan(), count: 0)
     let challenges: Challenges
@@ -62,7 +62,7 @@ struct Snapshot: ~Copyable {
         self.text = text
         self.filters = filters
         self.responseFilter = responseFilter
-        authorization = Authorization(configuration.locations.map(\.access))
+        authorization = Authorization(configuration)
         challenges = Challenges(configuration)
         balancers = configuration.upstreams.map { LoadBalancer($0) }
         self.endpoints = endpoints

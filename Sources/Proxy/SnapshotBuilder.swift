@@ -72,6 +72,8 @@ struct SnapshotBuilder: ~Copyable {
         route.location = Int32(i)
         route.detail = location.errorDetail == .none ? 0 : location.errorDetail == .code ? 1 : 2
         route.provider = Int32(location.access.provider ?? -1)
+        route.isReport = location.access.isReport
+        route.usesCaptures = !location.access.captures.isEmpty
         take(location.limits, into: &route)
         route.responseFilter = responseFilter
         if let rules = location.crossOrigin { take(rules, into: &route) }

@@ -136,7 +136,7 @@ struct TemplateCompiler {
         case .authResult: .authResult
         case .authReason: .authReason
         case .authCache: .authCache
-        case .requestField, .cookie, .hostname, .processID, .proxyHost, .claim: .text
+        case .requestField, .cookie, .capture, .hostname, .processID, .proxyHost, .claim: .text
         }
     }
 }

@@ -214,7 +214,7 @@ extension Worker {
         case .timeLocal: CivilTime(wallSeconds: loop.wallSeconds).appendCommonLogTime(to: &added)
         case .milliseconds: LogNumber.appendSeconds(UInt64(EventLoop.wallMilliseconds) * 1_000_000, to: &added)
         case .authResult: added.append(authResult(of: id))
-        case .authReason: added.append(exchanges[id].reason?.code ?? "-")
+        case .authReason: added.append(authReason(of: id))
         case .authCache: added.append(authCache(of: id).name)
         case .serverName, .serverAddress, .serverPort: writeServer(kind, of: id)
         default: break

@@ -60,6 +60,9 @@ struct Worker: ~Copyable {
     /// Fields and values on their way into a message or a log.
     var added = ByteBuffer(capacity: 4096)
     var text = ByteBuffer(capacity: 1024)
+    /// What the location's expression took of the path, and the permissions that a refusal names.
+    var captured = CapturedGroups()
+    var missing = ByteBuffer(capacity: 256)
     var responses = LocalResponseWriter()
     var dirtyClients: [SlotID] = []
     var dirtyUpstreams: [SlotID] = []

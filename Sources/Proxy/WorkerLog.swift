@@ -19,14 +19,21 @@ extension Worker {
         if exchanges[id].reason != nil { writeReason(id) }
         let client = exchanges[id].client
         if clients.contains(client) { clients[client].exchange = .none }
-        let principals = exchanges[id].principals
-        for i in 0..<Int(principals.count) { authenticator.release(principals[i]) }
+        letGoPrincipals(id)
         endWaiting(id)
         let snapshot = exchanges[id].snapshot
         heads.give(exchanges[id].head)
         exchanges.destroy(id)
         snapshots[snapshot].exchanges -= 1
         if snapshots[snapshot].exchanges == 0 && snapshot != current { snapshots.destroy(snapshot) }
+    }
+
+    /// Whatever was known of who asks is forgotten.
+    mutating func letGoPrincipals(_ id: SlotID) {
+        let principals = exchanges[id].principals
+        for i in 0..<Int(principals.count) { authenticator.release(principals[i]) }
+        exchanges[id].principals = .anonymous
+        exchanges[id].wasCached = false
     }
 
     private mutating func writeAccess(_ id: SlotID, _ log: Int) {
@@ -73,7 +80,7 @@ extension Worker {
         record.protocolName = heads[exchanges[id].head].minor == 0 ? "HTTP/1.0" : "HTTP/1.1"
         record.tlsProtocol = tlsWord(clients[client].isTLS ? clients[client].protocolName() : "")
         record.authResult = authResult(of: id)
-        record.reason = exchanges[id].reason?.code ?? "-"
+        record.reason = authReason(of: id)
         record.authCache = authCache(of: id)
         record.source = exchanges[id].upstreamStatus > 0 ? "upstream" : exchanges[id].status > 0 ? "gateway" : "-"
         added.clear()
@@ -115,9 +122,13 @@ extension Worker {
 
     // MARK: words
 
+    mutating func authReason(of id: SlotID) -> StaticString {
+        (exchanges[id].wouldDeny ?? exchanges[id].reason)?.code ?? "-"
+    }
     mutating func authResult(of id: SlotID) -> StaticString {
         if route(of: id).provider < 0 { return "off" }
         if exchanges[id].isPreflight && exchanges[id].reason == nil { return "off" }
+        if exchanges[id].wouldDeny != nil { return "would_deny" }
         if exchanges[id].reason?.status == 403 { return "denied" }
         if exchanges[id].principal.isKnown { return "ok" }
         return exchanges[id].reason == .keysUnavailable ? "unavailable" : "refused"

@@ -9,6 +9,8 @@ package struct CounterTotals: Sendable, Equatable {
     private(set) var routes = NamedRows(stride: Counters.routeStride)
     private(set) var upstreams = NamedRows(stride: UpstreamEvent.allCases.count)
     private(set) var reasons = NamedRows(stride: 1)
+    /// By route and reason.
+    private(set) var denials: [NamedDenial: UInt64] = [:]
 
     package init() {}
 
@@ -17,13 +19,30 @@ package struct CounterTotals: Sendable, Equatable {
         routes.add(values.routes, names: values.labels.routes)
         upstreams.add(values.upstreams, names: values.labels.upstreams)
         reasons.add(values.reasons, names: values.labels.reasons)
+        for (denial, count) in values.denials {
+            let name = NamedDenial(
+                route: Self.name(denial.route, values.labels.routes),
+                reason: Self.name(denial.reason, values.labels.reasons))
+            denials[name, default: 0] &+= count
+        }
     }
     package mutating func add(_ other: CounterTotals) {
         tally += other.tally
         routes.add(other.routes)
         upstreams.add(other.upstreams)
         reasons.add(other.reasons)
+        denials.merge(other.denials) { $0 &+ $1 }
     }
+    private static func name(_ index: Int, _ names: [String]) -> String {
+        names.indices.contains(index) ? names[index] : unknown
+    }
+}
+
+struct NamedDenial: Sendable, Hashable, Comparable {
+    let route: String
+    let reason: String
+
+    static func < (a: NamedDenial, b: NamedDenial) -> Bool { (a.route, a.reason) < (b.route, b.reason) }
 }
 
 /// Rows of numbers, found by name, in the order in which the names were first seen.

@@ -35,6 +35,8 @@ package struct Counters: ~Copyable {
     private var routes: FixedArray<UInt64>
     private var upstreams: FixedArray<UInt64>
     private var reasons: FixedArray<UInt64>
+    /// What `auth_mode report` let pass: by route and reason, of which most pairs never occur.
+    private var denials: [Denial: UInt64] = [:]
 
     package init(_ labels: CounterLabels) {
         self.labels = labels
@@ -58,6 +60,11 @@ package struct Counters: ~Copyable {
     package mutating func rejected(_ reason: Int) {
         reasons[reason >= 0 && reason < reasonCount ? reason : reasonCount] &+= 1
     }
+    /// A request of a route that only reports would have been refused for that reason.
+    package mutating func wouldDeny(route: Int, reason: Int) {
+        denials[Denial(route: min(max(route, 0), routeCount), reason: min(max(reason, 0), reasonCount)), default: 0] &+=
+            1
+    }
     package mutating func upstream(_ upstream: Int, _ event: UpstreamEvent) {
         let row = upstream >= 0 && upstream < upstreamCount ? upstream : upstreamCount
         upstreams[row &* 4 &+ event.rawValue] &+= 1
@@ -67,7 +74,7 @@ package struct Counters: ~Copyable {
     package borrowing func values() -> CounterValues {
         CounterValues(
             labels: labels, tally: tally, routes: Self.copy(routes), upstreams: Self.copy(upstreams),
-            reasons: Self.copy(reasons))
+            reasons: Self.copy(reasons), denials: denials)
     }
     private static func copy(_ row: borrowing FixedArray<UInt64>) -> [UInt64] {
         var copy: [UInt64] = []
@@ -84,4 +91,11 @@ package struct CounterValues: Sendable, Equatable {
     let routes: [UInt64]
     let upstreams: [UInt64]
     let reasons: [UInt64]
+    let denials: [Denial: UInt64]
+}
+
+/// Numbers of a route and of a reason.
+struct Denial: Sendable, Hashable {
+    let route: Int
+    let reason: Int
 }

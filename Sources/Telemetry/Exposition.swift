@@ -95,6 +95,10 @@ package struct Exposition {
         for (i, reason) in totals.reasons.names.enumerated() {
             sample("rejected_total", [("reason", reason)], totals.reasons.values[i])
         }
+        family("would_deny_total", .counter, "Requests that auth_mode report let pass, by route and reason.")
+        for (denial, count) in totals.denials.sorted(by: { $0.key < $1.key }) {
+            sample("would_deny_total", [("route", denial.route), ("reason", denial.reason)], count)
+        }
     }
 
     private mutating func histogram(_ route: String, _ row: ArraySlice<UInt64>) {

@@ -12,7 +12,7 @@ struct ExampleTests {
         text = try String(contentsOf: Fixture.repository.appending(path: "gateway.conf.example"), encoding: .utf8)
         let keys = FileManager.default.temporaryDirectory.appending(path: "gateway-example-\(UUID().uuidString)/keys")
         try FileManager.default.createDirectory(at: keys, withIntermediateDirectories: true)
-        for name in ["tls.crt", "tls.key", "public_key.pem"] {
+        for name in ["tls.crt", "tls.key", "public_key.pem", "roles.json"] {
             try FileManager.default.copyItem(atPath: Fixture.files + name, toPath: keys.appending(path: name).path())
         }
         try FileManager.default.copyItem(

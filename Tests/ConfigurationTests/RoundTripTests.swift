@@ -18,6 +18,9 @@ struct RoundTripTests {
             issuer "off"; audience a "b c"; jwks http://127.0.0.1:5000/k; jwks_refresh 1m; stale_if_error 0;
             key_file *.pem; algorithms ES256 EdDSA; token_types - at+jwt; required_claims none; max_lifetime off; cache off;
         }
+        roles_file roles.json;
+        policy p1 { require claim a.b in x $remote_addr; require_policy p2; }
+        policy p2 { require any { permission a b; not { scope c; role "d e"; } all { claim "f.g" > -1.5; claim h exists; } } }
         auth_provider q jwt { issuer off; audience off; jwks http://192.0.2.1/k; insecure on; }
         upstream group {
             server 127.0.0.1:1 weight=4; server [::1]:2 down; server unix:run/s max_fails=0 fail_timeout=1m; keepalive 3;
@@ -26,7 +29,7 @@ struct RoundTripTests {
             listen 8080; listen 8443 ssl backlog=77; listen [::1]:80;
             server_name a.example *.b.example .c.example d.* "~^e\\d{2}$" "";
             ssl_certificate tls.crt; ssl_certificate_key tls.key;
-            auth p; require permission one; require permission two; error_detail none; identity_headers { }
+            auth p; require permission one; require permission two; require_policy p1 p2; error_detail none; identity_headers { }
             cors { origins https://a.example https://*.b.example:8; methods PUT; headers X-A; credentials on; }
             strip_cookies __Host-r s;
             location = "/a b" { return 200 "tab\\t \\u{24}x ${host}y"; }
@@ -36,6 +39,8 @@ struct RoundTripTests {
                 location /n/ { auth off; access_log off; forward_token on; return 302 https://$host/; }
             }
             location /none/ { cors { } }
+            location ~ "^/t/(?<t>x)" { require claim '"i.j".k' = "${t}\\u{24}$http_x"; auth_mode report; grant_wildcards on; }
+            location /methods/ { permissions { GET,PUT a b; * c; } require not any role l m; }
             location /unix/ { proxy_pass http://unix:run/s; proxy_connect_timeout 250ms; }
         }
         server { listen 8080 default_server; server_name z; auth off; return 301 https://z$request_uri; }
@@ -48,7 +53,7 @@ struct RoundTripTests {
         #expect(again == configuration)
         #expect(again.dump() == printed)
         // Every part of the tree took part.
-        #expect(configuration.servers.count == 2 && configuration.locations.count == 8)
+        #expect(configuration.servers.count == 2 && configuration.locations.count == 10)
         #expect(configuration.upstreams.map(\.name) == ["group", "127.0.0.1:9", "unix:run/s"])
     }
 
@@ -60,6 +65,8 @@ struct RoundTripTests {
             ("tab", "Tab"),
             ("z$request_uri", "z$uri"), ("backlog=77", "backlog=78"), ("d.*", "e.*"), ("ES256", "RS256"),
             ("__Host-r s", "__Host-r t"), ("credentials on", "credentials off"), ("pass on", "origins *"),
+            ("-1.5", "-1.6"), ("GET,PUT", "GET"), ("role l", "scope l"), ("auth_mode report", "auth_mode enforce"),
+            ("p1 p2;", "p1;"),
         ] {
             #expect(try Fixture.load(Self.everything.replacing(old, with: new)) != configuration, "\(old)")
         }

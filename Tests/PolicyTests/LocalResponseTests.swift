@@ -24,7 +24,8 @@ struct LocalResponseTests {
     func `a 401 always carries a challenge, a 503 never, and says when to come back`(response: LocalResponse) {
         switch response.status {
         case 401: #expect(response.challenge == .bare || response.challenge == .invalidToken)
-        case 403: #expect(response.challenge == (response == .originDenied ? .none : .insufficientScope))
+        // More scope is no remedy for anything but a lack of it (RFC 6750 section 3.1).
+        case 403: #expect(response.challenge == (response == .insufficientScope ? .insufficientScope : .none))
         case 503: #expect(response.challenge == .none && response.retryAfterSeconds > 0)
         default: #expect(response.challenge == .none || response == .invalidRequest)
         }

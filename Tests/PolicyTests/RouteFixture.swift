@@ -72,7 +72,7 @@ struct RouteFixture {
         var location = Location(match: match, server: server, name: line.text, position: position())
         if line.access != "public" {
             location.access.providers = [0]
-            location.access.permissions = [RequiredPermission(name: line.access)]
+            location.access.requirements = [.permission(line.access)]
         }
         location.pathGuard = line.pathGuard
         configuration.locations.append(location)
@@ -138,5 +138,6 @@ struct SeededRandom: RandomNumberGenerator {
         z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
         return z ^ (z >> 31)
     }
+    mutating func below(_ n: Int) -> Int { Int.random(in: 0..<n, using: &self) }
     mutating func pick<T>(_ items: [T]) -> T { items[Int.random(in: 0..<items.count, using: &self)] }
 }

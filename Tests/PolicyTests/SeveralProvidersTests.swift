@@ -158,7 +158,7 @@ import TokenSigning
             #expect(roles == [true, true, true, false, false, false])
             let shapes = paths.indices.map { authenticator.shape(found, ofClaim: $0) }
             #expect(
-                shapes == [.text, .number, .flag, .list, .text, .absent, .absent, .absent, .text, .absent])
+                shapes == [.text, .number, .flag, .list, .text, .absent, .other, .absent, .text, .absent])
             let values = paths.indices.map { index in
                 var out = ByteBuffer(capacity: 64)
                 authenticator.writeClaim(index, of: found, to: &out)

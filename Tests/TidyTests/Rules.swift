@@ -99,5 +99,7 @@ enum Rules {
     static let fileLength = 500
     static let functionLength = 60
     /// Functions that are longer for a reason: `path:name`.
-    static let longFunctions: [String: String] = [:]
+    static let longFunctions: [String: String] = [
+        "Sources/Policy/LocalResponse.swift:answer": "a table: one row for each refusal"
+    ]
 }
