@@ -28,6 +28,7 @@ server {{
     }}
     location /code/ {{ error_detail code; require permission read:data; proxy_pass http://@origin@; }}
     location /full/ {{ error_detail full; require permission read:data; proxy_pass http://@origin@; }}
+    location /any/ {{ auth any main unreachable; proxy_pass http://@origin@; }}
     location /public/ {{ auth off; }}
     location /public/down {{ auth off; proxy_pass http://127.0.0.1:1; }}
     location /public/said {{ auth off; return 429; }}
@@ -138,6 +139,12 @@ def test_challenges_to_the_letter(gateway, origin, rsa_key, level):
     assert all(one.status == status for status, some in found.items() for one in some)
 
 
+def test_one_challenge_for_each_scheme(gateway, origin, rsa_key):
+    assert gateway.request(get("/any/x")).all("www-authenticate") == ['Bearer realm="main"']
+    expired = gateway.request(get("/any/x", bearer(rsa_key.token(exp=5))))
+    assert expired.all("www-authenticate") == [CHALLENGES["code"][401][1]]
+
+
 @pytest.mark.parametrize("level", ["none", "code", "full"])
 def test_members_of_a_problem(gateway, origin, rsa_key, level):
     always = {"type", "title", "status", "request_id"}
@@ -207,6 +214,15 @@ def test_page_and_text_say_what_the_problem_says(gateway, origin, rsa_key, accep
                 assert text.startswith("<!DOCTYPE html>") and "<script" not in text and "://" not in text
                 assert one.get("content-security-policy").startswith("default-src 'none'; style-src 'sha256-")
                 assert one.get("x-content-type-options") == "nosniff"
+
+
+def test_form_of_an_answer_that_ends_the_connection(gateway, origin):
+    with gateway.connect() as client:
+        client.send(get("/public/said", "Accept: text/plain", "Content-Length: 99999999999", method="POST"))
+        response = client.read_response()
+        assert response.status == 413 and response.says_close and response.get("vary") == "Accept"
+        assert response.body.startswith(b"413 Content Too Large\ncode: body_too_large\nrequest: ")
+        client.expect_close()
 
 
 def call(path: str, *fields: str, type_: str = "application/grpc") -> bytes:
