@@ -26,8 +26,8 @@ extension GatewayConfiguration {
         for location in locations {
             let access = location.access
             kept.scopes = kept.scopes || access.needs(.scope)
-            // What a role grants may be a permission that is required.
-            kept.roles = kept.roles || access.needs(.role) || roles != nil && access.needs(.permission)
+            // What roles grant is among the permissions that are required, and told.
+            kept.roles = kept.roles || access.needs(.role) || roles != nil && !access.providers.isEmpty
             for condition in access.requirements.flatMap(\.conditions) { kept.keep(condition.path) }
             for template in location.templates {
                 for case .variable(.claim(let path)) in template.pieces { kept.keep(path) }

@@ -53,12 +53,22 @@ struct AccessRuleCompiler {
 
     /// The rules, which are of use only together.
     consuming func finish() -> AccessRules {
+        var fileRoles: [AccessRules.FileRole] = []
+        var roleGrants: [Extent] = []
+        for role in rolesFile {
+            let start = roleGrants.count
+            for permission in role.permissions { roleGrants.append(encoded(permission, isElement: true)) }
+            fileRoles.append(
+                AccessRules.FileRole(
+                    name: encoded(role.name, isElement: true), permissions: Extent(start..<roleGrants.count)))
+        }
         var buffer = ByteBuffer(capacity: max(text.count, 1))
         buffer.append(text.span)
         return AccessRules(
             text: buffer, steps: FixedArray(steps), roles: FixedArray(roles), values: FixedArray(values),
             pieces: FixedArray(pieces), clauses: FixedArray(clauses), scopes: FixedArray(scopes),
-            entries: FixedArray(entries), locations: FixedArray(locations))
+            entries: FixedArray(entries), locations: FixedArray(locations),
+            fileRoles: FixedArray(fileRoles), roleGrants: FixedArray(roleGrants))
     }
 
     private mutating func begin(_ index: Int) {

@@ -81,6 +81,12 @@ struct AccessRules: ~Copyable {
         var name: Extent
     }
 
+    /// A role of the roles file: its name in `text`, its permissions in `roleGrants`.
+    struct FileRole: BitwiseCopyable {
+        var name: Extent
+        var permissions: Extent
+    }
+
     static var allowed: Int32 { -1 }
     static func denied(_ clause: Int) -> Int32 { -2 - Int32(clause) }
 
@@ -94,6 +100,8 @@ struct AccessRules: ~Copyable {
     /// By location: its first step, and its part of `clauses`.
     let entries: FixedArray<Int32>
     let locations: FixedArray<Extent>
+    let fileRoles: FixedArray<FileRole>
+    let roleGrants: FixedArray<Extent>
 }
 
 /// Buffers of one worker for values that are filled in.
@@ -143,6 +151,28 @@ extension AccessRules {
             }
         }
         return false
+    }
+
+    /// Appends the permissions of a principal as a field value, commas between them: its own, then those that its roles add.
+    /// Nothing when they take more than a field.
+    func writePermissions(
+        of principal: Principal, _ authenticator: borrowing Authenticator, to out: inout ByteBuffer
+    ) {
+        guard fileRoles.count > 0 else { return authenticator.writePermissions(principal, to: &out) }
+        guard authenticator.showsPermissions(principal) else { return }
+        let start = out.count
+        authenticator.writePermissions(principal, to: &out)
+        let all = text.bytes
+        for i in 0..<fileRoles.count
+        where authenticator.has(principal, all.extracting(fileRoles[i].name.range), in: .roles) {
+            for k in fileRoles[i].permissions.range {
+                let permission = all.extracting(roleGrants[k].range)
+                if CacheEntry.has(permission, in: out.bytes.extracting(start...)) { continue }
+                if out.count > start { out.append(byte: IdentityEncoding.separator) }
+                out.append(permission)
+            }
+        }
+        if out.count - start > IdentityEncoding.maximumBytes { out.truncate(to: start) }
     }
 
     // Claims

@@ -383,6 +383,11 @@ extension Authenticator {
         if isReadable(principal) { providers[principal.provider].cache.writeSubject(principal.entry, to: &out) }
     }
 
+    /// False when the permissions take more than a field.
+    package borrowing func showsPermissions(_ principal: Principal) -> Bool {
+        isReadable(principal) && providers[principal.provider].cache.showsPermissions(principal.entry)
+    }
+
     /// Appends the permissions as a field value, commas between them; nothing when they take more than 2 KiB.
     package borrowing func writePermissions(_ principal: Principal, to out: inout ByteBuffer) {
         if isReadable(principal) { providers[principal.provider].cache.writePermissions(principal.entry, to: &out) }

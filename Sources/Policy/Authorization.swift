@@ -36,6 +36,13 @@ package struct Authorization: ~Copyable {
         return end == AccessRules.allowed ? .allowed : .denied(Int(-2 - end))
     }
 
+    /// Appends the permissions of a principal as a field value, those of its roles included.
+    package borrowing func writePermissions(
+        of principal: Principal, _ authenticator: borrowing Authenticator, to out: inout ByteBuffer
+    ) {
+        rules.writePermissions(of: principal, authenticator, to: &out)
+    }
+
     /// What a refusal for the sake of that demand says.
     package borrowing func response(location: Int, demand: Int) -> LocalResponse {
         rules.clauses[rules.locations[location].range.lowerBound + demand].response

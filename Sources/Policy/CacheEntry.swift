@@ -27,7 +27,7 @@ struct CacheEntry: ~Copyable {
     private let subjectCount: UInt16
     /// Fields behind them, in memory of their own; see `IdentityFields`.
     private let fieldCount: UInt8
-    private let showsPermissions: Bool
+    let showsPermissions: Bool
     /// It can be found: it is in the index.
     var isIndexed = false
     /// Below: exchanges that read the texts. Above: how often one began to, so that a hit adds one number. Billions of hits
@@ -169,7 +169,8 @@ struct CacheEntry: ~Copyable {
         index < Int(fieldCount) ? IdentityFields.range(index, count: Int(fieldCount), in: fields) : 0..<0
     }
 
-    private static func has(_ permission: borrowing Span<UInt8>, in list: borrowing Span<UInt8>) -> Bool {
+    /// Whether one of the elements, with commas between, is that word.
+    static func has(_ permission: borrowing Span<UInt8>, in list: borrowing Span<UInt8>) -> Bool {
         var at = 0
         while at < list.count {
             let end = list.first(IdentityEncoding.separator, from: at, to: list.count)

@@ -119,7 +119,7 @@ private func appendValue(
     case .scheme: out.append(client.isTLS ? "https" : "http")
     case .requestID: exchange.requestID.append(to: &out)
     case .authSubject: authenticator.writeSubject(exchange.principal, to: &out)
-    case .authPermissions: authenticator.writePermissions(exchange.principal, to: &out)
+    case .authPermissions: snapshot.authorization.writePermissions(of: exchange.principal, authenticator, to: &out)
     case .authProvider: authenticator.writeProvider(exchange.principal, to: &out)
     case .claim: authenticator.writeClaim(Int(step.start), of: exchange.principal, to: &out)
     case .requestField, .cookie: appendNamedVariable(step, snapshot.text, head, to: &out)

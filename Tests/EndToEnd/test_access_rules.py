@@ -167,6 +167,7 @@ def test_A12_the_real_method_counts(gateway, origin, rsa_key, name):
 def test_roles_grant_permissions(gateway, origin, rsa_key):
     for claims in ({"roles": ["reader"]}, {"role": "reader"}, {"realm_access": {"roles": ["x", "reader"]}}):
         expect_allowed(gateway, origin, "/data/x", rsa_key.token(permissions=None, **claims))
+        assert origin.last.get("x-auth-permissions") == "read:data"
         token = rsa_key.token(permissions=None, **claims)
         expect_denied(gateway, origin, "/methods/x", token, "insufficient_scope", method="PUT", scope="write:data")
     expect_allowed(gateway, origin, "/role/x", rsa_key.token(roles="site admin"))

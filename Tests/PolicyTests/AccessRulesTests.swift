@@ -207,6 +207,41 @@ import TokenSigning
         #expect(try allowed(fixture, claims(["permissions": nil, "roles": #"["admins"]"#])) == [])
     }
 
+    /// What the upstream is told includes what roles grant, each once.
+    @Test func permissionsThatAreTold() throws {
+        let roles = RolesFile(
+            path: "",
+            roles: [
+                RolesFile.Role("admin", ["read:data", "write:data"]), RolesFile.Role("user", ["read:data", "a,b"]),
+                RolesFile.Role("many", (0..<300).map { "permission:\($0)" }),
+            ])
+        let fixture = try RuleFixture("location / { require permission x; }", roles: roles)
+        var authenticator = fixture.authenticator
+        let authorization = fixture.authorization
+        func told(
+            _ changes: [String: String?], _ authenticator: inout Authenticator, _ authorization: borrowing Authorization
+        ) throws -> String {
+            let found = try principal(&authenticator, TokenSigner.rsa.token(claims(changes)))
+            defer { authenticator.release(found) }
+            var out = ByteBuffer(capacity: 64)
+            out.append("X: ")
+            authorization.writePermissions(of: found, authenticator, to: &out)
+            let bytes = out.bytes
+            return String(decoding: bytes.indices.dropFirst(3).map { bytes[$0] }, as: UTF8.self)
+        }
+        let both = #"["user","admin","other"]"#
+        let long = "[" + (0..<300).map { "\"own:\($0)xx\"" }.joined(separator: ",") + "]"
+        let cases: [(permissions: String?, roles: String, told: String)] = [
+            (nil, both, "read:data,write:data,a%2Cb"),
+            (#"["own","write:data"]"#, both, "own,write:data,read:data,a%2Cb"), (#"["own"]"#, #"["other"]"#, "own"),
+            (#"["own"]"#, #"["many"]"#, ""), (long, #"["user"]"#, ""),
+        ]
+        for one in cases {
+            let text = try told(["permissions": one.permissions, "roles": one.roles], &authenticator, authorization)
+            #expect(text == one.told)
+        }
+    }
+
     @Test(arguments: [
         (
             "read:*",
