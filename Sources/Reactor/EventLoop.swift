@@ -5,7 +5,9 @@ import CLinux
 import Glibc
 
 /// What kind of thing an event is about; which table its slot lies in.
-package enum Source: UInt8, Sendable { case listener, client, upstream, mailbox, signals, task }
+package enum Source: UInt8, Sendable {
+    case listener, client, upstream, mailbox, signals, task, folders
+}
 
 /// What the kernel and the timers keep for a slot: its source, index and generation in one word.
 package struct Token: Sendable, BitwiseCopyable {

@@ -22,6 +22,14 @@ package final class Mailbox<Message: Sendable>: Sendable {
         if before == 0 { cl_eventfd_signal(descriptor) }
         return before < limit
     }
+    /// Puts several in that are taken together.
+    package func post(_ messages: [Message]) {
+        let before = waiting.withLock { (queue: inout [Message]) -> Int in
+            defer { queue += messages }
+            return queue.count
+        }
+        if before == 0 { cl_eventfd_signal(descriptor) }
+    }
     /// Everything that waits, oldest first.
     package func takeAll() -> [Message] {
         cl_eventfd_clear(descriptor)
