@@ -16,6 +16,8 @@ package struct JSONWebKeySet: Sendable, Equatable {
     /// `kid` of each key of a type, curve or algorithm that is not used here. They verify nothing; a token that names one has
     /// the wrong algorithm rather than an unknown key, and fetching the keys again would not change that.
     package var foreignIDs: [String]
+    /// A source has not given its part: a key that is not here may be a good one.
+    package var isPartial = false
 
     package init(keys: [JSONWebKey] = [], skipped: [String] = [], foreignIDs: [String] = []) {
         self.keys = keys
