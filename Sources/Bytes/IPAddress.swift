@@ -57,6 +57,21 @@ package struct IPAddress: Sendable, Hashable, BitwiseCopyable {
     package var isLoopback: Bool { family == .v4 ? low >> 24 == 127 : high == 0 && low == 1 }
     /// 0.0.0.0 or ::
     package var isUnspecified: Bool { high == 0 && low == 0 }
+
+    /// This machine or its link, where services listen that trust whoever reaches them, instance metadata among them:
+    /// 127.0.0.0/8, 0.0.0.0/8, 169.254.0.0/16, ::1, ::, fe80::/10, the IPv6 forms of those IPv4 addresses, and
+    /// fd00:ec2::254.
+    package var isInternal: Bool {
+        if let v4 = innerV4 { return v4 >> 24 == 127 || v4 >> 24 == 0 || v4 >> 16 == 0xa9fe }
+        return high >> 54 == 0xfe80 >> 6 || (high == 0xfd00_0ec2_0000_0000 && low == 0x254)
+    }
+    /// The IPv4 address that this one is or stands for: `::ffff:a.b.c.d`, `::a.b.c.d` (RFC 4291 section 2.5.5),
+    /// `64:ff9b::a.b.c.d` (RFC 6052 section 2.1).
+    private var innerV4: UInt32? {
+        let prefix = low >> 32
+        let stands = high == 0 ? prefix == 0 || prefix == 0xffff : high == 0x0064_ff9b_0000_0000 && prefix == 0
+        return family == .v4 || stands ? UInt32(truncatingIfNeeded: low) : nil
+    }
 }
 
 extension IPAddress {

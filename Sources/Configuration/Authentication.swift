@@ -22,11 +22,12 @@ package struct AuthProvider: Sendable, Equatable {
     package var issuer: String?
     /// Any of them must be in `aud`; empty only when `audience off` was said.
     package var audience: [String] = []
-    /// Where keys are fetched; nil: only local keys.
-    package var keySource: KeySource?
+    /// Where keys are fetched; none: only local keys.
+    package var keySources: [KeySource] = []
+    package var keyFetching = KeyFetching()
     /// Keys of `key_file`, read when the configuration was.
     package var localKeys = JSONWebKeySet()
-    /// The files they came from.
+    /// Where they came from: paths of files and folders, and patterns.
     package var keyFiles: [String] = []
     /// `secret`: what HS256 and its kin are checked with.
     package var secret: JSONWebKey?
@@ -66,23 +67,38 @@ package struct AuthProvider: Sendable, Equatable {
     }
 }
 
-/// `jwks URL`
+/// One place where keys of a provider are fetched.
 package struct KeySource: Sendable, Equatable {
-    package var url: String
-    package var isTLS: Bool
-    package var host: String
-    package var port: UInt16
-    /// Path and query.
-    package var target: String
-    package var refresh: Duration = .seconds(600)
-    /// How long the last good keys serve while the source is down.
-    package var staleIfError: Duration = .seconds(24 * 3600)
+    /// Sources of one provider: its keys are at most 64 of each.
+    package static let maximumCount = 8
 
-    package init(url: String, isTLS: Bool, host: String, port: UInt16, target: String) {
-        self.url = url
-        self.isTLS = isTLS
-        self.host = host
-        self.port = port
-        self.target = target
+    package enum Kind: Sendable, Equatable {
+        /// `jwks URL`: a JWK Set.
+        case keys
+        /// `discovery URL`: metadata of the issuer (OpenID Connect Discovery, RFC 8414), which say where the JWK Set is.
+        case discovery
     }
+
+    package var kind: Kind
+    package var address: WebAddress
+    /// For logs: the address, or `***` when it holds a secret.
+    package var shown: String
+
+    package init(_ kind: Kind, _ address: WebAddress, shown: String? = nil) {
+        self.kind = kind
+        self.address = address
+        self.shown = shown ?? address.url
+    }
+}
+
+/// How keys are fetched, from whichever source of a provider.
+package struct KeyFetching: Sendable, Equatable {
+    /// How long keys are fresh whose source does not say it itself.
+    package var refresh: Duration = .seconds(600)
+    /// How long the last good keys serve while their source is down.
+    package var staleIfError: Duration = .seconds(24 * 3600)
+    /// Plain http off loopback, and names that lead to this machine, are meant.
+    package var isInsecure = false
+
+    package init() {}
 }

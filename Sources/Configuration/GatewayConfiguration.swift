@@ -65,6 +65,8 @@ package struct ProcessSettings: Sendable, Equatable {
     /// How long old connections may finish on reload and stop; nil: for ever.
     package var shutdownTimeout: Duration? = .seconds(30)
     package var pidFile: String?
+    /// Where is kept what must outlive the process; nil: nowhere.
+    package var stateFolder: String?
 
     package init() {}
 
@@ -89,5 +91,15 @@ package struct ProcessSettings: Sendable, Equatable {
                 main.process.pidFile = try reader.path(statement.arguments[0])
             },
             write: { main in main.process.pidFile.map { [WrittenLine([Syntax.quoted($0)])] } ?? [] }),
+        Directive(
+            row: DirectiveRow(
+                name: "state_dir", blocks: [.main], form: "PATH", arity: 1...1,
+                summary:
+                    "Folder for what outlives the process, such as the last good keys of each source; made and closed "
+                    + "to others by the gateway"),
+            read: { statement, main, reader throws(Diagnostic) in
+                main.process.stateFolder = try reader.path(statement.arguments[0])
+            },
+            write: { main in main.process.stateFolder.map { [WrittenLine([Syntax.quoted($0)])] } ?? [] }),
     ]
 }

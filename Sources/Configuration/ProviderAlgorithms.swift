@@ -60,7 +60,7 @@ extension ProviderDraft {
 
     /// Where a secret is the only key, its algorithms need not be named. Nothing else ever lets an HMAC in.
     mutating func chooseAlgorithms() {
-        guard algorithmWords == nil, provider.keySource == nil else { return }
+        guard algorithmWords == nil, provider.keySources.isEmpty else { return }
         let keys = provider.ownKeys.keys
         guard !keys.isEmpty, keys.allSatisfy(\.isSecret) else { return }
         let fitting = SignatureAlgorithm.allCases.filter { algorithm in keys.contains { $0.serves(algorithm) } }
@@ -78,7 +78,7 @@ extension ProviderDraft {
                 "\"secret\" means nothing beside other keys, unless \"algorithms\" names HS256, HS384 or HS512")
         }
         let own = provider.ownKeys.keys
-        guard provider.keySource == nil, !own.isEmpty else { return }
+        guard provider.keySources.isEmpty, !own.isEmpty else { return }
         if provider.algorithms.contains(where: { algorithm in own.contains { $0.serves(algorithm) } }) { return }
         let fitting = SignatureAlgorithm.asymmetric.filter { algorithm in own.contains { $0.serves(algorithm) } }
         throw (algorithmWords?.first ?? statement.name).error(

@@ -7,22 +7,31 @@ struct ProviderDraft {
     var provider: AuthProvider
     var issuerIsSaid = false
     var audienceIsSaid = false
-    var jwks: Argument?
     /// The words of `algorithms`; nil: it was not said.
     var algorithmWords: [Argument]?
     var secretWord: Argument?
-    var refresh: Duration = .seconds(600)
-    var staleIfError: Duration = .seconds(24 * 3600)
-    /// `jwks_refresh` or `stale_if_error`, which need `jwks`.
+    /// The words behind `keySources`, and the one of `discovery`.
+    var sourceWords: [Argument] = []
+    var discovery: Argument?
+    /// `jwks_refresh` or another one that needs a source.
     var sourceSetting: Argument?
-    var allowsClearText = false
 
-    init(_ provider: AuthProvider) {
-        self.provider = provider
-        guard let source = provider.keySource else { return }
-        refresh = source.refresh
-        staleIfError = source.staleIfError
-        allowsClearText = !source.isTLS && !source.isLiteralLoopback
+    init(_ provider: AuthProvider) { self.provider = provider }
+
+    fileprivate mutating func add(_ kind: KeySource.Kind, _ word: Argument) throws(Diagnostic) {
+        let source = try KeySource(kind, word)
+        guard !provider.keySources.contains(where: { $0.address == source.address }) else {
+            throw word.error("\"\(word.shown)\" is said twice")
+        }
+        guard provider.keySources.count < KeySource.maximumCount else {
+            throw word.error("a provider may have at most \(KeySource.maximumCount) sources of keys")
+        }
+        provider.keySources.append(source)
+        sourceWords.append(word)
+    }
+    fileprivate func written(_ kind: KeySource.Kind) -> [WrittenLine] {
+        let addresses = provider.keySources.filter { $0.kind == kind }.map { Syntax.quoted($0.address.url) }
+        return addresses.isEmpty ? [] : [WrittenLine(addresses)]
     }
 
     static let rows: [Directive<ProviderDraft>] = identityRows + keyRows + tokenRows
@@ -56,32 +65,71 @@ struct ProviderDraft {
     private static let keyRows: [Directive<ProviderDraft>] = [
         Directive(
             row: DirectiveRow(
-                name: "jwks", blocks: [.authProvider], form: "URL", arity: 1...1,
-                summary: "Where keys are fetched in the background, as a JWK Set"),
+                name: "jwks", blocks: [.authProvider], form: "URL…", arity: 1 ... .max,
+                summary: "Where keys are fetched in the background, as JWK Sets; the keys of all of them count"),
             read: { statement, draft, _ throws(Diagnostic) in
-                draft.provider.keySource = try KeySource(statement.arguments[0])
-                draft.jwks = statement.arguments[0]
+                for word in statement.arguments { try draft.add(.keys, word) }
             },
-            write: { $0.provider.keySource.map { [WrittenLine([Syntax.quoted($0.url)])] } ?? [] }),
+            write: { $0.written(.keys) }),
+        Directive(
+            row: DirectiveRow(
+                name: "discovery", blocks: [.authProvider], form: "URL", arity: 1...1,
+                summary:
+                    "The issuer's metadata, which say where its keys are: a document of OpenID Connect or RFC 8414, or "
+                    + "the address before /.well-known/openid-configuration"),
+            read: { statement, draft, _ throws(Diagnostic) in
+                try draft.add(.discovery, statement.arguments[0])
+                draft.discovery = statement.arguments[0]
+            },
+            write: { $0.written(.discovery) }),
         Directive(
             row: DirectiveRow(
                 name: "key_file", blocks: [.authProvider], form: "PATH…", arity: 1 ... .max,
-                summary: "Public keys of files: PEM or JWK Set; patterns are allowed"),
+                summary:
+                    "Public keys of files: PEM or JWK Set; patterns are allowed, a folder stands for its *.pem and "
+                    + "*.json; read again when they change"),
             read: { statement, draft, reader throws(Diagnostic) in
                 for pattern in statement.arguments { try reader.readKeys(pattern, into: &draft.provider) }
             },
             write: { $0.provider.keyFiles.isEmpty ? [] : [WrittenLine($0.provider.keyFiles.map(Syntax.quoted))] }),
         secretRow,
         .sourceSetting(
-            "jwks_refresh", .time(.seconds(10) ... .seconds(7 * 86_400)), \.refresh,
-            "How long fetched keys are fresh; they are fetched again a little earlier"),
+            "jwks_refresh", .time(.seconds(10) ... .seconds(7 * 86_400)),
+            \.provider.keyFetching.refresh,
+            "How long fetched keys are fresh unless Cache-Control says it, from 60s to 24h; they are fetched again a "
+                + "little earlier"),
         .sourceSetting(
-            "stale_if_error", .time(.zero ... .seconds(365 * 86_400)), \.staleIfError,
+            "stale_if_error", .time(.zero ... .seconds(365 * 86_400)),
+            \.provider.keyFetching.staleIfError,
             "How long the last good keys serve while their source is down; 0: not at all"),
+        unknownKeyRow,
         .setting(
-            "insecure", in: [.authProvider], .flag, \.allowsClearText,
-            "Whether keys may come over plain http from other than a literal loopback address"),
+            "insecure", in: [.authProvider], .flag, \.provider.keyFetching.isInsecure,
+            "Whether keys may come over plain http from other than a literal loopback address, and from names that "
+                + "lead to this machine or its link"),
     ]
+
+    private static let unknownKeyRow: Directive<ProviderDraft> = .sourceSetting(
+        Directive(
+            row: DirectiveRow(
+                name: "unknown_kid", blocks: [.authProvider], form: "refetch [wait=TIME] [cooldown=TIME] | reject",
+                arity: 1...3,
+                summary:
+                    "What happens to a token whose key is not here: its request waits so long for one fetch that all "
+                    + "share, and none is made for it again within the cooldown; or it is refused at once"),
+            read: { statement, draft, _ throws(Diagnostic) in
+                draft.provider.unknownKeys = try UnknownKeyPolicy(statement)
+            },
+            write: { draft in
+                guard case .refetch(let wait, let cooldown) = draft.provider.unknownKeys else {
+                    return [WrittenLine(["reject"])]
+                }
+                return [
+                    WrittenLine([
+                        "refetch", "wait=\(Units.text(time: wait))", "cooldown=\(Units.text(time: cooldown))",
+                    ])
+                ]
+            }))
 
     private static let tokenRows: [Directive<ProviderDraft>] = [
         algorithmsRow,
@@ -158,20 +206,50 @@ struct ProviderDraft {
 }
 
 extension Directive where Block == ProviderDraft {
-    /// A setting of the key source, which `jwks` names.
+    /// A setting of the key sources, which `jwks` and `discovery` name.
     fileprivate static func sourceSetting<Value>(
         _ name: String, _ codec: Codec<Value>, _ field: any WritableKeyPath<ProviderDraft, Value> & Sendable,
         _ summary: String
     ) -> Directive {
-        var directive = Directive.setting(name, in: [.authProvider], codec, field, summary)
+        sourceSetting(.setting(name, in: [.authProvider], codec, field, summary))
+    }
+    fileprivate static func sourceSetting(_ setting: Directive) -> Directive {
+        var directive = setting
         let (read, write) = (directive.read, directive.write)
         directive.read = { statement, draft, reader throws(Diagnostic) in
             draft.sourceSetting = draft.sourceSetting ?? statement.name
             try read(statement, &draft, &reader)
         }
         // Defaults are shown in the reference, where there is no provider yet.
-        directive.write = { $0.provider.keySource == nil && !$0.provider.name.isEmpty ? [] : write($0) }
+        directive.write = { $0.provider.keySources.isEmpty && !$0.provider.name.isEmpty ? [] : write($0) }
         return directive
+    }
+}
+
+extension UnknownKeyPolicy {
+    fileprivate init(_ statement: Statement) throws(Diagnostic) {
+        let word = statement.arguments[0]
+        switch word.text {
+        case "reject":
+            if statement.arguments.count > 1 { throw statement.arguments[1].error("nothing can follow \"reject\"") }
+            self = .reject
+        case "refetch":
+            var (wait, cooldown) = (Duration.milliseconds(500), Duration.seconds(30))
+            for parameter in statement.arguments.dropFirst() {
+                if let time = parameter.value(of: "wait") {
+                    wait = try Units.time(time, .milliseconds(1) ... .seconds(10))
+                } else if let time = parameter.value(of: "cooldown") {
+                    // Without one every token with an invented key would be a fetch.
+                    cooldown = try Units.time(time, .seconds(1) ... .seconds(3600))
+                } else {
+                    throw parameter.error(
+                        "unknown parameter \"\(parameter.shown)\" of \"unknown_kid\"",
+                        suggestion: "there are wait=TIME and cooldown=TIME")
+                }
+            }
+            self = .refetch(wait: wait, cooldown: cooldown)
+        default: throw word.error("\"\(word.shown)\" is neither \"refetch\" nor \"reject\"")
+        }
     }
 }
 

@@ -16,26 +16,28 @@ extension AuthProvider {
 }
 
 extension KeySource {
-    /// A literal address of this machine: what goes there in clear text nobody else reads or changes.
-    var isLiteralLoopback: Bool { IPAddress(host)?.isLoopback ?? false }
+    init(_ kind: Kind, _ word: Argument) throws(Diagnostic) {
+        do throws(WebAddress.Fault) {
+            let address = try WebAddress(word.text)
+            self.init(kind, kind == .keys ? address : address.wellKnown, shown: word.shown)
+        } catch {
+            switch error {
+            case .scheme:
+                throw word.error("\"\(word.shown)\" is not an address of keys: https://… or http://… is expected")
+            case .characters: throw word.error("\"\(word.shown)\" holds characters that an address cannot have")
+            case .host: throw word.error("\"\(word.shown)\" has no valid host and port")
+            }
+        }
+    }
+}
 
-    init(_ word: Argument) throws(Diagnostic) {
-        let url = word.text
-        guard let scheme = ["https", "http"].first(where: { url.hasPrefix($0 + "://") }) else {
-            throw word.error("\"\(word.shown)\" is not an address of keys: https://… or http://… is expected")
-        }
-        let rest = url.dropFirst(scheme.utf8.count + 3)
-        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        let target = rest.dropFirst(authority.count)
-        guard target.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") }) else {
-            throw word.error("\"\(word.shown)\" holds characters that an address cannot have")
-        }
-        guard let place = HostAndPort(String(authority), defaultPort: scheme == "https" ? 443 : 80) else {
-            throw word.error("\"\(word.shown)\" has no valid host and port")
-        }
-        self.init(
-            url: url, isTLS: scheme == "https", host: place.host, port: place.port,
-            target: target.hasPrefix("/") ? String(target) : "/" + target)
+extension WebAddress {
+    /// The document that an issuer's address stands for (OpenID Connect Discovery 1.0 section 4.1); a document's own address
+    /// stays.
+    fileprivate var wellKnown: WebAddress {
+        if target.contains("/.well-known/") { return self }
+        return asking(
+            (target.hasSuffix("/") ? String(target.dropLast()) : target) + "/.well-known/openid-configuration")
     }
 }
 
@@ -63,8 +65,6 @@ extension ConfigurationReader {
         read(statement.block ?? [], in: .authProvider, at: statement.position, rows: ProviderDraft.rows, into: &draft)
         let isWhole = errorCount == before
         draft.chooseAlgorithms()
-        draft.provider.keySource?.refresh = draft.refresh
-        draft.provider.keySource?.staleIfError = draft.staleIfError
         configuration.providers.append(draft.provider)
         // A line that could not be read would be called missing.
         if isWhole { try check(draft, statement) }
@@ -106,53 +106,51 @@ extension ConfigurationReader {
                     "provider \"\(name)\" needs \"audience\": without it tokens for other services pass",
                     suggestion: "write \"audience off\" if that is meant"))
         }
-        guard let source = draft.provider.keySource, let jwks = draft.jwks else {
+        if draft.provider.keySources.isEmpty {
             if draft.provider.ownKeys.keys.isEmpty {
                 throw statement.error(
-                    "provider \"\(name)\" has no keys", suggestion: "say \"jwks URL\" or \"key_file PATH\"")
+                    "provider \"\(name)\" has no keys",
+                    suggestion: "say \"jwks URL\", \"discovery URL\" or \"key_file PATH\"")
             }
-            try draft.checkAlgorithms(statement)
             if let setting = draft.sourceSetting {
-                throw setting.error("\"\(setting.text)\" means nothing without \"jwks\"")
+                throw setting.error("\"\(setting.text)\" means nothing without \"jwks\" or \"discovery\"")
             }
-            return
         }
-        if !source.isTLS, !source.isLiteralLoopback, !draft.allowsClearText {
-            throw jwks.error(
-                "keys over plain http can be exchanged by anybody on the way",
-                suggestion: "use https, a literal loopback address such as 127.0.0.1, or say \"insecure on\"")
-        }
+        checkSources(draft)
         try draft.checkAlgorithms(statement)
     }
 
-    mutating func readKeys(_ pattern: Argument, into provider: inout AuthProvider) throws(Diagnostic) {
-        let paths = SourceFile.matches(try path(pattern))
-        if paths.isEmpty { throw pattern.error("no file matches \"\(pattern.shown)\"") }
-        for path in paths {
-            let shown = pattern.isSecret ? "***" : path
-            let set: JSONWebKeySet
-            do {
-                set = try JSONWebKeySet.parse(file: SourceFile.read(path, maximumBytes: JSONWebKeySet.maximumBytes))
-            } catch let error as FileError {
-                throw pattern.error("key file \"\(shown)\" cannot be read: \(error.reason)")
-            } catch let error as JOSEError {
-                throw pattern.error("key file \"\(shown)\" cannot be used: \(error.description)")
-            } catch {
-                throw pattern.error("key file \"\(shown)\" cannot be used")
-            }
-            guard !set.keys.isEmpty else {
-                let reason = set.skipped.first.map { ": \($0)" } ?? ""
-                throw pattern.error("key file \"\(shown)\" has no usable key\(reason)")
-            }
-            for reason in set.skipped {
-                report(
-                    Diagnostic(
-                        .note, at: pattern.position, "a key of \"\(shown)\" is left out: \(reason)",
-                        length: max(1, pattern.length)))
-            }
-            provider.localKeys.append(set)
-            provider.keyFiles.append(path)
+    private mutating func checkSources(_ draft: ProviderDraft) {
+        if draft.provider.issuer == nil, draft.issuerIsSaid, let word = draft.discovery {
+            report(word.error("\"discovery\" needs an issuer, which its document must name"))
         }
+        guard !draft.provider.keyFetching.isInsecure else { return }
+        for (source, word) in zip(draft.provider.keySources, draft.sourceWords)
+        where !source.address.isTLS && !source.address.isLiteralLoopback {
+            report(
+                word.error(
+                    "keys over plain http can be exchanged by anybody on the way",
+                    suggestion: "use https, a literal loopback address such as 127.0.0.1, or say \"insecure on\""))
+        }
+    }
+
+    mutating func readKeys(_ pattern: Argument, into provider: inout AuthProvider) throws(Diagnostic) {
+        let path = try path(pattern)
+        do throws(KeyFileError) {
+            for (file, set) in try KeyFiles.read(path) {
+                for reason in set.skipped {
+                    report(
+                        Diagnostic(
+                            .note, at: pattern.position,
+                            "a key of \"\(pattern.isSecret ? "***" : file)\" is left out: \(reason)",
+                            length: max(1, pattern.length)))
+                }
+                provider.localKeys.append(set)
+            }
+        } catch {
+            throw pattern.error(error.message(pattern.isSecret ? "***" : error.path ?? pattern.text))
+        }
+        provider.keyFiles.append(path)
         guard provider.localKeys.keys.count <= JSONWebKeySet.maximumKeys else {
             throw pattern.error("a provider may have at most \(JSONWebKeySet.maximumKeys) keys of files")
         }

@@ -43,6 +43,19 @@ enum SourceFile {
         return paths
     }
 
+    static func isFolder(_ path: String) -> Bool {
+        let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor >= 0 { close(descriptor) }
+        return descriptor >= 0
+    }
+
+    /// Where a path leads when all its links are followed; nil when nothing is there.
+    static func target(of path: String) -> String? {
+        guard let target = unsafe realpath(path, nil) else { return nil }
+        defer { unsafe free(target) }
+        return unsafe String(cString: target)
+    }
+
     /// The folder that the process runs in; "/" when it is gone.
     static func workingFolder() -> String {
         guard let path = unsafe getcwd(nil, 0) else { return "/" }

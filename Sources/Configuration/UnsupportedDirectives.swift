@@ -31,10 +31,10 @@ enum UnsupportedDirectives {
         "proxy_ssl_name", "proxy_ssl_server_name", "proxy_ssl_trusted_certificate", "proxy_ssl_verify", "queue",
         "random",
         "rate_limit", "resolver", "resolver_timeout", "revocation", "slow_start",
-        "ssl_ciphers", "state_dir", "sticky",
+        "ssl_ciphers", "sticky",
         "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
-        "audience_match", "token_from", "discovery", "unknown_kid", "bound_tokens",
+        "audience_match", "token_from", "bound_tokens",
     ]
 
     /// nginx's directives for which there is another one here.

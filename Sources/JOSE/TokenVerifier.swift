@@ -8,6 +8,8 @@ package struct TokenVerifier: ~Copyable {
     private var headers = HeaderMemory()
     /// Signatures that were checked, good or bad.
     package private(set) var verifications: UInt64 = 0
+    /// Which key was unknown when the last token was refused for that; nil when no key can have its name.
+    package private(set) var unknownKeyID: SHA256Value?
 
     package init() {}
 
@@ -26,8 +28,18 @@ package struct TokenVerifier: ~Copyable {
         let algorithm = try header.check(rules, headers.text)
         guard !claims.signature.isEmpty else { throw .signatureMissing }
         verifications += 1
-        let key = try keys.verify(
-            claims, header.keyID, in: headers.text, algorithm, token.extracting(0..<claims.parts.signedCount), digest)
+        let key: UInt32
+        do throws(TokenRefusal) {
+            key = try keys.verify(
+                claims, header.keyID, in: headers.text, algorithm, token.extracting(0..<claims.parts.signedCount),
+                digest)
+        } catch {
+            unknownKeyID = nil
+            if error == .keyUnknown, case .text(let id) = header.keyID {
+                unknownKeyID = digest.hash(headers.text.extracting(id.range))
+            }
+            throw error
+        }
         let registered = try RegisteredClaims(claims.payload, rules, now: now, &reader)
         return VerifiedClaims(claims, registered, key: key)
     }

@@ -141,9 +141,7 @@ package struct Authenticator: ~Copyable {
         do throws(TokenRefusal) {
             return try verify(token, key, id, plan, now, &judge)
         } catch {
-            if error == .keyUnknown || error == .keysUnavailable, !isFinal,
-                let wait = providers[judge].waitForKeys(now: time)
-            {
+            if let wait = waitForKeys(after: error, judge, time: time, isFinal: isFinal) {
                 return .awaitKeys(provider: judge, atMost: wait)
             }
             let response = Self.answer(error, to: token)
@@ -185,6 +183,20 @@ package struct Authenticator: ~Copyable {
         }
         providers[judge].cache.hold(entry)
         return .authenticated(Principal(provider: judge, entry: entry))
+    }
+
+    /// How long a request may wait for the key that would make its token good; nil: not at all.
+    private mutating func waitForKeys(
+        after refusal: TokenRefusal, _ judge: SlotID, time: Instant, isFinal: Bool
+    ) -> Duration? {
+        if refusal == .keyUnknown {
+            guard let id = verifier.unknownKeyID else { return nil }
+            if isFinal { providers[judge].absentKeys.note(id, now: time) }
+            if providers[judge].absentKeys.contains(id, now: time) { return nil }
+        } else if refusal != .keysUnavailable {
+            return nil
+        }
+        return isFinal ? nil : providers[judge].waitForKeys(now: time)
     }
 
     /// Whose keys and rules judge the token: the provider that is asked, unless the token says that it comes from the issuer of
@@ -258,7 +270,7 @@ extension Authenticator {
                 return order[i]
             }
             // The same source, asked under other rules: its keys are as good as they were.
-            if providers[order[i]].configuration.keySource?.url == configured.keySource?.url {
+            if providers[order[i]].configuration.keySources == configured.keySources {
                 fetched = providers[order[i]].fetchedKeys
             }
         }
@@ -302,6 +314,12 @@ extension Authenticator {
             plans[i] = AuthenticationPlan(access.mode, access.providers.map { order[$0] })
         }
         return plans
+    }
+    /// The same for keys of files, which were read again.
+    package mutating func install(local keys: JSONWebKeySet, provider name: String) {
+        for i in 0..<order.count where providers[order[i]].configuration.name == name {
+            providers[order[i]].install(local: keys)
+        }
     }
 
     package var counters: AuthenticationCounters {

@@ -21,6 +21,8 @@ struct TokenProvider: ~Copyable {
     var waiting = 0
     /// Until then no fetch of keys is made: a token with an unknown key is refused at once.
     var noFetchBefore = Instant(nanoseconds: 0)
+    /// Nobody waits for these.
+    var absentKeys = AbsentKeys()
 
     init(_ configuration: AuthProvider, workers: Int, fetchedKeys: JSONWebKeySet?) {
         self.configuration = configuration
@@ -50,11 +52,17 @@ struct TokenProvider: ~Copyable {
         importKeys()
     }
 
+    /// Other keys of the same files.
+    mutating func install(local: JSONWebKeySet) {
+        configuration.localKeys = local
+        importKeys()
+    }
+
     private mutating func importKeys() {
         var all = configuration.ownKeys
         if let fetchedKeys { all.append(fetchedKeys) }
         keys.replace(with: all)
-        keys.isComplete = configuration.keySource == nil || fetchedKeys != nil
+        keys.isComplete = configuration.keySources.isEmpty || !(fetchedKeys?.isPartial ?? true)
     }
 
     /// The entry of a token that is good now. Every look-up asks for time and key again (a token may have expired, a key may
@@ -89,7 +97,7 @@ struct TokenProvider: ~Copyable {
 
     /// How long a request may wait for the key of its token; nil: not at all.
     func waitForKeys(now: Instant) -> Duration? {
-        guard configuration.keySource != nil, now >= noFetchBefore,
+        guard !configuration.keySources.isEmpty, now >= noFetchBefore,
             case .refetch(let wait, _) = configuration.unknownKeys
         else { return nil }
         return wait
@@ -106,7 +114,7 @@ struct TokenProvider: ~Copyable {
         same.localKeys = configuration.localKeys
         same.secret = configuration.secret
         same.keyFiles = configuration.keyFiles
-        if new.keySource?.url == configuration.keySource?.url { same.keySource = configuration.keySource }
+        same.keyFetching = configuration.keyFetching
         return same == configuration
     }
 }

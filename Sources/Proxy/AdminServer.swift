@@ -13,7 +13,18 @@ struct AdminServer: ~Copyable {
     private static var clientLimit: Int { 64 }
     private static var idleNanoseconds: UInt64 { 10_000_000_000 }
 
-    enum Request { case metrics(SlotID), health(SlotID), readiness(SlotID) }
+    enum Request {
+        case metrics(SlotID), health(SlotID), readiness(SlotID)
+        /// Keys of a provider are to be fetched now; `purging`: and the ones that are here forgotten.
+        case keys(SlotID, provider: String, purging: Bool)
+    }
+    /// Clients that wait for the keys of a provider, and what came of its sources so far.
+    private struct KeyWait {
+        let client: SlotID
+        let provider: String
+        var lines = ""
+        var hasFailed = false
+    }
 
     private let listener: Transport.Listener?
     private let descriptor: Int32
@@ -26,6 +37,7 @@ struct AdminServer: ~Copyable {
     private var waiting: [SlotID] = []
     private var missing: Set<Int> = []
     private var collectsUntil: Instant?
+    private var keyWaits: [KeyWait] = []
 
     /// There is no admin address.
     init() {
@@ -95,6 +107,7 @@ struct AdminServer: ~Copyable {
     private mutating func request(_ id: SlotID, _ loop: inout EventLoop) -> Request? {
         // One request on each connection: bodies and pipelines have no place here.
         clients[id].closeAfterResponse()
+        if head.method == .post { return action(id, &loop) }
         guard head.method == .get || head.method == .head else {
             refuse(id, .methodNotAllowed, &loop)
             return nil
@@ -104,6 +117,43 @@ struct AdminServer: ~Copyable {
         if isPath("/readyz") { return .readiness(id) }
         refuse(id, .notFound, &loop)
         return nil
+    }
+
+    /// What changes something. No page of another site can ask for it: a browser sends the field only after asking us, which
+    /// is refused, and tells where a page comes from (a page whose host's name was made to lead here included).
+    private mutating func action(_ id: SlotID, _ loop: inout EventLoop) -> Request? {
+        guard let action = keyAction() else {
+            refuse(
+                id, isPath("/metrics") || isPath("/healthz") || isPath("/readyz") ? .methodNotAllowed : .notFound, &loop
+            )
+            return nil
+        }
+        guard head.contentLength <= 0, head.framing == .none || head.framing == .length else {
+            refuse(id, .bodyTooLarge, &loop)
+            return nil
+        }
+        guard isMeant else {
+            answer(
+                id, status: 403, type: "text/plain",
+                body: Array("say \"Gateway-Admin: 1\", and not from a browser\n".utf8), &loop)
+            return nil
+        }
+        return .keys(id, provider: action.provider, purging: action.purges)
+    }
+    private var isMeant: Bool {
+        let value = head.value(named: Array("gateway-admin".utf8).span)
+        guard let value, value.count == 1, head.bytes[value.lowerBound] == UInt8(ascii: "1") else { return false }
+        return head.value(named: Array("origin".utf8).span) == nil
+            && head.value(named: Array("sec-fetch-site".utf8).span) == nil
+    }
+    /// `/jwks/PROVIDER/refresh` or `/jwks/PROVIDER/purge`
+    private func keyAction() -> (provider: String, purges: Bool)? {
+        let bytes = head.target.path(in: head.bytes)
+        let path = String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self)
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 4, parts[0].isEmpty, parts[1] == "jwks", parts[3] == "refresh" || parts[3] == "purge"
+        else { return nil }
+        return (String(parts[2]), parts[3] == "purge")
     }
 
     private func isPath(_ text: StaticString) -> Bool {
@@ -130,7 +180,9 @@ struct AdminServer: ~Copyable {
         var text = ByteBuffer(capacity: 256)
         text.append("HTTP/1.1 ")
         text.append(decimal: UInt64(status), width: 3)
-        text.append(status == 200 ? " OK\r\nDate: " : " Service Unavailable\r\nDate: ")
+        text.append(" ")
+        text.append(StatusPhrase.of(status))
+        text.append("\r\nDate: ")
         CivilTime(wallSeconds: loop.wallSeconds).appendHTTPDate(to: &text)
         text.append("\r\nContent-Type: ")
         text.append(type)
@@ -156,6 +208,29 @@ struct AdminServer: ~Copyable {
         if let deadline = clients[id].deadline { loop.timers.remove(deadline) }
         clients[id].release(&buffers)
         clients.destroy(id)
+    }
+
+    // MARK: keys
+
+    mutating func waitForKeys(_ id: SlotID, of provider: String) {
+        keyWaits.append(KeyWait(client: id, provider: provider))
+        // A fetch has its own end, which comes before the client would be called idle.
+    }
+    /// What came of one source of a provider.
+    mutating func noteKeys(_ line: String, isFailure: Bool, of provider: String) {
+        for i in keyWaits.indices where keyWaits[i].provider == provider {
+            keyWaits[i].lines += line + "\n"
+            if isFailure { keyWaits[i].hasFailed = true }
+        }
+    }
+    /// All sources have been asked.
+    mutating func answerKeys(of provider: String, _ loop: inout EventLoop) {
+        for wait in keyWaits where wait.provider == provider {
+            answer(
+                wait.client, status: wait.hasFailed ? 502 : 200, type: "text/plain; charset=utf-8",
+                body: Array(wait.lines.utf8), &loop)
+        }
+        keyWaits.removeAll { $0.provider == provider }
     }
 
     // MARK: metrics
@@ -191,6 +266,7 @@ extension ControlPlane {
             admin.answer(
                 client, status: isReady ? 200 : 503, type: "text/plain",
                 body: Array((isReady ? "ready\n" : "waiting for keys\n").utf8), &loop)
+        case .keys(let client, let provider, let isPurge): renewKeys(provider, purging: isPurge, for: client)
         case .metrics(let client):
             let end = Instant(nanoseconds: loop.now.nanoseconds + Self.collectNanoseconds)
             if admin.wait(client, workers: workers.count, until: end) {

@@ -34,12 +34,15 @@ struct ControlPlane: ~Copyable {
     let tickets = TicketKeys.random()
     /// Addresses that are ours, so that a reload reserves only new ones.
     private var reservations: [Reservation]
-    private var refreshers: [KeySetRefresher] = []
+    var keys: [ProviderKeys] = []
+    var keyFiles = KeyFileWatch()
+    /// Where state is kept; nil: nowhere.
+    var state: StateFolder?
     private var tick: Deadline
-    private var generation = 1
+    var generation = 1
     private var alive: Int
     private var isDraining = false
-    private var random = SystemRandomNumberGenerator()
+    var random = SystemRandomNumberGenerator()
     var totals = CounterTotals()
     var gauges = ProcessGauges()
     var admin: AdminServer
@@ -51,7 +54,7 @@ struct ControlPlane: ~Copyable {
         _ source: ConfigurationSource, _ configuration: GatewayConfiguration, _ reservations: [Reservation],
         signals: consuming Signals,
         inbox: Mailbox<ControlMessage>, logs: Mailbox<LogMessage>, workers: [Mailbox<WorkerMessage>],
-        admin: consuming AdminServer
+        admin: consuming AdminServer, state: StateFolder?
     ) {
         self.source = source
         self.configuration = configuration
@@ -60,12 +63,14 @@ struct ControlPlane: ~Copyable {
         self.logs = logs
         self.workers = workers
         self.admin = admin
+        self.state = state
         self.reservations = reservations
         alive = workers.count
         tick = loop.timers.add(Token(.task, .none), Instant(nanoseconds: loop.now.nanoseconds + Self.tickNanoseconds))
         loop.register(inbox.descriptor, Token(.mailbox, .none))
         loop.register(self.signals.descriptor, Token(.signals, .none))
         self.admin.register(with: loop)
+        loop.register(keyFiles.descriptor, Token(.folders, .none))
         gauges.workers = workers.count
         gauges.startWallSeconds = loop.wallSeconds
         gauges.configurationGeneration = 1
@@ -81,6 +86,7 @@ struct ControlPlane: ~Copyable {
                 case .ready(.mailbox, _, _): takeMessages()
                 case .ready(.signals, _, _): takeSignals()
                 case .ready(.listener, _, _): admin.accept(&loop)
+                case .ready(.folders, _, _): keyFiles.noteChange(now: loop.now)
                 case .ready(.client, let id, let readiness): adminReady(id, readiness)
                 case .deadline(.client, let id): admin.late(id, &loop)
                 case .deadline(.task, _): keepUp()
@@ -93,7 +99,8 @@ struct ControlPlane: ~Copyable {
     private mutating func keepUp() {
         tick = loop.timers.renewed(tick, Instant(nanoseconds: loop.now.nanoseconds + Self.tickNanoseconds))
         refreshKeys()
-        for i in refreshers.indices { tell(refreshers[i].expire(now: loop.now), of: refreshers[i].provider) }
+        expireKeys()
+        rereadKeyFiles()
         answerMetrics(isLate: true)
     }
     private mutating func takeMessages() {
@@ -107,8 +114,11 @@ struct ControlPlane: ~Copyable {
                 admin.collected(workers.count)
             case .say(let severity, let text): say(severity, text)
             case .drained: alive -= 1
-            case .keysWanted(let provider): wantKeys(provider)
-            case .fetched(let provider, let generation, let result): fetched(provider, generation, result)
+            case .keysWanted(let provider, let version): wantKeys(provider, version: version)
+            case .fetched(let provider, let source, let generation, let result):
+                fetched(provider, source, generation, result)
+            case .notKept(let provider, let reason):
+                say(.error, "keys of provider \"\(provider)\" cannot be kept in state_dir: \(reason)")
             }
         }
         answerMetrics(isLate: false)
@@ -146,6 +156,12 @@ struct ControlPlane: ~Copyable {
 
     // MARK: reload
 
+    /// Puts the configuration to use, with the keys that are here: no request comes in between.
+    mutating func install() {
+        let messages = [.install(configuration, tickets)] + prepareKeys()
+        for worker in workers { worker.post(messages) }
+    }
+
     /// All or nothing: what cannot be read, compiled or bound leaves everything as it was.
     private mutating func reload() {
         guard !isDraining else { return }
@@ -171,12 +187,18 @@ struct ControlPlane: ~Copyable {
         } catch {
             return refuse([error])
         }
+        if next.process.stateFolder != state?.path {
+            do throws(Diagnostic) {
+                state = try Self.stateFolder(next)
+            } catch {
+                return refuse([error])
+            }
+        }
         configuration = next
         generation += 1
         gauges.configurationGeneration += 1
         gauges.reloadsSucceeded += 1
-        for worker in workers { worker.post(.install(next, tickets)) }
-        prepareKeys()
+        install()
         refreshKeys()
         say(.notice, "configuration reloaded, generation \(gauges.configurationGeneration)")
     }
@@ -197,72 +219,5 @@ struct ControlPlane: ~Copyable {
             logs.post(.lines(configuration.errorLog.target, Array("\(diagnostic.locatingSource().rendered)\n".utf8)))
         }
         say(.error, "the configuration was not reloaded: \(source.path) has errors; the old one stays in force")
-    }
-
-    // MARK: keys
-
-    /// One refresher for each provider with a source; those whose source is the same go on where they were.
-    mutating func prepareKeys() {
-        let older = refreshers
-        refreshers = configuration.providers.compactMap { provider in
-            guard let source = provider.keySource else { return nil }
-            var refresher = KeySetRefresher(provider, source, generation: generation, now: loop.now)
-            if let known = older.first(where: { $0.provider == provider.name }) { refresher.inherit(known) }
-            return refresher
-        }
-        for refresher in refreshers {
-            guard let keys = refresher.fetched else { continue }
-            for worker in workers { worker.post(.keys(provider: refresher.provider, keys)) }
-        }
-    }
-    private mutating func refreshKeys() {
-        for i in refreshers.indices where refreshers[i].begin(now: loop.now) {
-            KeyFetch.start(
-                refreshers[i].source, provider: refreshers[i].provider, generation: refreshers[i].generation, inbox)
-        }
-    }
-    /// Once for all workers: whoever asks while a fetch runs hears of its end, too.
-    private mutating func wantKeys(_ provider: String) {
-        guard let i = refreshers.firstIndex(where: { $0.provider == provider }) else { return }
-        if let end = refreshers[i].want(now: loop.now) { return settleKeys(provider, noFetchBefore: end) }
-        refreshKeys()
-    }
-    private func settleKeys(_ provider: String, noFetchBefore end: Instant) {
-        for worker in workers { worker.post(.keysUnchanged(provider: provider, noFetchBefore: end)) }
-    }
-    private mutating func fetched(_ provider: String, _ generation: Int, _ result: KeyFetchResult) {
-        guard let i = refreshers.firstIndex(where: { $0.provider == provider && $0.generation == generation })
-        else { return }
-        switch result {
-        case .failed(let reason):
-            say(.warning, "keys of provider \"\(provider)\" from \(refreshers[i].source.url): \(reason)")
-        case .keys(let set):
-            for reason in set.skipped where refreshers[i].fetched?.skipped != set.skipped {
-                say(.warning, "a key of provider \"\(provider)\" is left out: \(reason)")
-            }
-        }
-        let verdict = refreshers[i].finished(
-            result, now: loop.now, wallSeconds: loop.wallSeconds, random: random.next())
-        tell(verdict, of: provider)
-        if let end = refreshers[i].noFetchBefore { settleKeys(provider, noFetchBefore: end) }
-    }
-    private func tell(_ verdict: KeySetRefresher.Verdict, of provider: String) {
-        switch verdict {
-        case .nothing: break
-        case .install(let keys):
-            say(.notice, "provider \"\(provider)\" has \(keys.keys.count) keys")
-            for worker in workers { worker.post(.keys(provider: provider, keys)) }
-        case .withdraw:
-            say(.error, "provider \"\(provider)\" has no keys any more")
-            for worker in workers { worker.post(.keys(provider: provider, nil)) }
-        }
-    }
-    var keyGauges: [KeySetGauges] {
-        configuration.providers.map { provider in
-            if let refresher = refreshers.first(where: { $0.provider == provider.name }) { return refresher.gauges }
-            var gauges = KeySetGauges(provider: provider.name)
-            gauges.keys = provider.ownKeys.keys.count
-            return gauges
-        }
     }
 }

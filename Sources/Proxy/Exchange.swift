@@ -34,6 +34,8 @@ struct Exchange: ~Copyable {
     var awaited = SlotID.none
     /// It waited for keys once, which is enough.
     var hasWaited = false
+    /// Until when it waits for keys.
+    var awaitsUntil: Instant?
     /// The token's verdict was known.
     var wasCached = false
     /// Where the credential stood that was believed: some places say more about who may cache the answer, or who asks.

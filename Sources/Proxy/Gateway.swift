@@ -30,8 +30,9 @@ package enum Gateway {
         do throws(Diagnostic) {
             let reservations = try Binding.reserve(configuration.listeners)
             try writeProcessID(configuration)
+            let state = try ControlPlane.stateFolder(configuration)
             let admin = try bindAdmin(configuration)
-            run(configuration, from: source, workers: count, connections: limit, reservations, admin, signals)
+            run(configuration, from: source, workers: count, connections: limit, reservations, admin, signals, state)
         } catch {
             throw StartError(diagnostics: [error])
         }
@@ -39,7 +40,7 @@ package enum Gateway {
     private static func run(
         _ configuration: GatewayConfiguration, from source: ConfigurationSource, workers count: Int,
         connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer,
-        _ signals: consuming Signals
+        _ signals: consuming Signals, _ state: StateFolder?
     ) {
         let logs = Mailbox<LogMessage>()
         let control = Mailbox<ControlMessage>()
@@ -61,9 +62,8 @@ package enum Gateway {
         }
         var plane = ControlPlane(
             source, configuration, reservations, signals: signals, inbox: control, logs: logs, workers: inboxes,
-            admin: admin)
-        for inbox in inboxes { inbox.post(.install(configuration, plane.tickets)) }
-        plane.prepareKeys()
+            admin: admin, state: state)
+        plane.install()
         announce(plane, limit: limit)
         Host.trimCode()
         plane.run()

@@ -1,4 +1,4 @@
-// When a provider's keys are fetched, and how long they serve. Pure: it is told what happened and when, and says what
+// When the keys of one source are fetched, and how long they serve. Pure: it is told what happened and when, and says what
 // to do.
 import Bytes
 import Configuration
@@ -6,15 +6,8 @@ import JOSE
 import Policy
 import Telemetry
 
-/// What one attempt to fetch keys brought.
-enum KeyFetchResult: Sendable {
-    case keys(JSONWebKeySet)
-    /// In words, without secrets.
-    case failed(String)
-}
-
 struct KeySetRefresher {
-    /// What the workers are to be told.
+    /// What became of the source's keys.
     enum Verdict: Equatable {
         case nothing
         case install(JSONWebKeySet)
@@ -24,90 +17,114 @@ struct KeySetRefresher {
     private static let second: UInt64 = 1_000_000_000
     /// The first pause after a failure doubles up to this.
     private static let longestPause = 60 * second
+    /// Seconds for which a server may have its keys used before they are fetched again: less would be load without use, more
+    /// would keep a withdrawn key for days.
+    private static let lives: ClosedRange<UInt64> = 60...86_400
 
-    let provider: String
     let source: KeySource
-    /// A fetch that began under another generation is not listened to.
-    let generation: Int
-    /// The last good ones; nil: none to be had. Local keys are the workers' own business.
+    private let fetching: KeyFetching
+    /// The last good ones; nil: none to be had.
     private(set) var fetched: JSONWebKeySet?
     private(set) var isFetching = false
+    /// When the last attempt began.
+    private(set) var begunAt: Instant
     private var nextAt: Instant
     private var failures: UInt64 = 0
-    private var lastSuccess: Instant?
-    /// When the last fetch ended, however it did.
-    private var lastEnd: Instant?
-    /// How long after a fetch no unknown key makes another.
-    private let cooldown: Duration
-    private(set) var gauges: KeySetGauges
+    /// Until when the last good keys are as good as new.
+    private var freshUntil: Instant
+    /// Until when they serve though their source is down.
+    private var servesUntil: Instant
+    private(set) var fetches: UInt64 = 0
+    /// By reason, in the order of the reasons.
+    private(set) var errors = [UInt64](repeating: 0, count: FetchFailure.Reason.allCases.count)
+    private(set) var lastSuccessWallSeconds: Int64?
 
-    init(_ provider: AuthProvider, _ source: KeySource, generation: Int, now: Instant) {
-        self.provider = provider.name
+    init(_ source: KeySource, _ fetching: KeyFetching, now: Instant) {
         self.source = source
-        self.generation = generation
-        if case .refetch(_, let cooldown) = provider.unknownKeys { self.cooldown = cooldown } else { cooldown = .zero }
+        self.fetching = fetching
         nextAt = now
-        gauges = KeySetGauges(provider: provider.name)
+        begunAt = now
+        freshUntil = now
+        servesUntil = now
     }
     /// Takes over what an older refresher of the same source knows.
     mutating func inherit(_ older: KeySetRefresher) {
         guard older.source == source else { return }
         fetched = older.fetched
-        nextAt = older.nextAt
+        // What runs for the older one is not listened to.
+        nextAt = older.isFetching ? older.begunAt : older.nextAt
         failures = older.failures
-        lastSuccess = older.lastSuccess
-        lastEnd = older.lastEnd
-        gauges = older.gauges
+        freshUntil = older.freshUntil
+        servesUntil = Instant(nanoseconds: freshUntil.nanoseconds + fetching.staleIfError.nanoseconds)
+        if older.fetching.staleIfError == fetching.staleIfError { servesUntil = older.servesUntil }
+        fetches = older.fetches
+        errors = older.errors
+        lastSuccessWallSeconds = older.lastSuccessWallSeconds
     }
-
-    /// A request waits for a key that is not here: a fetch begins at once, or nil. Else until when there will be none: a flood
-    /// of tokens with invented keys must not become a flood of fetches.
-    mutating func want(now: Instant) -> Instant? {
-        if isFetching { return nil }
-        if let end = noFetchBefore, now < end { return end }
-        nextAt = now
-        return nil
-    }
-    var noFetchBefore: Instant? { lastEnd.map { Instant(nanoseconds: $0.nanoseconds &+ cooldown.nanoseconds) } }
-
-    /// True once when it is time; the caller fetches and reports with `finished`.
-    mutating func begin(now: Instant) -> Bool {
-        guard !isFetching, now >= nextAt else { return false }
-        isFetching = true
-        gauges.fetches += 1
+    /// Takes keys that an earlier process kept, so many seconds ago; false when they are too old to be used.
+    mutating func restore(_ kept: JSONWebKeySet, age: UInt64, wallSeconds: Int64, now: Instant) -> Bool {
+        let life = fetching.refresh.nanoseconds
+        let old = age.multipliedReportingOverflow(by: Self.second)
+        guard !old.overflow, old.partialValue <= life + fetching.staleIfError.nanoseconds else { return false }
+        fetched = kept
+        // Instants begin when the machine started, which may be later than when these keys stopped being fresh.
+        freshUntil = Instant(nanoseconds: now.nanoseconds + life - min(old.partialValue, now.nanoseconds + life))
+        servesUntil = Instant(
+            nanoseconds: now.nanoseconds + life + fetching.staleIfError.nanoseconds - old.partialValue)
+        lastSuccessWallSeconds = wallSeconds
         return true
+    }
+
+    /// The time has come, or somebody wants them now.
+    func isDue(now: Instant) -> Bool { !isFetching && now >= nextAt }
+    /// The caller fetches and reports with `finished`.
+    mutating func begin(now: Instant) {
+        isFetching = true
+        begunAt = now
+        fetches += 1
     }
     /// - Parameter random: 0 to 255, spreads the fetches of many gateways.
     mutating func finished(_ result: KeyFetchResult, now: Instant, wallSeconds: Int64, random: UInt8) -> Verdict {
         isFetching = false
-        lastEnd = now
         switch result {
-        case .keys(let set):
+        case .keys(let keys):
             failures = 0
-            lastSuccess = now
-            gauges.lastSuccessWallSeconds = wallSeconds
-            gauges.keys = set.keys.count
-            nextAt = Instant(nanoseconds: now.nanoseconds + jittered(source.refresh.nanoseconds / 5 * 4, random))
-            let isNew = fetched != set
-            fetched = set
-            return isNew ? .install(set) : .nothing
-        case .failed:
-            gauges.fetchErrors += 1
+            lastSuccessWallSeconds = wallSeconds
+            let life = life(keys)
+            freshUntil = Instant(nanoseconds: now.nanoseconds + life)
+            servesUntil = Instant(nanoseconds: freshUntil.nanoseconds + fetching.staleIfError.nanoseconds)
+            nextAt = Instant(nanoseconds: now.nanoseconds + jittered(life / 5 * 4, random))
+            let isNew = fetched != keys.set
+            fetched = keys.set
+            return isNew ? .install(keys.set) : .nothing
+        case .failed(let failure):
+            if let i = FetchFailure.Reason.allCases.firstIndex(of: failure.reason) { errors[i] += 1 }
             let pause = min(Self.longestPause, Self.second << min(failures, 6))
             failures += 1
             nextAt = Instant(nanoseconds: now.nanoseconds + jittered(pause, random))
             return .nothing
         }
     }
+    private func life(_ keys: FetchedKeys) -> UInt64 {
+        guard let seconds = keys.lifeSeconds else { return fetching.refresh.nanoseconds }
+        return min(max(seconds, Self.lives.lowerBound), Self.lives.upperBound) * Self.second
+    }
     /// Keys that outlived their source are withdrawn once.
     mutating func expire(now: Instant) -> Verdict {
-        guard fetched != nil, failures > 0, let lastSuccess else { return .nothing }
-        let life = source.refresh.nanoseconds &+ source.staleIfError.nanoseconds
-        guard now.nanoseconds &- lastSuccess.nanoseconds > life else { return .nothing }
+        guard fetched != nil, failures > 0, now > servesUntil else { return .nothing }
         fetched = nil
-        gauges.keys = 0
         return .withdraw
     }
+    /// Forgets the keys; new ones are fetched at once.
+    mutating func purge(now: Instant) {
+        fetched = nil
+        failures = 0
+        lastSuccessWallSeconds = nil
+        nextAt = now
+    }
+    /// They serve beyond their time because their source is down.
+    func isStale(now: Instant) -> Bool { fetched != nil && failures > 0 && now > freshUntil }
+
     /// Between 90 % and 100 %.
     private func jittered(_ nanoseconds: UInt64, _ random: UInt8) -> UInt64 {
         nanoseconds - nanoseconds / 10 * UInt64(random) / 256

@@ -58,7 +58,7 @@ extension Worker {
         // Each that is taken up costs a signature, or ends: the line cannot be walked twice in one turn.
         for _ in 0..<min(waitingForTurn.count, Authenticator.verificationsPerTurn) {
             guard let (id, hash) = waitingForTurn.next() else { break }
-            if exchanges.contains(id), exchanges[id].waiting == .turn { takeUp(id, hash) }
+            if exchanges.contains(id), exchanges[id].waiting == .turn { takeUp(id, hash, isFinal: false) }
         }
         authenticator.endVerifying()
     }
@@ -69,33 +69,44 @@ extension Worker {
         exchanges[id].waiting = .keys
         exchanges[id].awaited = provider
         authenticator.wait(for: provider)
+        counters.tally.keysAwaited &+= 1
         waitingForKeys.append(id)
-        counters.tally.keyWaits &+= 1
-        armClient(exchanges[id].client, limit.nanoseconds)
+        if exchanges[id].awaitsUntil == nil { counters.tally.keyWaits &+= 1 }
+        // Some keys that came were not the wanted ones: that does not prolong the wait.
+        let end = exchanges[id].awaitsUntil ?? after(limit.nanoseconds)
+        exchanges[id].awaitsUntil = end
+        armClient(exchanges[id].client, end > loop.now ? end.nanoseconds - loop.now.nanoseconds : 0)
         if !wantedKeys.contains(name) {
             wantedKeys.append(name)
-            options.control.post(.keysWanted(provider: name))
+            options.control.post(.keysWanted(provider: name, version: keyVersions[name] ?? 0))
         }
     }
-    /// The keys of that provider were fetched, or could not be: whoever waited takes what there is.
-    mutating func keysSettled(_ name: String) {
+    /// The keys of that provider were fetched, or could not be: whoever waited takes what there is if that is all
+    /// (`isFinal`), else asks again: another source of the same provider may have more.
+    mutating func keysSettled(_ name: String, isFinal: Bool) {
         wantedKeys.removeAll { $0 == name }
         let waiting = waitingForKeys
         waitingForKeys = []
         for id in waiting where exchanges.contains(id) && exchanges[id].waiting == .keys {
-            if authenticator.name(of: exchanges[id].awaited) == name { takeUp(id) } else { waitingForKeys.append(id) }
+            if authenticator.name(of: exchanges[id].awaited) == name {
+                takeUp(id, isFinal: isFinal)
+            } else {
+                waitingForKeys.append(id)
+            }
         }
     }
     /// The client's deadline came while its request waits: true, and the request goes on with what there is.
     mutating func keysAreLate(_ id: SlotID) -> Bool {
         guard exchanges[id].waiting == .keys else { return false }
-        takeUp(id)
+        // Later ones need not wait as long for the same fetch.
+        if let name = authenticator.name(of: exchanges[id].awaited) { wantedKeys.removeAll { $0 == name } }
+        takeUp(id, isFinal: true)
         return true
     }
 
-    private mutating func takeUp(_ id: SlotID, _ hash: SHA256Value? = nil) {
+    private mutating func takeUp(_ id: SlotID, _ hash: SHA256Value? = nil, isFinal: Bool) {
         let client = exchanges[id].client
-        if exchanges[id].waiting == .keys { exchanges[id].hasWaited = true }
+        if isFinal { exchanges[id].hasWaited = true }
         endWaiting(id)
         input.clear()
         armClient(client, Self.farNanoseconds)
@@ -103,7 +114,10 @@ extension Worker {
         if clients.contains(client) { resumeClient(client) }
     }
     mutating func endWaiting(_ id: SlotID) {
-        if exchanges[id].waiting == .keys { authenticator.stopWaiting(for: exchanges[id].awaited) }
+        if exchanges[id].waiting == .keys {
+            authenticator.stopWaiting(for: exchanges[id].awaited)
+            counters.tally.keysAwaited &-= 1
+        }
         exchanges[id].waiting = .nothing
     }
 }

@@ -72,6 +72,8 @@ struct Worker: ~Copyable {
     var waitingForTurn = WaitingLine()
     var waitingForKeys: [SlotID] = []
     var wantedKeys: [String] = []
+    /// Of the keys of each provider.
+    var keyVersions: [String: Int] = [:]
     var authenticator: Authenticator
     var requestIDs = RequestIDs()
     var counters = Counters(CounterLabels(routes: [], upstreams: [], reasons: []))

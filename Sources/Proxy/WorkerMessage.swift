@@ -11,8 +11,11 @@ enum WorkerMessage: Sendable {
     /// Puts a configuration to use that was compiled once already, and whose addresses are reserved.
     case install(GatewayConfiguration, TicketKeys)
     /// A provider's keys changed; nil: there are none (any more).
-    case keys(provider: String, JSONWebKeySet?)
-    /// A fetch that was asked for is over and brought nothing new; none is made before that time.
+    case keys(provider: String, JSONWebKeySet?, version: Int)
+    /// The keys of a provider's files changed.
+    case localKeys(provider: String, JSONWebKeySet)
+    /// The fetches that were asked for are over; unless keys came before this, they brought nothing new. None is made before
+    /// that time.
     case keysUnchanged(provider: String, noFetchBefore: Instant)
     /// What came of a question about a credential.
     case lookedUp(LookupKey, LookupResult)
@@ -25,10 +28,13 @@ enum WorkerMessage: Sendable {
 enum ControlMessage: Sendable {
     case counters(worker: Int, CounterValues)
     case drained(worker: Int)
-    /// A request waits for a key that the provider does not have.
-    case keysWanted(provider: String)
+    /// A request waits for a key that the provider does not have; `version` is that of the keys it knows.
+    case keysWanted(provider: String, version: Int)
     case lookups([LookupGauges])
     /// For the error log.
     case say(LogSeverity, String)
-    case fetched(provider: String, generation: Int, KeyFetchResult)
+    /// `source`: its number among the provider's.
+    case fetched(provider: String, source: Int, generation: Int, KeyFetchResult)
+    /// What was fetched could not be written to `state_dir`.
+    case notKept(provider: String, reason: String)
 }

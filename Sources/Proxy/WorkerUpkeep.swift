@@ -13,12 +13,16 @@ extension Worker {
         for message in options.inbox.takeAll() {
             switch message {
             case .install(let configuration, let tickets): install(configuration, tickets)
-            case .keys(let provider, let keys):
+            case .keys(let provider, let keys, let version):
                 authenticator.install(keys, provider: provider)
-                keysSettled(provider)
+                keyVersions[provider] = version
+                keysSettled(provider, isFinal: false)
+            case .localKeys(let provider, let keys):
+                authenticator.install(local: keys, provider: provider)
+                keysSettled(provider, isFinal: false)
             case .keysUnchanged(let provider, let time):
                 authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
-                keysSettled(provider)
+                keysSettled(provider, isFinal: true)
             case .lookedUp: break
             case .collect: collect()
             case .drain(let end): drain(by: end)
@@ -41,6 +45,8 @@ extension Worker {
         let older = current
         current = id
         authenticator.update(configuration.providers)
+        // Who is asked may be somebody else now.
+        wantedKeys = []
         snapshots[id].plans = authenticator.plans(configuration.locations.map(\.access))
         listen(configuration, tickets)
         retire(older, after: configuration.process.shutdownTimeout)

@@ -8,6 +8,9 @@ package struct ProcessGauges: Sendable, Equatable {
     package var configurationGeneration = 0
     package var reloadsSucceeded: UInt64 = 0
     package var reloadsFailed: UInt64 = 0
+    /// Key files that were read again because they changed.
+    package var keyFileReadsSucceeded: UInt64 = 0
+    package var keyFileReadsFailed: UInt64 = 0
 
     package init() {}
 }
@@ -17,7 +20,10 @@ package struct KeySetGauges: Sendable, Equatable {
     package var provider: String
     package var keys = 0
     package var fetches: UInt64 = 0
-    package var fetchErrors: UInt64 = 0
+    /// By reason; none for a provider without a source.
+    package var fetchErrors: [ReasonCount] = []
+    /// Keys of a source that is down serve beyond their time.
+    package var isStale = false
     /// Nil: never yet, or keys from a file alone.
     package var lastSuccessWallSeconds: Int64?
 
@@ -43,6 +49,17 @@ package struct LookupGauges: Sendable, Equatable {
     package mutating func answered(after nanoseconds: UInt64) {
         durations[LatencyBuckets.index(nanoseconds: nanoseconds)] += 1
         self.nanoseconds &+= nanoseconds
+    }
+}
+
+/// How often something happened for one reason.
+package struct ReasonCount: Sendable, Equatable {
+    package var reason: String
+    package var count: UInt64
+
+    package init(reason: String, count: UInt64) {
+        self.reason = reason
+        self.count = count
     }
 }
 
@@ -78,6 +95,9 @@ package struct Exposition {
         family("config_reloads_total", .counter, "Reloads of the configuration by result.")
         sample("config_reloads_total", [("result", "ok")], gauges.reloadsSucceeded)
         sample("config_reloads_total", [("result", "failed")], gauges.reloadsFailed)
+        family("key_file_reloads_total", .counter, "Times a provider's key files changed, by what came of it.")
+        sample("key_file_reloads_total", [("result", "ok")], gauges.keyFileReadsSucceeded)
+        sample("key_file_reloads_total", [("result", "failed")], gauges.keyFileReadsFailed)
     }
 
     private mutating func requests(_ totals: CounterTotals) {
@@ -148,6 +168,8 @@ package struct Exposition {
 
     private mutating func tokens(_ tally: Tally) {
         single("jwt_key_waits_total", .counter, "Requests that waited for keys being fetched.", tally.keyWaits)
+        single(
+            "jwt_requests_waiting", .gauge, "Requests that wait now for keys being fetched.", max(tally.keysAwaited, 0))
         single("jwt_cache_hits_total", .counter, "Tokens whose verdict was known.", tally.tokenCacheHits)
         single(
             "jwt_cache_negative_hits_total", .counter, "Tokens that had been refused a moment before.",
@@ -164,8 +186,15 @@ package struct Exposition {
         for set in keySets { sample("jwks_keys", [("provider", set.provider)], UInt64(max(set.keys, 0))) }
         family("jwks_fetches_total", .counter, "Attempts to fetch a provider's keys.")
         for set in keySets { sample("jwks_fetches_total", [("provider", set.provider)], set.fetches) }
-        family("jwks_fetch_errors_total", .counter, "Attempts to fetch a provider's keys that failed.")
-        for set in keySets { sample("jwks_fetch_errors_total", [("provider", set.provider)], set.fetchErrors) }
+        family("jwks_fetch_errors_total", .counter, "Attempts to fetch a provider's keys that failed, by reason.")
+        for set in keySets {
+            for error in set.fetchErrors {
+                sample(
+                    "jwks_fetch_errors_total", [("provider", set.provider), ("reason", error.reason)], error.count)
+            }
+        }
+        family("jwks_stale", .gauge, "1 while keys of a provider serve beyond their time because a source is down.")
+        for set in keySets { sample("jwks_stale", [("provider", set.provider)], set.isStale ? 1 : 0) }
         family("jwks_last_success_timestamp_seconds", .gauge, "When a provider's keys were last fetched.")
         for set in keySets {
             guard let at = set.lastSuccessWallSeconds else { continue }

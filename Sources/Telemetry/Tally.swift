@@ -18,6 +18,7 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     package var upstreamBytesSent: UInt64 = 0
     /// Requests that waited for keys which were being fetched.
     package var keyWaits: UInt64 = 0
+    package var keysAwaited: Int64 = 0
     package var tokenCacheHits: UInt64 = 0
     package var tokenCacheNegativeHits: UInt64 = 0
     package var tokenCacheMisses: UInt64 = 0
@@ -44,6 +45,7 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.upstreamBytesReceived &+= b.upstreamBytesReceived
         a.upstreamBytesSent &+= b.upstreamBytesSent
         a.keyWaits &+= b.keyWaits
+        a.keysAwaited &+= b.keysAwaited
         a.tokenCacheHits &+= b.tokenCacheHits
         a.tokenCacheNegativeHits &+= b.tokenCacheNegativeHits
         a.tokenCacheMisses &+= b.tokenCacheMisses

@@ -8,6 +8,7 @@ struct RoundTripTests {
         worker_processes 3;
         worker_shutdown_timeout 0;
         pid run/gw.pid;
+        state_dir run/state;
         error_log logs/error.log warn;
         log_format brief '$remote_addr "$request" \\u{24}5 $http_user_agent $cookie_a';
         access_log run/a.log brief;
@@ -21,7 +22,8 @@ struct RoundTripTests {
         roles_file roles.json;
         policy p1 { require claim a.b in x $remote_addr; require_policy p2; }
         policy p2 { require any { permission a b; not { scope c; role "d e"; } all { claim "f.g" > -1.5; claim h exists; } } }
-        auth_provider q jwt { issuer off; audience off; jwks http://192.0.2.1/k; insecure on; }
+        auth_provider q jwt { issuer off; audience off; jwks http://192.0.2.1/k https://a/b; insecure on; }
+        auth_provider r jwt { issuer https://r; audience off; discovery https://r; jwks https://r/a; unknown_kid refetch wait=1s cooldown=5s; key_file key_folder; }
         upstream group {
             server 127.0.0.1:1 weight=4; server [::1]:2 down; server unix:run/s max_fails=0 fail_timeout=1m; keepalive 3;
         }
@@ -67,6 +69,7 @@ struct RoundTripTests {
             ("__Host-r s", "__Host-r t"), ("credentials on", "credentials off"), ("pass on", "origins *"),
             ("-1.5", "-1.6"), ("GET,PUT", "GET"), ("role l", "scope l"), ("auth_mode report", "auth_mode enforce"),
             ("p1 p2;", "p1;"),
+            ("run/state", "run/other"), ("discovery https://r", "discovery https://s"), ("https://a/b", "https://a/c"),
         ] {
             #expect(try Fixture.load(Self.everything.replacing(old, with: new)) != configuration, "\(old)")
         }

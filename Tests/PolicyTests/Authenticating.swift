@@ -22,8 +22,10 @@ func provider(
     return provider
 }
 
-let fetchedKeys = KeySource(
-    url: "http://127.0.0.1:1/jwks", isTLS: false, host: "127.0.0.1", port: 1, target: "/jwks")
+/// A provider whose keys are fetched.
+func fetch(_ provider: inout AuthProvider) {
+    provider.keySources = (try? WebAddress("http://127.0.0.1:1/jwks")).map { [KeySource(.keys, $0)] } ?? []
+}
 
 func claims(_ changes: [String: String?] = [:]) -> String {
     var members: [(String, String)] = [

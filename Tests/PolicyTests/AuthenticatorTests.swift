@@ -88,7 +88,7 @@ import TokenSigning
 
     /// J66
     @Test func withdrawnKey() throws {
-        let source = provider(keys: []) { $0.keySource = fetchedKeys }
+        let source = provider(keys: []) { fetch(&$0) }
         var authenticator = Authenticator([source], workers: 1)
         let old = TokenSigner.rsa.token(claims()), new = TokenSigner.ec.token(claims())
         authenticator.install(
@@ -114,7 +114,7 @@ import TokenSigning
 
     /// J67
     @Test func keysNotAvailable() {
-        var authenticator = Authenticator([provider(keys: []) { $0.keySource = fetchedKeys }], workers: 1)
+        var authenticator = Authenticator([provider(keys: []) { fetch(&$0) }], workers: 1)
         let token = TokenSigner.rsa.token(claims())
         #expect(answer(&authenticator, token) == .keysUnavailable)
         #expect(answer(&authenticator, "a.b") == .tokenMalformed)
@@ -180,19 +180,19 @@ import TokenSigning
     }
 
     @Test func reloadKeepsFetchedKeys() {
-        let source = provider(keys: []) { $0.keySource = fetchedKeys }
+        let source = provider(keys: []) { fetch(&$0) }
         var authenticator = Authenticator([source], workers: 1)
         authenticator.install(TokenSigner.rsa.keySet, provider: "main")
         authenticator.update([
             provider(keys: []) {
-                $0.keySource = fetchedKeys; $0.leeway = .seconds(5)
+                fetch(&$0); $0.leeway = .seconds(5)
             }
         ])
         #expect(answer(&authenticator, TokenSigner.rsa.token(claims())) == nil)
         // New local keys reach a provider that stays as it is.
         authenticator.update([
             provider(keys: [.ec]) {
-                $0.keySource = fetchedKeys; $0.leeway = .seconds(5)
+                fetch(&$0); $0.leeway = .seconds(5)
             }
         ])
         #expect(answer(&authenticator, TokenSigner.ec.token(claims())) == nil)

@@ -46,7 +46,7 @@ import TokenSigning
         ]
         for (token, response) in tokens { #expect(verifications(&authenticator, token, response) == 2) }
         #expect(authenticator.counters.negativeHits == 0)
-        var keyless = Authenticator([provider(keys: []) { $0.keySource = fetchedKeys }], workers: 1)
+        var keyless = Authenticator([provider(keys: []) { fetch(&$0) }], workers: 1)
         for _ in 0..<2 { #expect(answer(&keyless, signer.token(claims())) == .keysUnavailable) }
         #expect(keyless.counters.negativeHits == 0)
         keyless.install(signer.keySet, provider: "main")
@@ -83,7 +83,7 @@ import TokenSigning
 
     /// A new key may be the one that made the signature, new rules may allow what was refused.
     @Test func newKeysAndRules() {
-        let source = provider(keys: []) { $0.keySource = fetchedKeys }
+        let source = provider(keys: []) { fetch(&$0) }
         var authenticator = Authenticator([source], workers: 1)
         authenticator.install(TokenSigner.rsa.keySet, provider: "main")
         let unnamed = TokenSigner.otherRSA.token(header: #"{"alg":"RS256"}"#, claims())
@@ -96,7 +96,7 @@ import TokenSigning
         for _ in 0..<2 { #expect(answer(&authenticator, forOthers) == .audienceMismatch) }
         authenticator.update([
             provider(keys: []) {
-                $0.keySource = fetchedKeys; $0.audience = ["other"]
+                fetch(&$0); $0.audience = ["other"]
             }
         ])
         #expect(answer(&authenticator, forOthers) == nil)

@@ -92,7 +92,7 @@ import TokenSigning
     @Test func waitsForKeysOnce() throws {
         var fetching = Self.a
         fetching.localKeys = JSONWebKeySet()
-        fetching.keySource = fetchedKeys
+        fetch(&fetching)
         var authenticator = Authenticator([fetching], workers: 1)
         let one = access(.any, [0])
         func ask(isFinal: Bool) -> String {
@@ -103,6 +103,8 @@ import TokenSigning
         authenticator.install(TokenSigner.ec.keySet, provider: "a")
         #expect(ask(isFinal: false) == "awaitKeys")
         #expect(ask(isFinal: true) == "keyUnknown")
+        // A key of that name has just been looked for.
+        #expect(ask(isFinal: false) == "keyUnknown")
         // No fetch will be made for now.
         authenticator.keysUnchanged(provider: "a", noFetchBefore: Instant(nanoseconds: 2_000_000_000))
         #expect(ask(isFinal: false) == "keyUnknown")

@@ -47,12 +47,14 @@ struct ExpositionTests {
         var fetched = KeySetGauges(provider: "main")
         fetched.lastSuccessWallSeconds = 940
         fetched.keys = 2
-        fetched.fetchErrors = 1
+        fetched.fetchErrors = [
+            ReasonCount(reason: "timeout", count: 1), ReasonCount(reason: "status", count: 0),
+        ]
         let page = Self.render(keySets: [fetched, KeySetGauges(provider: "other")])
         #expect(page.contains("gateway_jwks_age_seconds{provider=\"main\"} 60\n"))
         #expect(page.contains("gateway_jwks_last_success_timestamp_seconds{provider=\"main\"} 940\n"))
         #expect(page.contains("gateway_jwks_keys{provider=\"main\"} 2\n"))
-        #expect(page.contains("gateway_jwks_fetch_errors_total{provider=\"main\"} 1\n"))
+        #expect(page.contains("gateway_jwks_fetch_errors_total{provider=\"main\",reason=\"timeout\"} 1\n"))
         #expect(!page.contains("gateway_jwks_age_seconds{provider=\"other\"}"))
         #expect(page.contains("gateway_jwks_keys{provider=\"other\"} 0\n"))
     }
