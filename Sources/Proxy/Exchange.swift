@@ -206,7 +206,6 @@ extension Worker {
         let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
         if exchanges[id].credentialPlace == .cookie && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
         let location = Int(route.location)
-        captured.clear()
         if route.usesCaptures { snapshots[snapshot].table.capture(heads[head], location: location, into: &captured) }
         switch evaluate(
             &snapshots[snapshot].authorization, location, principals, authenticator, heads[head], clients[client],
