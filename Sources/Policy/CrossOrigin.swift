@@ -102,9 +102,11 @@ package struct CrossOrigin: ~Copyable {
 
 // Requests
 extension CrossOrigin {
-    /// True for what browsers alone send, before a script's request: only OPTIONS with both fields is a preflight.
+    /// True for what browsers send before a script's request: OPTIONS with both fields, once each, and nothing to take in.
     package static func isPreflight(_ head: borrowing RequestHead) -> Bool {
-        guard head.method == .options, head.count(of: .origin) == 1 else { return false }
+        guard head.method == .options, head.framing != .chunked, head.contentLength == 0,
+            head.count(of: .origin) == 1
+        else { return false }
         return requestedMethod(head) != nil
     }
 

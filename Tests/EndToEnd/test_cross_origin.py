@@ -115,6 +115,8 @@ def test_A11_preflight_that_is_not_allowed(gateway, origin, lines):
         get("/x", APP, PUT, "X-HTTP-Method-Override: OPTIONS"),
         get("/x?method=OPTIONS", APP, PUT, "User-Agent: kube-probe/1.0"),
         get("/plain/x", APP, PUT, method="OPTIONS"),
+        post("/x", b"abc", APP, PUT, method="OPTIONS"),
+        post("/pass/x", b"abc", APP, PUT, method="OPTIONS"),
         get("*", method="OPTIONS"),
     ],
 )

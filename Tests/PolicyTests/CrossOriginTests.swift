@@ -91,6 +91,8 @@ struct CrossOriginTests {
             ([origin], "OPTIONS"), ([Self.asks], "OPTIONS"), ([origin, Self.asks], "GET"),
             ([origin, Self.asks], "options"), ([origin, "Access-Control-Request-Method:"], "OPTIONS"),
             ([origin, Self.asks, Self.asks], "OPTIONS"), ([origin, "Access_Control_Request_Method: PUT"], "OPTIONS"),
+            ([origin, Self.asks, "Content-Length: 1"], "OPTIONS"),
+            ([origin, Self.asks, "Transfer-Encoding: chunked"], "OPTIONS"),
             ([origin, "Access-Control-Request-Headers: x"], "OPTIONS"), ([origin, origin, Self.asks], "OPTIONS"),
         ] {
             #expect(!Self.isPreflight(lines, method: method), "\(lines) \(method)")
