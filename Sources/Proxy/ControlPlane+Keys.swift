@@ -53,13 +53,30 @@ extension ControlPlane {
         for k in sources {
             let fetch = KeyFetch(
                 provider: keys[i].provider, number: k, source: keys[i].sources[k].source, issuer: keys[i].issuer,
-                isInsecure: keys[i].isInsecure, generation: generation, store: store(keys[i], k))
+                isInsecure: keys[i].isInsecure, generation: generation)
             fetch.start(inbox)
         }
     }
     mutating func fetched(_ provider: String, _ source: Int, _ generation: Int, _ result: KeyFetchResult) {
         guard let i = keys.firstIndex(where: { $0.provider == provider && $0.generation == generation }) else { return }
         let refresher = keys[i].sources[source]
+        if refresher.isListening { note(result, of: refresher, i) }
+        if refresher.isListening, case .keys(let fetched) = result, let store = store(keys[i], source) {
+            write(.keep(store, provider: provider, document: fetched.document, fetchedAt: loop.wallSeconds))
+        }
+        let verdict = keys[i].finished(
+            source, result, now: loop.now, wallSeconds: loop.wallSeconds, random: random.next())
+        tell(verdict, of: provider)
+        // What was not listened to is fetched anew.
+        fetch(i, keys[i].beginDue(now: loop.now))
+        if !keys[i].isFetching { admin.answerKeys(of: provider, &loop) }
+        var begun: [Int] = []
+        if keys[i].settle(hasNewKeys: verdict != .nothing, now: loop.now, begun: &begun) { settleKeys(i) }
+        fetch(i, begun)
+    }
+    /// In the log, and for operators who wait for it.
+    private mutating func note(_ result: KeyFetchResult, of refresher: KeySetRefresher, _ i: Int) {
+        let provider = keys[i].provider
         switch result {
         case .failed(let failure):
             admin.noteKeys("\(refresher.source.shown): \(failure.text)", isFailure: true, of: provider)
@@ -70,13 +87,6 @@ extension ControlPlane {
                 say(.warning, "a key of provider \"\(provider)\" is left out: \(reason)")
             }
         }
-        let verdict = keys[i].finished(
-            source, result, now: loop.now, wallSeconds: loop.wallSeconds, random: random.next())
-        tell(verdict, of: provider)
-        if !keys[i].isFetching { admin.answerKeys(of: provider, &loop) }
-        var begun: [Int] = []
-        if keys[i].settle(hasNewKeys: verdict != .nothing, now: loop.now, begun: &begun) { settleKeys(i) }
-        fetch(i, begun)
     }
     /// A worker has a request that waits for a key. Whoever asks while a fetch runs hears of its end.
     mutating func wantKeys(_ provider: String, version: Int) {
@@ -116,7 +126,9 @@ extension ControlPlane {
         }
         say(.notice, "keys of provider \"\(provider)\" are \(isPurge ? "purged" : "fetched") by the admin address")
         if isPurge {
-            for k in keys[i].sources.indices { store(keys[i], k)?.remove() }
+            for k in keys[i].sources.indices {
+                if let store = store(keys[i], k) { write(.remove(store)) }
+            }
             tell(keys[i].purge(now: loop.now), of: provider)
         }
         admin.waitForKeys(client, of: provider)
@@ -126,7 +138,11 @@ extension ControlPlane {
     // MARK: keys of files
 
     private mutating func watchKeyFiles() {
-        keyFiles.follow(configuration.providers.flatMap(\.keyFiles))
+        let names = configuration.providers.flatMap(\.keyFiles)
+        if keyFiles.descriptor < 0, !names.isEmpty {
+            say(.warning, "key files are not read again when they change: the system has no inotify left")
+        }
+        keyFiles.follow(names)
     }
     /// Reads key files again when something changed beside them. What is bad leaves the old keys in force.
     mutating func rereadKeyFiles() {

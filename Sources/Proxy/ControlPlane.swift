@@ -36,8 +36,9 @@ struct ControlPlane: ~Copyable {
     private var reservations: [Reservation]
     var keys: [ProviderKeys] = []
     var keyFiles = KeyFileWatch()
-    /// Where state is kept; nil: nowhere.
+    /// Where state is kept; nil: nowhere. And who writes there; nil: nobody has had to.
     var state: StateFolder?
+    private var stateWriter: Mailbox<StateMessage>?
     private var tick: Deadline
     var generation = 1
     private var alive: Int
@@ -132,6 +133,16 @@ struct ControlPlane: ~Copyable {
                 configuration.errorLog.target, LogLine.make(severity, wallSeconds: loop.wallSeconds, message)))
     }
 
+    /// Something is to be written to `state_dir`.
+    mutating func write(_ message: StateMessage) {
+        if stateWriter == nil {
+            let writer = Mailbox<StateMessage>()
+            StateWriter.start(writer, inbox)
+            stateWriter = writer
+        }
+        stateWriter?.post(message)
+    }
+
     // MARK: signals
 
     private mutating func takeSignals() {
@@ -183,16 +194,11 @@ struct ControlPlane: ~Copyable {
             ])
         }
         do throws(Diagnostic) {
+            let folder = next.process.stateFolder == state?.path ? state : try Self.stateFolder(next)
             try reserve(next)
+            state = folder
         } catch {
             return refuse([error])
-        }
-        if next.process.stateFolder != state?.path {
-            do throws(Diagnostic) {
-                state = try Self.stateFolder(next)
-            } catch {
-                return refuse([error])
-            }
         }
         configuration = next
         generation += 1

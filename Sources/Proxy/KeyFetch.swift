@@ -33,18 +33,11 @@ struct KeyFetch: Sendable {
     let issuer: String?
     let isInsecure: Bool
     let generation: Int
-    /// Where to keep what was fetched.
-    let store: KeyStore?
 
     /// Starts a thread; its result arrives in the mailbox.
     func start(_ results: Mailbox<ControlMessage>) {
         Thread.start(name: "keys") { [self] in
-            let result = run()
-            results.post(.fetched(provider: provider, source: number, generation: generation, result))
-            guard case .keys(let keys) = result, let store else { return }
-            if let reason = store.keep(keys.document, fetchedAt: EventLoop.wallMilliseconds / 1000) {
-                results.post(.notKept(provider: provider, reason: reason))
-            }
+            results.post(.fetched(provider: provider, source: number, generation: generation, run()))
         }
     }
 

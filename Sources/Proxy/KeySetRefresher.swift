@@ -26,6 +26,8 @@ struct KeySetRefresher {
     /// The last good ones; nil: none to be had.
     private(set) var fetched: JSONWebKeySet?
     private(set) var isFetching = false
+    /// What is being fetched may be what was to be forgotten.
+    private var isDiscarding = false
     /// When the last attempt began.
     private(set) var begunAt: Instant
     private var nextAt: Instant
@@ -83,9 +85,16 @@ struct KeySetRefresher {
         begunAt = now
         fetches += 1
     }
+    /// Whether a result that comes now is made use of.
+    var isListening: Bool { isFetching && !isDiscarding }
     /// - Parameter random: 0 to 255, spreads the fetches of many gateways.
     mutating func finished(_ result: KeyFetchResult, now: Instant, wallSeconds: Int64, random: UInt8) -> Verdict {
         isFetching = false
+        if isDiscarding {
+            isDiscarding = false
+            nextAt = now
+            return .nothing
+        }
         switch result {
         case .keys(let keys):
             failures = 0
@@ -115,8 +124,9 @@ struct KeySetRefresher {
         fetched = nil
         return .withdraw
     }
-    /// Forgets the keys; new ones are fetched at once.
+    /// Forgets the keys; new ones are fetched at once, from now on.
     mutating func purge(now: Instant) {
+        isDiscarding = isFetching
         fetched = nil
         failures = 0
         lastSuccessWallSeconds = nil

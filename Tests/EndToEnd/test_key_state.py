@@ -2,7 +2,9 @@
 
 import signal
 import hashlib
+import json
 import stat
+import threading
 import time
 
 import pytest
@@ -212,13 +214,32 @@ def test_purge_by_the_admin_address(run, key_server, rsa_key, tmp_path):
     wait_until(lambda: kept(tmp_path))
     key_server.mode = "fail"
     assert act(gateway, "/jwks/main/purge", "Gateway-Admin: 1").status == 502
-    assert not kept(tmp_path)
+    wait_until(lambda: not kept(tmp_path), 2)
     wait_until(lambda: all(status(gateway, rsa_key) == 503 for _ in range(6)), 2)
     assert gateway.metrics().sum("gateway_jwks_keys", provider="main") == 0
     key_server.mode = "ok"
     assert act(gateway, "/jwks/main/purge", "Gateway-Admin: 1").status == 200
     wait_until(lambda: status(gateway, rsa_key) == 200, 1)
     wait_until(lambda: kept(tmp_path))
+
+
+def test_a_purge_does_not_take_what_was_on_its_way(run, key_server, rsa_key, ec_key):
+    """A fetch that had begun before may bring the very keys that are to be forgotten."""
+    gateway = run()
+    wait_until(lambda: status(gateway, rsa_key) == 200)
+    key_server.delay, hits = 0.5, len(key_server.hits)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(act(gateway, "/jwks/main/refresh", "Gateway-Admin: 1")))
+    thread.start()
+    wait_until(lambda: len(key_server.hits) > hits)
+    key_server.replies = [json.dumps(key_set(rsa_key)).encode()]
+    key_server.document = key_set(ec_key)
+    response = act(gateway, "/jwks/main/purge", "Gateway-Admin: 1")
+    thread.join(5)
+    assert response.status == 200 and response.body.count(b"1 keys") == 1
+    assert len(key_server.hits) == hits + 2
+    wait_until(lambda: status(gateway, ec_key) == 200, 1)
+    assert status(gateway, rsa_key) == 401
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,17 @@ struct KeySetRefresherTests {
         #expect(refresher.expire(now: at(10_000 + 4101)) == .withdraw)
     }
 
+    @Test func `what was being fetched when keys were purged may be the same ones: it is fetched anew`() throws {
+        var refresher = try refresher()
+        refresher.begin(now: at(0))
+        #expect(refresher.isListening)
+        refresher.purge(now: at(1))
+        #expect(!refresher.isListening && !refresher.isDue(now: at(1)))
+        #expect(refresher.finished(good("a"), now: at(2), wallSeconds: 2, random: 0) == .nothing)
+        #expect(refresher.fetched == nil && refresher.isDue(now: at(2)))
+        #expect(refresher.attempt(good("b"), at: 2) == .install(keys("b")))
+    }
+
     @Test func `a purge forgets the keys and fetches at once`() throws {
         var refresher = try refresher()
         _ = refresher.attempt(good("a"), at: 0)

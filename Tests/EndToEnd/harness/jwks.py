@@ -21,6 +21,8 @@ class KeyServer:
         self.cache_control: str | None = None
         self.location = ""
         self.delay = 0.0
+        # Bodies for the next answers, instead of `document`: for requests that came before it was changed.
+        self.replies: list[bytes] = []
         self.hits: list[float] = []
         self.paths: list[str] = []
         # Answers by path, instead of what `mode` says.
@@ -57,7 +59,7 @@ class KeyServer:
             return self._send(handler, *script)
         if self.metadata is not None and handler.path == "/.well-known/openid-configuration":
             return self._send(handler, 200, {}, json.dumps(self.metadata).encode())
-        body = json.dumps(self.document).encode()
+        body = self.replies.pop(0) if self.replies else json.dumps(self.document).encode()
         match self.mode:
             case "fail":
                 self._send(handler, 500, {}, b"broken")
