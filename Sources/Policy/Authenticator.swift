@@ -297,6 +297,14 @@ extension Authenticator {
         }
     }
 
+    /// The same for keys of files, which were read again.
+    package mutating func install(local keys: JSONWebKeySet, provider name: String) {
+        refused.removeAll()
+        for i in 0..<order.count where providers[order[i]].configuration.name == name {
+            providers[order[i]].install(local: keys)
+        }
+    }
+
     /// A fetch that was asked for brought nothing new; none is made before that time.
     package mutating func keysUnchanged(provider name: String, noFetchBefore time: Instant) {
         for i in 0..<order.count where providers[order[i]].configuration.name == name {
@@ -314,12 +322,6 @@ extension Authenticator {
             plans[i] = AuthenticationPlan(access.mode, access.providers.map { order[$0] })
         }
         return plans
-    }
-    /// The same for keys of files, which were read again.
-    package mutating func install(local keys: JSONWebKeySet, provider name: String) {
-        for i in 0..<order.count where providers[order[i]].configuration.name == name {
-            providers[order[i]].install(local: keys)
-        }
     }
 
     package var counters: AuthenticationCounters {

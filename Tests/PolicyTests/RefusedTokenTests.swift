@@ -91,6 +91,12 @@ import TokenSigning
         authenticator.install(
             JSONWebKeySet(keys: TokenSigner.rsa.keySet.keys + TokenSigner.otherRSA.keySet.keys), provider: "main")
         #expect(answer(&authenticator, unnamed) == nil)
+        var local = Authenticator([provider(keys: [.rsa])], workers: 1)
+        for _ in 0..<2 { #expect(answer(&local, unnamed) == .signatureInvalid) }
+        local.install(local: TokenSigner.otherRSA.keySet, provider: "main")
+        #expect(answer(&local, unnamed) == nil)
+        local.install(local: TokenSigner.rsa.keySet, provider: "main")
+        #expect(answer(&local, unnamed) == .signatureInvalid, "a withdrawn key takes its tokens with it")
 
         let forOthers = TokenSigner.rsa.token(claims(["aud": "\"other\""]))
         for _ in 0..<2 { #expect(answer(&authenticator, forOthers) == .audienceMismatch) }
