@@ -27,13 +27,14 @@ package struct RolesFile: Sendable, Equatable {
         row: DirectiveRow(
             name: "roles_file", blocks: [.main], form: "PATH", arity: 1...1,
             summary: "A file that says what each role of a token grants: "
-                + "`{\"roles\": {\"admin\": [\"read:data\"]}}`; read again on reload"),
+                + "`{\"roles\": {\"admin\": [\"read:data\"]}}`; read again when it changes"),
         read: { statement, main, reader throws(Diagnostic) in
             let word = statement.arguments[0]
             main.roles = try RolesFile(word, path: try reader.path(word))
         },
         write: { main in main.roles.map { [WrittenLine([Syntax.quoted($0.path)])] } ?? [] })
 
+    /// `word` is what named it.
     fileprivate init(_ word: Argument, path: String) throws(Diagnostic) {
         let bytes: [UInt8]
         do throws(FileError) {
@@ -47,6 +48,16 @@ package struct RolesFile: Sendable, Equatable {
         } catch {
             if word.isSecret { throw word.error("the roles file cannot be used: \(error.message)") }
             throw error.diagnostic(in: bytes, of: path)
+        }
+    }
+
+    /// What the file says now, or what is wrong with it.
+    package func again() -> Result<RolesFile, Diagnostic> {
+        do throws(Diagnostic) {
+            let word = Argument(path, position: SourcePosition(file: path, line: 1, column: 1))
+            return .success(try RolesFile(word, path: path))
+        } catch {
+            return .failure(error)
         }
     }
 }

@@ -138,15 +138,16 @@ extension ControlPlane {
     // MARK: keys of files
 
     private mutating func watchKeyFiles() {
-        let names = configuration.providers.flatMap(\.keyFiles)
+        let names = configuration.providers.flatMap(\.keyFiles) + (configuration.roles.map { [$0.path] } ?? [])
         if keyFiles.descriptor < 0, !names.isEmpty {
-            say(.warning, "key files are not read again when they change: the system has no inotify left")
+            say(.warning, "key files and roles are not read again when they change: the system has no inotify left")
         }
         keyFiles.follow(names)
     }
     /// Reads key files again when something changed beside them. What is bad leaves the old keys in force.
     mutating func rereadKeyFiles() {
         guard keyFiles.takeChange(now: loop.now) else { return }
+        rereadRoles()
         for i in configuration.providers.indices where !configuration.providers[i].keyFiles.isEmpty {
             let name = configuration.providers[i].name
             switch KeyFiles.read(configuration.providers[i].keyFiles) {
@@ -160,6 +161,22 @@ extension ControlPlane {
                 say(.notice, "provider \"\(name)\" has \(local.keys.count) keys of files that changed")
                 for worker in workers { worker.post(.localKeys(provider: name, local)) }
             }
+        }
+    }
+
+    /// The same for the roles file, which changes beside them or not.
+    private mutating func rereadRoles() {
+        guard let roles = configuration.roles else { return }
+        switch roles.again() {
+        case .failure(let diagnostic):
+            gauges.rolesFileReadsFailed += 1
+            say(.error, "roles stay as they are: \(diagnostic.rendered)")
+        case .success(let new):
+            if new == roles { return }
+            gauges.rolesFileReadsSucceeded += 1
+            configuration.roles = new
+            say(.notice, "the roles file has changed: \(new.roles.count) roles")
+            for worker in workers { worker.post(.roles(new)) }
         }
     }
 

@@ -1,5 +1,5 @@
-// Notices that key files may have changed: by events of their folders, gathered until they have calmed down, and now and
-// then by a look at the folders themselves.
+// Notices that key files, or the roles file, may have changed: by events of their folders, gathered until they have calmed
+// down, and now and then by a look at the folders themselves.
 import Bytes
 import Configuration
 import Reactor
@@ -21,7 +21,7 @@ struct KeyFileWatch: ~Copyable {
     /// Readable when `noteChange` is to be called.
     var descriptor: Int32 { folders.descriptor }
 
-    /// Watches for changes of what `key_file` named; those that were so far are forgotten.
+    /// Watches for changes of what `key_file` and `roles_file` named; those that were so far are forgotten.
     mutating func follow(_ names: [String]) {
         self.names = names
         _ = folders.follow(KeyFiles.folders(of: names))

@@ -8,7 +8,7 @@ import Telemetry
 
 struct Snapshot: ~Copyable {
     private let inPlace = InPlace()
-    let configuration: GatewayConfiguration
+    private(set) var configuration: GatewayConfiguration
     var table: RouteTable
     let routes: FixedArray<Route>
     /// By listener of the configuration.
@@ -69,6 +69,11 @@ struct Snapshot: ~Copyable {
         self.accessLogs = accessLogs
         self.logPrograms = logPrograms
         self.crossOrigin = crossOrigin
+    }
+    /// Rules are asked for every request anew: what roles grant holds from the next one on, whatever is cached.
+    mutating func replaceRoles(_ roles: RolesFile) {
+        configuration.roles = roles
+        authorization = Authorization(configuration)
     }
     /// Balancers of unchanged groups go on where the older snapshot's are.
     mutating func inherit(_ older: borrowing Snapshot) {

@@ -14,6 +14,8 @@ enum WorkerMessage: Sendable {
     case keys(provider: String, JSONWebKeySet?, version: Int)
     /// The keys of a provider's files changed.
     case localKeys(provider: String, JSONWebKeySet)
+    /// What roles grant has changed.
+    case roles(RolesFile)
     /// The fetches that were asked for are over; unless keys came before this, they brought nothing new. None is made before
     /// that time.
     case keysUnchanged(provider: String, noFetchBefore: Instant)

@@ -20,6 +20,7 @@ extension Worker {
             case .localKeys(let provider, let keys):
                 authenticator.install(local: keys, provider: provider)
                 keysSettled(provider, isFinal: false)
+            case .roles(let roles): snapshots[current].replaceRoles(roles)
             case .keysUnchanged(let provider, let time):
                 authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
                 keysSettled(provider, isFinal: true)

@@ -11,6 +11,8 @@ package struct ProcessGauges: Sendable, Equatable {
     /// Key files that were read again because they changed.
     package var keyFileReadsSucceeded: UInt64 = 0
     package var keyFileReadsFailed: UInt64 = 0
+    package var rolesFileReadsSucceeded: UInt64 = 0
+    package var rolesFileReadsFailed: UInt64 = 0
 
     package init() {}
 }
@@ -98,6 +100,9 @@ package struct Exposition {
         family("key_file_reloads_total", .counter, "Times a provider's key files changed, by what came of it.")
         sample("key_file_reloads_total", [("result", "ok")], gauges.keyFileReadsSucceeded)
         sample("key_file_reloads_total", [("result", "failed")], gauges.keyFileReadsFailed)
+        family("roles_file_reloads_total", .counter, "Times the roles file changed, by what came of it.")
+        sample("roles_file_reloads_total", [("result", "ok")], gauges.rolesFileReadsSucceeded)
+        sample("roles_file_reloads_total", [("result", "failed")], gauges.rolesFileReadsFailed)
     }
 
     private mutating func requests(_ totals: CounterTotals) {

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 
 import pytest
 
@@ -217,21 +218,45 @@ def test_P02_another_value_of_a_capture(gateway, origin, rsa_key, path):
     expect_refusal(gateway, origin, data, 400, "path_ambiguous", closed=False)
 
 
-def test_roles_file_is_read_again(start, origin, rsa_key, values, tmp_path):
+def reloads(gateway, result: str) -> float:
+    return gateway.metrics().sum("gateway_roles_file_reloads_total", result=result)
+
+
+def test_roles_file_is_read_when_it_changes(start, origin, rsa_key, values, tmp_path):
     roles = tmp_path / "roles.json"
     roles.write_text(json.dumps({"roles": {"reader": ["read:data"]}}))
     gateway = start(CONFIGURATION, keys=values["keys"], roles=roles)
     token = rsa_key.token(permissions=None, roles=["reader"])
     with gateway.connect() as client:
         assert client.request(get("/data/x", bearer(token))).status == 200
+        began = time.monotonic()
         roles.write_text(json.dumps({"roles": {"reader": ["read:other"]}}))
-        gateway.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: gateway.metrics().sum("gateway_config_reloads_total", result="ok") == 1)
         # The token is still known: what its role grants is asked anew.
+        wait_until(lambda: client.request(get("/data/x", bearer(token))).status == 403, 3)
+        assert time.monotonic() - began < 1
         response = client.request(get("/data/x", bearer(token)))
         check_answer(response, 403, "insufficient_scope", closed=False)
         roles.write_text('{"roles": {"reader": ["read:data",]}}')
-        gateway.process.send_signal(signal.SIGHUP)
         gateway.wait_for_notice("roles.json:1:35: error: this is not JSON")
         assert client.request(get("/data/x", bearer(token))).status == 403
+        assert (reloads(gateway, "ok"), reloads(gateway, "failed")) == (1, 1)
+        # As editors and configuration managers do it.
+        other = tmp_path / "new"
+        other.write_text(json.dumps({"roles": {"reader": ["read:data"]}}))
+        other.rename(roles)
+        wait_until(lambda: client.request(get("/data/x", bearer(token))).status == 200, 3)
+        assert origin.last.get("x-auth-permissions") == "read:data"
+    assert reloads(gateway, "ok") == 2
     gateway.wait_for_log_line(lambda line: line["auth_cache"] == "hit" and line["auth_reason"] == "insufficient_scope")
+
+
+def test_a_bad_roles_file_stops_a_reload(start, origin, rsa_key, values, tmp_path):
+    roles = tmp_path / "roles.json"
+    roles.write_text(json.dumps(ROLES))
+    gateway = start(CONFIGURATION, keys=values["keys"], roles=roles)
+    roles.write_text('{"roles": []}')
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: gateway.metrics().sum("gateway_config_reloads_total", result="failed") == 1)
+    assert 'roles.json:1:11: error: "roles" is an object' in gateway.log
+    token = rsa_key.token(permissions=None, roles=["reader"])
+    assert gateway.request(get("/data/x", bearer(token))).status == 200
