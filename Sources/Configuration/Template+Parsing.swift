@@ -96,6 +96,10 @@ extension Template {
     var withoutIdentity: Template {
         Template(joining: pieces.filter { if case .variable(let variable) = $0 { !variable.isIdentity } else { true } })
     }
+    /// Nothing but a verified identity decides what it says.
+    package var isIdentityAlone: Bool {
+        pieces.allSatisfy { if case .variable(let variable) = $0 { variable.isIdentity } else { true } }
+    }
     var needsIdentity: Bool { withoutIdentity != self }
 }
 

@@ -390,6 +390,18 @@ extension Authenticator {
         providers[principal.provider].cache.writeClaim(principal.entry, index, to: &out)
     }
 
+    /// Appends header fields that were made of the principal before; false when they were not, or were not kept.
+    package borrowing func writeFields(_ principal: Principal, stamp: UInt32, to out: inout ByteBuffer) -> Bool {
+        guard isReadable(principal) else { return false }
+        return providers[principal.provider].cache.writeFields(principal.entry, stamp: stamp, to: &out)
+    }
+    /// Keeps them for the next request of the same credential. `stamp` stands for how they are made.
+    package mutating func keepFields(_ principal: Principal, _ lines: borrowing Span<UInt8>, stamp: UInt32) {
+        if isReadable(principal) {
+            providers[principal.provider].cache.keepFields(principal.entry, lines, stamp: stamp)
+        }
+    }
+
     /// Bytes that the two texts take at most, for reserving room.
     package borrowing func textCount(_ principal: Principal) -> Int {
         isReadable(principal) ? providers[principal.provider].cache.textCount(principal.entry) : 0

@@ -18,6 +18,8 @@ struct CacheEntry: ~Copyable {
     /// lines. Longer ones have memory of their own.
     static let inlineBytes = 128
 
+    /// A borrowed value with an array in it would be copied for each question.
+    private let inPlace = InPlace()
     let key: SHA256Value
     var validity: Validity
     /// Bytes of all texts.
@@ -36,6 +38,9 @@ struct CacheEntry: ~Copyable {
     /// Subject and permissions, encoded.
     private var inline = InlineArray<128, UInt8>(repeating: 0)
     private let overflow: ByteBuffer?
+    /// The header fields that were made of the identity last, ready to be written again, and which fields they are.
+    private var fieldLines: ByteBuffer?
+    private var stamp: UInt32 = 0
 
     init(_ key: SHA256Value, _ validity: Validity, _ identity: Identity, _ text: borrowing ByteBuffer) {
         self.key = key
@@ -139,6 +144,31 @@ struct CacheEntry: ~Copyable {
         case .permissions: return GrantWildcard.list(permissions, covers: element)
         case .scopes: return GrantWildcard.list(field(0), covers: element)
         case .roles: return false
+        }
+    }
+
+    // Header fields
+
+    /// Appends the fields of that stamp; false when they were not made yet.
+    borrowing func writeFields(stamp wanted: UInt32, to out: inout ByteBuffer) -> Bool {
+        guard stamp == wanted else { return false }
+        switch fieldLines {
+        case .none: return false
+        case .some(let lines): out.append(lines.bytes)
+        }
+        return true
+    }
+    mutating func keepFields(_ lines: borrowing Span<UInt8>, stamp new: UInt32) {
+        var buffer = ByteBuffer(capacity: lines.count)
+        buffer.append(lines)
+        fieldLines = consume buffer
+        stamp = new
+    }
+    /// Bytes that the kept fields take.
+    var bytesOfFields: Int {
+        switch fieldLines {
+        case .none: 0
+        case .some(let lines): lines.count
         }
     }
 

@@ -10,7 +10,9 @@ struct VerificationCache: ~Copyable {
     /// not cached, and the next one finds the room.
     private static let evictionSteps = 32
     /// Bytes of a slot of the table, of the index at half load, and of the queues.
-    private static let slotBytes = 256 + 16 + 24
+    private static let slotBytes = 320 + 16 + 24
+    /// Of header fields that are kept with an entry: as much as the longest that are usual.
+    private static let maximumFieldBytes = 1024
 
     private let limit: Int
     private let byteLimit: Int
@@ -84,7 +86,7 @@ struct VerificationCache: ~Copyable {
         entries[id].isIndexed = false
         index.remove(entries[id].key, slot: id.index)
         queues.remove(id.index)
-        bytes -= Self.bytesOfEntry(outside: entries[id].bytesOutside)
+        bytes -= Self.bytesOfEntry(outside: entries[id].bytesOutside) + Self.bytesOfFields(entries[id].bytesOfFields)
         discard(id)
     }
 
@@ -112,8 +114,22 @@ struct VerificationCache: ~Copyable {
     /// Text too long for the slot lies in memory of its own, with the allocator's header.
     private static func bytesOfEntry(outside: Int) -> Int { outside == 0 ? slotBytes : slotBytes + outside + 16 }
 
+    private static func bytesOfFields(_ count: Int) -> Int { count == 0 ? 0 : count + 16 }
+
+    /// Keeps header fields that were made of the entry, if there is room: they are made of it again and again.
+    mutating func keepFields(_ id: SlotID, _ lines: borrowing Span<UInt8>, stamp: UInt32) {
+        guard lines.count <= Self.maximumFieldBytes, entries[id].isIndexed else { return }
+        let change = Self.bytesOfFields(lines.count) - Self.bytesOfFields(entries[id].bytesOfFields)
+        guard bytes + change <= byteLimit else { return }
+        entries[id].keepFields(lines, stamp: stamp)
+        bytes += change
+    }
+
     // Reading
 
+    borrowing func writeFields(_ id: SlotID, stamp: UInt32, to out: inout ByteBuffer) -> Bool {
+        entries[id].writeFields(stamp: stamp, to: &out)
+    }
     borrowing func contains(_ id: SlotID) -> Bool { entries.contains(id) }
 
     borrowing func writeSubject(_ id: SlotID, to out: inout ByteBuffer) {

@@ -300,13 +300,23 @@ extension Worker {
             ? route.authenticatedFilter : exchanges[id].isPreflight ? route.preflightFilter : route.requestFilter
         added.clear()
         write(route.requestFields, of: id)
-        if isAuthenticated { write(route.identityFields, of: id) }
+        if isAuthenticated { writeIdentity(of: id, route) }
         sendRequestHead(
             heads[head], snapshots[snapshot], route, filter,
             matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &upstreams[upstream].output, &buffers)
         if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
         markDirty(upstream: upstream)
         if clients[client].requestIsComplete { requestEnded(client) } else { startBodyClock(id) }
+    }
+
+    /// The fields that say who is asking are the same for all requests of a credential: they are made once.
+    private mutating func writeIdentity(of id: SlotID, _ route: Route) {
+        let principals = exchanges[id].principals
+        guard principals.count == 1, route.identityStamp != 0 else { return write(route.identityFields, of: id) }
+        if authenticator.writeFields(principals.first, stamp: route.identityStamp, to: &added) { return }
+        let start = added.count
+        write(route.identityFields, of: id)
+        keepFields(added, from: start, of: principals.first, route.identityStamp, in: &authenticator)
     }
 
     mutating func readUpstream(_ id: SlotID) {
@@ -414,4 +424,11 @@ private func appendMissing(
     authorization.appendMissing(
         location: location, demand: demand, principals, authenticator, head, address: client.address.bytes, captured,
         to: &out)
+}
+
+private func keepFields(
+    _ fields: borrowing ByteBuffer, from start: Int, of principal: Principal, _ stamp: UInt32,
+    in authenticator: inout Authenticator
+) {
+    authenticator.keepFields(principal, fields.bytes.extracting(start...), stamp: stamp)
 }

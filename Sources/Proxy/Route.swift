@@ -42,6 +42,8 @@ struct Route: BitwiseCopyable {
     /// What is sent upstream besides: Host, the forwarded fields, `proxy_set_header`.
     var requestFields = ProgramRange()
     var identityFields = ProgramRange()
+    /// Stands for how these are made, when they are made of the identity alone; 0: of other things, too.
+    var identityStamp: UInt32 = 0
     /// `add_header`, for the statuses that nginx adds to, and for all.
     var responseFields = ProgramRange()
     var responseFieldsAlways = ProgramRange()

@@ -35,14 +35,17 @@ struct Snapshot: ~Copyable {
     /// When what still runs in it is cut short; set when a newer one is installed.
     var endsAt: Instant?
 
+    /// `serial` tells the snapshots of a worker apart, those that are gone included.
+    ///
     /// Nil when the configuration cannot be compiled; the diagnostics say why. Only the rehearsal can fail.
     static func compile(
-        _ configuration: GatewayConfiguration, into pool: inout UpstreamPool, _ diagnostics: inout [Diagnostic]
+        _ configuration: GatewayConfiguration, into pool: inout UpstreamPool, serial: UInt32 = 0,
+        _ diagnostics: inout [Diagnostic]
     ) -> Snapshot? {
         guard let table = RouteTable.compile(configuration, &diagnostics) else { return nil }
         pool.retireAll()
         let endpoints = configuration.upstreams.map { pool.adopt($0) }
-        var builder = SnapshotBuilder(configuration)
+        var builder = SnapshotBuilder(configuration, serial: serial)
         let routes = FixedArray(repeating: Route(), count: configuration.locations.count)
         return builder.build(table, routes, endpoints)
     }

@@ -9,6 +9,9 @@ struct SnapshotBuilder: ~Copyable {
     private var compiler = TemplateCompiler()
     private var filters: SlotTable<FieldFilter>
     private var accessLogs: [AccessLog] = []
+    private let serial: UInt32
+    /// `identity_headers` as they differ from location to location.
+    private var identityForms: [[FieldTemplate]] = []
     private var logPrograms: [ProgramRange] = []
     /// Names that carry a verified identity anywhere in the configuration: no client may send them, on any route.
     private let identityNames: [String]
@@ -18,8 +21,9 @@ struct SnapshotBuilder: ~Copyable {
     private let responseFilter: SlotID
     private let crossOriginFilter: SlotID
 
-    init(_ configuration: GatewayConfiguration) {
+    init(_ configuration: GatewayConfiguration, serial: UInt32) {
         self.configuration = configuration
+        self.serial = serial
         // For each location those towards the upstream, with and without a token and for a preflight; two towards clients.
         filters = SlotTable(capacity: configuration.locations.count * 3 + 2)
         var names = Location.defaultIdentityHeaders.map(\.name)
@@ -118,6 +122,7 @@ struct SnapshotBuilder: ~Copyable {
         let set = proxy.setHeaders.filter { $0.name.lowercased() != "connection" }
         route.requestFields = requestFields(proxy, set)
         route.identityFields = fields(location.identityHeaders)
+        route.identityStamp = stamp(location.identityHeaders)
         let dropped = FieldSet([
             .host, .expect, .proxy, .proxyAuthorization, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
             .xForwardedPort, .xForwardedServer, .xForwardedURI, .xForwardedPrefix, .xRealIP, .xOriginalURL,
@@ -156,6 +161,13 @@ struct SnapshotBuilder: ~Copyable {
     }
     private mutating func fields(_ list: [FieldTemplate]) -> ProgramRange {
         list.isEmpty ? ProgramRange() : compiler.program { for field in list { $0.field(field) } }
+    }
+    /// The same number for the same fields of this snapshot.
+    private mutating func stamp(_ fields: [FieldTemplate]) -> UInt32 {
+        guard fields.allSatisfy(\.value.isIdentityAlone) else { return 0 }
+        let index = identityForms.firstIndex(of: fields) ?? identityForms.count
+        if index == identityForms.count { identityForms.append(fields) }
+        return index < 4095 ? serial &* 4096 &+ UInt32(index) &+ 1 : 0
     }
     private mutating func accessLog(_ log: AccessLog?) -> Int32 {
         guard let log else { return -1 }

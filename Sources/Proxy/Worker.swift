@@ -53,6 +53,8 @@ struct Worker: ~Copyable {
     var response = ResponseHead()
     var snapshots: SlotTable<Snapshot>
     var current = SlotID.none
+    /// Counts the configurations that were installed.
+    var serial: UInt32 = 0
     var pool = UpstreamPool()
     var buffers = BufferPool()
     /// What one connection sent: filled, used up or kept, within one step.

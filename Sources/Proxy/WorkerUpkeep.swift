@@ -36,7 +36,8 @@ extension Worker {
     /// Cannot fail: the control thread compiled the same value before.
     private mutating func install(_ configuration: GatewayConfiguration, _ tickets: TicketKeys) {
         var diagnostics: [Diagnostic] = []
-        guard var snapshot = Snapshot.compile(configuration, into: &pool, &diagnostics) else {
+        serial &+= 1
+        guard var snapshot = Snapshot.compile(configuration, into: &pool, serial: serial, &diagnostics) else {
             preconditionFailure("a configuration that passed its rehearsal compiles")
         }
         if snapshots.contains(current) { snapshot.inherit(snapshots[current]) }
