@@ -34,11 +34,12 @@ package struct JSONReader: ~Copyable {
 
     /// The limits are those of a token (RFC 8725 section 3): deep enough for every claim that is in use, and small enough
     /// that comparing every name with every other stays cheaper than checking the signature.
-    package init(depth: Int = 16, members: Int = 256) {
+    /// - Parameter names: members of the containers that are open at one time; as many as `members`, unless said.
+    package init(depth: Int = 16, members: Int = 256, names: Int? = nil) {
         maximumDepth = depth
         maximumMembers = members
         frames = FixedArray(repeating: Frame(), count: depth)
-        names = FixedArray(repeating: Name(), count: members)
+        self.names = FixedArray(repeating: Name(), count: names ?? members)
     }
 
     /// Forgets everything: the next event is the first of a new document.
@@ -139,7 +140,7 @@ package struct JSONReader: ~Copyable {
     /// Refuses a second member with one name: two parsers that choose differently are two tokens in one (RFC 7515
     /// section 4, RFC 7519 section 10.12).
     private mutating func remember(_ event: JSONEvent, _ document: borrowing Span<UInt8>) throws(JSONError) {
-        guard members < maximumMembers else { throw .members }
+        guard members < maximumMembers, nameCount < names.count else { throw .members }
         members += 1
         let hash = Self.hash(event, document)
         let bit = UInt64(1) << UInt64(hash & 63)
