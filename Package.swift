@@ -44,6 +44,7 @@ let package = Package(
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-O2"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         // 1–8: a strict order, see docs/architecture.md
         library("Bytes", ["CScan"]),
@@ -60,7 +61,7 @@ let package = Package(
             "Proxy",
             [
                 "Bytes", "JSON", "HTTP", "JOSE", "Configuration", "Telemetry", "Reactor", "Transport", "Connections",
-                "Policy",
+                "Policy", "CHiredis",
             ]),
         .executableTarget(
             name: "gateway",

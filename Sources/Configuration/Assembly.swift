@@ -81,6 +81,7 @@ extension ConfigurationReader {
         access.requirements = settings.requirements + settings.policies
         access.methods = settings.methods
         access.isReport = settings.isReport
+        access.revocation = configuration.revocations.firstIndex { $0.name == settings.revocation?.text }
         access.grantsWildcards = settings.grantsWildcards
         return access
     }

@@ -24,6 +24,8 @@ package struct Access: Sendable, Equatable, Hashable {
     package var isReport = false
     /// A `*` that is granted stands for any one segment.
     package var grantsWildcards = false
+    /// Index of the block whose revocations are obeyed; nil: none.
+    package var revocation: Int?
 
     package init() {}
 }

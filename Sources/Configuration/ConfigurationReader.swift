@@ -19,6 +19,7 @@ struct ConfigurationReader {
     var usedUpstreams: Set<Int> = []
     var usedProviders: Set<Int> = []
     var usedPolicies: Set<String> = []
+    var usedRevocations: Set<Int> = []
 
     /// Where `default_server` was said, by index of the listener.
     var saidDefault: [Int: SourcePosition] = [:]

@@ -47,6 +47,7 @@ package enum DirectiveTable {
             grammar.map { ($0, nil) } + described(MainSettings.rows, MainSettings())
             + described(AdminDraft.rows, AdminDraft())
             + described(ProviderDraft.rows, ProviderDraft(AuthProvider(name: "", position: nowhere)))
+            + described(RevocationDraft.rows, RevocationDraft(Revocation(name: "", position: nowhere)))
             + described(Upstream.rows, Upstream(name: "", position: nowhere))
             + described(ServerDraft.rows, ServerDraft(position: nowhere))
             + described(CrossOriginRules.rows, CrossOriginRules())

@@ -21,6 +21,11 @@ extension GatewayConfiguration {
                 $0.write(ProviderDraft.rows, ProviderDraft(provider), at: provider.position)
             }
         }
+        for revocation in revocations {
+            out.block("revocation \(revocation.name)", at: revocation.position) {
+                $0.write(RevocationDraft.rows, RevocationDraft(revocation), at: revocation.position)
+            }
+        }
         for upstream in upstreams.prefix(namedUpstreams) {
             out.block("upstream \(upstream.name)", at: upstream.position) {
                 $0.write(Upstream.rows, upstream, at: upstream.position)
@@ -160,6 +165,9 @@ extension RouteSettings {
         methods = location.access.methods
         isReport = location.access.isReport
         grantsWildcards = location.access.grantsWildcards
+        revocation = location.access.revocation.map {
+            Argument(configuration.revocations[$0].name, position: location.position)
+        }
         identityHeaders = location.identityHeaders
         forwardsToken = location.forwardsToken
         addedHeaders = location.addedHeaders

@@ -15,6 +15,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var policies: [AccessPolicy] = []
     /// `roles_file`: what each role of a token grants here.
     package var roles: RolesFile?
+    package var revocations: [Revocation] = []
     /// Named groups first, then one group for each literal address in a `proxy_pass`.
     package var upstreams: [Upstream] = []
     /// How many of them are named groups.

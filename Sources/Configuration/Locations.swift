@@ -65,6 +65,7 @@ extension ConfigurationReader {
                     "\"add_header \(field.field.name)\" and \"cors\" both hold here: browsers refuse an answer that says "
                         + "it twice", suggestion: "remove the \"add_header\""))
         }
+        checkRevocation(settings)
         guard let auth = settings.auth else {
             if isAnswering {
                 report(

@@ -14,7 +14,7 @@ struct MainSettings {
     static let rows: [Directive<MainSettings>] =
         ProcessSettings.rows + ErrorLog.rows + [RolesFile.row, AccessPolicy.row]
         + RouteSettings.rows.filter { $0.row.blocks.contains(.main) }.map { $0.lifted(\.settings) }
-        + TLSDraft.rows.map { $0.lifted(\.tls) } + [AuthProvider.row, Upstream.row, Server.row]
+        + TLSDraft.rows.map { $0.lifted(\.tls) } + [AuthProvider.row, Revocation.row, Upstream.row, Server.row]
 }
 
 extension Server {
@@ -91,6 +91,11 @@ extension ConfigurationReader {
             report(
                 Diagnostic(
                     .note, at: provider.position, "auth_provider \"\(provider.name)\" is used nowhere", length: 13))
+        }
+        for (index, revocation) in configuration.revocations.enumerated() where !usedRevocations.contains(index) {
+            report(
+                Diagnostic(
+                    .note, at: revocation.position, "revocation \"\(revocation.name)\" is used nowhere", length: 10))
         }
         for (index, upstream) in configuration.upstreams.enumerated() where !usedUpstreams.contains(index) {
             report(Diagnostic(.note, at: upstream.position, "upstream \"\(upstream.name)\" is used nowhere", length: 8))

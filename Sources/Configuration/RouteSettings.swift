@@ -18,6 +18,10 @@ struct RouteSettings: Sendable {
     var captures: Set<String>? = []
     /// `require`, `require_policy` or `permissions`, if this level says one itself.
     var ownRequire: Argument?
+    /// `revocation`: the name of a block or `off`; nil until it is said.
+    var revocation: Argument?
+    /// The same, if this level says it itself.
+    var ownRevocation: Argument?
     var identityHeaders = Location.defaultIdentityHeaders
     var forwardsToken = false
     var addedHeaders: [AddedField] = []
@@ -38,6 +42,7 @@ struct RouteSettings: Sendable {
         var copy = self
         copy.ownIdentityUses = []
         copy.ownRequire = nil
+        copy.ownRevocation = nil
         return copy
     }
 
@@ -46,7 +51,8 @@ struct RouteSettings: Sendable {
             .setting(
                 "path_guard", in: [.main, .server, .location], .flag, \.pathGuard,
                 "Refuse a path that common servers read in several ways with different access")
-        ] + AccessLog.rows + Access.rows + FieldTemplate.rows + [CrossOriginRules.row] + ProxyPass.rows
+        ] + AccessLog.rows + Access.rows + [Revocation.routeRow] + FieldTemplate.rows + [CrossOriginRules.row]
+        + ProxyPass.rows
 }
 
 /// What servers and locations have in common: settings, an answer of their own, and locations inside.

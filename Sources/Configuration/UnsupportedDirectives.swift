@@ -30,7 +30,7 @@ enum UnsupportedDirectives {
         "proxy_pass_header", "proxy_redirect", "proxy_set_body", "proxy_ssl_certificate", "proxy_ssl_certificate_key",
         "proxy_ssl_name", "proxy_ssl_server_name", "proxy_ssl_trusted_certificate", "proxy_ssl_verify", "queue",
         "random",
-        "rate_limit", "resolver", "resolver_timeout", "revocation", "slow_start",
+        "rate_limit", "resolver", "resolver_timeout", "slow_start",
         "ssl_ciphers", "sticky",
         "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",

@@ -67,6 +67,8 @@ package struct VerifiedClaims: ~Copyable {
     /// Wall-clock seconds from which and up to which the token is good, `leeway` included.
     package let goodFrom: Int64
     package let goodUntil: Int64
+    /// The whole second in which the token says that it was issued.
+    package let issuedAt: Int64?
     /// Which key of the key set signed it.
     package let keySerial: UInt32
 
@@ -79,6 +81,7 @@ package struct VerifiedClaims: ~Copyable {
         permissions = registered.permissions
         goodFrom = registered.goodFrom
         goodUntil = registered.goodUntil
+        issuedAt = registered.issueSecond
         keySerial = key
     }
 }

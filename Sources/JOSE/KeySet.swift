@@ -55,6 +55,9 @@ package struct KeySet: ~Copyable {
         keys.contains { $0.serial == serial } || secrets.contains { $0.serial == serial }
     }
 
+    /// The name of the key of that serial, when it has one.
+    package func id(serial: UInt32) -> [UInt8]? { keys.first { $0.serial == serial }?.id }
+
     /// The serial of the key that made the signature, or why there is none. `header` is where the key's name lies.
     borrowing func verify(
         _ claims: borrowing UnverifiedClaims, _ keyID: TokenHeader.KeyID, in header: borrowing Span<UInt8>,

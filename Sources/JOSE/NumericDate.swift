@@ -5,7 +5,11 @@ enum NumericDate {
     /// The smallest whole second that is not before the number: "now is before exp" and "now is not before nbf" then say the
     /// same for whole seconds. Nil beyond 18 digits, so that adding a leeway can never wrap.
     static func seconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
-        plainSeconds(number, in: document) ?? anySeconds(number, in: document)
+        plainSeconds(number, in: document) ?? anySeconds(number, in: document, roundsUp: true)
+    }
+    /// The whole second in which the moment lies.
+    static func wholeSeconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
+        plainSeconds(number, in: document) ?? anySeconds(number, in: document, roundsUp: false)
     }
 
     /// Up to 18 digits and nothing else, as nearly every issuer writes them; nil for any other form.
@@ -21,7 +25,9 @@ enum NumericDate {
         return value
     }
 
-    private static func anySeconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
+    private static func anySeconds(
+        _ number: JSONEvent, in document: borrowing Span<UInt8>, roundsUp: Bool
+    ) -> Int64? {
         var at = Int(number.start)
         let end = Int(number.end)
         let isNegative = document[at] == UInt8(ascii: "-")
@@ -51,8 +57,8 @@ enum NumericDate {
             value *= 10
             whole -= 1
         }
-        if isNegative { return -value }
-        return hasFraction ? value + 1 : value
+        if isNegative { return hasFraction && !roundsUp ? -value - 1 : -value }
+        return hasFraction && roundsUp ? value + 1 : value
     }
 
     private static func integerDigits(_ start: Int, _ end: Int, _ document: borrowing Span<UInt8>) -> Int {

@@ -8,6 +8,8 @@ struct RegisteredClaims {
     /// Wall-clock seconds, leeway included.
     private(set) var goodFrom = Int64.min
     private(set) var goodUntil = Int64.max
+    /// The whole second of `iat`.
+    private(set) var issueSecond: Int64?
 
     /// The claims that mean something here.
     private enum Name {
@@ -119,6 +121,7 @@ struct RegisteredClaims {
         let expires = try Self.date(self.expires, payload)
         let notBefore = try Self.date(self.notBefore, payload)
         let issuedAt = try Self.date(self.issuedAt, payload)
+        if let event = self.issuedAt { issueSecond = NumericDate.wholeSeconds(event, in: payload) }
         if let expires {
             guard now < expires + rules.leeway else { throw .expired }
             goodUntil = expires + rules.leeway

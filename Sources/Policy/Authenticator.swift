@@ -28,6 +28,10 @@ package struct Authenticator: ~Copyable {
     private var refused = RefusedTokens()
     /// Requests whose token was refused before.
     private var negativeHits: UInt64 = 0
+    /// What was revoked; outlives configurations.
+    private var revocations = Revocations(secret: .random(in: .min ... .max))
+    private var revocationKeys = RevocationKeys()
+    private var keepsFacts = false
     /// Signatures that may still be checked now.
     private var budget = verificationsPerTurn
     /// Hash of the token that was to be judged later.
@@ -177,6 +181,7 @@ package struct Authenticator: ~Copyable {
         guard let entry = providers[judge].keep(key, verified, identity, text, now: now) else {
             return .refused(.overloaded)
         }
+        providers[judge].keepFacts(entry, verified, &revocationKeys, &reader, &text)
         guard isAsked else {
             providers[judge].cache.discard(entry)
             return .refused(.providerMismatch)
@@ -250,8 +255,10 @@ package struct Authenticator: ~Copyable {
 extension Authenticator {
     /// Takes over the providers of a new configuration. Those that judge as before keep their keys and cached verdicts; a
     /// changed one keeps only the keys it fetched; principals that are held stay readable.
-    package mutating func update(_ configured: [AuthProvider]) {
+    package mutating func update(_ configured: [AuthProvider], _ revoked: [Revocation] = []) {
         refused.removeAll()
+        revocations.update(revoked)
+        keepsFacts = !revoked.isEmpty
         var new = FixedArray(repeating: SlotID.none, count: configured.count)
         for (i, provider) in configured.enumerated() { new[i] = carryOver(provider) }
         for i in 0..<order.count {
@@ -265,7 +272,9 @@ extension Authenticator {
     private mutating func carryOver(_ configured: AuthProvider) -> SlotID {
         var fetched: JSONWebKeySet?
         for i in 0..<order.count where providers[order[i]].configuration.name == configured.name {
-            if providers[order[i]].judgesAlike(configured) {
+            // Of what is cached without facts nothing can be said once it matters what was revoked.
+            let knowsEnough = providers[order[i]].keepsFacts || !keepsFacts
+            if knowsEnough && providers[order[i]].judgesAlike(configured) {
                 providers[order[i]].adopt(configured)
                 return order[i]
             }
@@ -274,7 +283,8 @@ extension Authenticator {
                 fetched = providers[order[i]].fetchedKeys
             }
         }
-        let provider = TokenProvider(configured, workers: workers, fetchedKeys: fetched)
+        let provider = TokenProvider(
+            configured, workers: workers, fetchedKeys: fetched, keepsFacts: keepsFacts)
         guard let id = providers.insert(provider) else { preconditionFailure("more than 1024 providers") }
         return id
     }
@@ -339,6 +349,38 @@ extension Authenticator {
             }
             return sum
         }
+    }
+}
+
+// What was revoked
+extension Authenticator {
+    package mutating func revoke(_ entries: [RevocationEntry], now: Int64) { revocations.insert(entries, now: now) }
+    /// A source of the block of that name was heard.
+    package mutating func heardRevocations(_ name: String, at time: Instant) { revocations.heard(name, at: time) }
+    /// Once a second.
+    package mutating func forgetRevocations(now: Int64) { revocations.keepUp(now: now) }
+    /// Which block each location obeys, as a number for `judge`; -1: none.
+    package func revocationBlocks(_ locations: [Location]) -> FixedArray<Int32> {
+        var blocks = FixedArray(repeating: Int32(-1), count: locations.count)
+        for (i, location) in locations.enumerated() {
+            if let index = location.access.revocation { blocks[i] = revocations.place(ofConfigured: index) }
+        }
+        return blocks
+    }
+
+    /// What revocations say of everybody whom a request comes from.
+    package mutating func judge(
+        _ principals: PrincipalSet, revocations block: Int32, now: Int64, time: Instant
+    ) -> RevocationVerdict {
+        var verdict = RevocationVerdict.good
+        for i in 0..<Int(principals.count) {
+            let principal = principals[i]
+            guard isReadable(principal) else { continue }
+            verdict = providers[principal.provider].judge(
+                principal.entry, revocations, block: Int(block), now: now, time: time)
+            if verdict == .revoked || verdict == .stale { return verdict }
+        }
+        return verdict
     }
 }
 

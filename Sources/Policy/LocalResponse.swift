@@ -11,9 +11,9 @@ package enum LocalResponse: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case unsupportedHeader, unsupportedCrit, algNotAllowed, algKeyMismatch, keyUnknown, typNotAllowed, signatureInvalid
     // its claims
     case issuerMismatch, audienceMismatch, providerMismatch, claimMissing, claimType, tokenExpired, tokenNotYetValid
-    case lifetimeExceeded
+    case lifetimeExceeded, tokenRevoked
     // what it allows, and whether that can be judged
-    case insufficientScope, policyViolation, accessDenied, keysUnavailable
+    case insufficientScope, policyViolation, accessDenied, keysUnavailable, revocationStale
     // whose page asks
     case originDenied
     // the path and the method
@@ -101,6 +101,7 @@ extension LocalResponse {
         case .tokenExpired: .token("token_expired", "The access token expired")
         case .tokenNotYetValid: .token("token_not_yet_valid", "The access token is not valid yet")
         case .lifetimeExceeded: .token("lifetime_exceeded", "The access token is valid for too long")
+        case .tokenRevoked: .token("token_revoked", "The access token was revoked")
         case .insufficientScope:
             Answer(403, "insufficient_scope", "The access token lacks a permission", .insufficientScope)
         case .policyViolation: Answer(403, "policy_violation", "A policy does not allow this")
@@ -108,6 +109,8 @@ extension LocalResponse {
         case .originDenied: Answer(403, "origin_denied", "Pages of this origin may not do this")
         case .keysUnavailable:
             Answer(503, "keys_unavailable", "Tokens cannot be checked at the moment", retryAfterSeconds: 2)
+        case .revocationStale:
+            Answer(503, "revocation_stale", "It is not known which tokens were revoked", retryAfterSeconds: 5)
         case .pathInvalid: Answer(400, "path_invalid", "The path is not valid")
         case .pathAmbiguous: Answer(400, "path_ambiguous", "The path can be read in several ways")
         case .notFound: Answer(404, "not_found", "Nothing is served here")

@@ -24,6 +24,8 @@ package struct RevocationDocument: Equatable, Sendable {
     package var skipped = 0
     /// Where the feed goes on; nil: the document is no page of a feed.
     package var cursor: String?
+
+    package init() {}
 }
 
 package struct RevocationReader: ~Copyable {

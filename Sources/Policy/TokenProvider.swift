@@ -2,6 +2,7 @@
 import Bytes
 import Configuration
 import JOSE
+import JSON
 
 struct TokenProvider: ~Copyable {
     private(set) var configuration: AuthProvider
@@ -15,6 +16,10 @@ struct TokenProvider: ~Copyable {
     /// What the source of keys gave last; nil: nothing yet.
     private(set) var fetchedKeys: JSONWebKeySet?
     var cache: VerificationCache
+    private let revocationPlan: RevocationPlan
+    /// What there is to revoke of each entry; empty when nobody asks.
+    private var facts: RevocationFactsTable
+    let keepsFacts: Bool
     /// No longer configured: kept for the exchanges that still read what it knows.
     var isRetired = false
     /// Requests that wait for this provider's keys or verdict: it must still be there when they are taken up again.
@@ -24,7 +29,7 @@ struct TokenProvider: ~Copyable {
     /// Nobody waits for these.
     var absentKeys = AbsentKeys()
 
-    init(_ configuration: AuthProvider, workers: Int, fetchedKeys: JSONWebKeySet?) {
+    init(_ configuration: AuthProvider, workers: Int, fetchedKeys: JSONWebKeySet?, keepsFacts: Bool) {
         self.configuration = configuration
         rules = TokenRules(configuration)
         plan = ClaimPlan(configuration.claims, configuration.kept)
@@ -36,6 +41,9 @@ struct TokenProvider: ~Copyable {
         // Each worker has a cache of its own, and the limits are the process's.
         cache = VerificationCache(
             limit: (configuration.cacheEntries + workers - 1) / workers, byteLimit: configuration.cacheSize / workers)
+        revocationPlan = RevocationPlan(configuration.claims)
+        self.keepsFacts = keepsFacts
+        facts = RevocationFactsTable(slots: keepsFacts ? cache.slots : 0)
         self.fetchedKeys = fetchedKeys
         importKeys()
     }
@@ -93,6 +101,24 @@ struct TokenProvider: ~Copyable {
             goodUntil: min(claims.goodUntil, now + ttlSeconds), keyGeneration: keys.generation,
             keySerial: claims.keySerial, goodFrom: claims.goodFrom)
         return cache.insert(key, validity, identity, text, now: now)
+    }
+
+    /// Notes what there is to revoke of an entry, if anybody asks.
+    mutating func keepFacts(
+        _ entry: SlotID, _ claims: borrowing VerifiedClaims, _ keys: inout RevocationKeys, _ reader: inout JSONReader,
+        _ text: inout ByteBuffer
+    ) {
+        guard keepsFacts else { return }
+        let id = self.keys.id(serial: claims.keySerial)
+        facts.set(entry.index, revocationPlan.facts(of: claims, keyID: id, &keys, &reader, &text))
+    }
+    /// What revocations say of an entry.
+    mutating func judge(
+        _ entry: SlotID, _ revocations: borrowing Revocations, block: Int, now: Int64, time: Instant
+    ) -> RevocationVerdict {
+        // Of a credential without facts nothing is known that could be revoked, which must not let it in.
+        guard keepsFacts else { return .revoked }
+        return revocations.judge(entry.index, in: &facts, block: block, now: now, time: time)
     }
 
     /// How long a request may wait for the key of its token; nil: not at all.

@@ -36,6 +36,9 @@ struct VerificationCache: ~Copyable {
     /// Entries that can be found.
     var count: Int { queues.count }
 
+    /// Slots there may be, cached or held: what lies beside the entries is found by them.
+    var slots: Int { Int(entries.capacity) }
+
     // Looking up
 
     /// The entry of that token, good or not. It changes nothing, but a call that may is not given a copy of everything.

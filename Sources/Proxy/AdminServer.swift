@@ -17,7 +17,18 @@ struct AdminServer: ~Copyable {
         case metrics(SlotID), health(SlotID), readiness(SlotID)
         /// Keys of a provider are to be fetched now; `purging`: and the ones that are here forgotten.
         case keys(SlotID, provider: String, purging: Bool)
+        /// Something is to be revoked, for one block or all.
+        case revoke(SlotID, block: String?, body: [UInt8])
     }
+    /// The body of a request that is arriving.
+    private struct Arriving {
+        let client: SlotID
+        /// For one `revocation` block; nil: all.
+        let block: String?
+        var body: [UInt8] = []
+    }
+    /// Bytes of a body.
+    private static var bodyLimit: Int { 1 << 20 }
     /// Clients that wait for the keys of a provider, and what came of its sources so far.
     private struct KeyWait {
         let client: SlotID
@@ -38,6 +49,7 @@ struct AdminServer: ~Copyable {
     private var missing: Set<Int> = []
     private var collectsUntil: Instant?
     private var keyWaits: [KeyWait] = []
+    private var arriving: [Arriving] = []
 
     /// There is no admin address.
     init() {
@@ -89,20 +101,44 @@ struct AdminServer: ~Copyable {
                 return nil
             case .bytes: break
             }
+            switch take(id, &loop) {
+            case .starved: if !clients[id].canProceed { return nil }
+            case .over: return nil
+            case .asked(let request): return request
+            }
+        }
+    }
+    /// What came of the bytes of one receipt.
+    private enum Taken { case starved, over, asked(Request) }
+    private mutating func take(_ id: SlotID, _ loop: inout EventLoop) -> Taken {
+        while true {
             switch clients[id].next(in: &input, head: &head, limits: HTTPLimits()) {
-            case .head: return request(id, &loop)
+            case .head:
+                if head.method == .post, let block = revokedBlock() {
+                    guard beginRevoke(id, block, &loop) else { return .over }
+                } else {
+                    return request(id, &loop).map { .asked($0) } ?? .over
+                }
             case .starved, .paused:
                 clients[id].keep(&input, &buffers)
-                if !clients[id].canProceed { return nil }
+                return .starved
             case .malformed(let error):
                 head.clear()
                 refuse(id, LocalResponse(error), &loop)
-                return nil
-            case .body, .end, .overrun:
-                close(id, &loop)
-                return nil
+                return .over
+            case .body(let n):
+                guard takeBody(id, n, &loop) else { return .over }
+            case .end:
+                guard let i = arriving.firstIndex(where: { $0.client == id }) else { return closed(id, &loop) }
+                let whole = arriving.remove(at: i)
+                return .asked(.revoke(id, block: whole.block, body: whole.body))
+            case .overrun: return closed(id, &loop)
             }
         }
+    }
+    private mutating func closed(_ id: SlotID, _ loop: inout EventLoop) -> Taken {
+        close(id, &loop)
+        return .over
     }
     private mutating func request(_ id: SlotID, _ loop: inout EventLoop) -> Request? {
         // One request on each connection: bodies and pipelines have no place here.
@@ -119,6 +155,51 @@ struct AdminServer: ~Copyable {
         return nil
     }
 
+    // MARK: bodies
+
+    /// `/revoke` (nil inside) or `/revoke/NAME`; nil: another path.
+    private func revokedBlock() -> String?? {
+        let bytes = head.target.path(in: head.bytes)
+        let path = String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self)
+        if path == "/revoke" { return .some(nil) }
+        guard path.hasPrefix("/revoke/"), path.utf8.count > 8 else { return nil }
+        return .some(String(path.dropFirst(8)))
+    }
+    private mutating func beginRevoke(_ id: SlotID, _ block: String?, _ loop: inout EventLoop) -> Bool {
+        clients[id].closeAfterResponse()
+        guard checkMeant(id, &loop) else { return false }
+        guard head.contentLength <= Int64(Self.bodyLimit) else {
+            refuse(id, .bodyTooLarge, &loop)
+            return false
+        }
+        if head.framing == .none {
+            answer(id, status: 400, type: "text/plain", body: Array("there is no body\n".utf8), &loop)
+            return false
+        }
+        if head.expectsContinue {
+            clients[id].sendContinue(&buffers)
+            flush(id, &loop)
+        }
+        arriving.append(Arriving(client: id, block: block))
+        return clients.contains(id)
+    }
+    private mutating func takeBody(_ id: SlotID, _ n: Int, _ loop: inout EventLoop) -> Bool {
+        guard let i = arriving.firstIndex(where: { $0.client == id }) else {
+            close(id, &loop)
+            return false
+        }
+        guard arriving[i].body.count + n <= Self.bodyLimit else {
+            refuse(id, .bodyTooLarge, &loop)
+            return false
+        }
+        for k in 0..<n { arriving[i].body.append(byte(k)) }
+        input.consume(n)
+        return true
+    }
+    private func byte(_ i: Int) -> UInt8 { input.bytes[i] }
+
+    // MARK: actions
+
     /// What changes something. No page of another site can ask for it: a browser sends the field only after asking us, which
     /// is refused, and tells where a page comes from (a page whose host's name was made to lead here included).
     private mutating func action(_ id: SlotID, _ loop: inout EventLoop) -> Request? {
@@ -132,13 +213,15 @@ struct AdminServer: ~Copyable {
             refuse(id, .bodyTooLarge, &loop)
             return nil
         }
-        guard isMeant else {
-            answer(
-                id, status: 403, type: "text/plain",
-                body: Array("say \"Gateway-Admin: 1\", and not from a browser\n".utf8), &loop)
-            return nil
-        }
+        guard checkMeant(id, &loop) else { return nil }
         return .keys(id, provider: action.provider, purging: action.purges)
+    }
+    private mutating func checkMeant(_ id: SlotID, _ loop: inout EventLoop) -> Bool {
+        if isMeant { return true }
+        answer(
+            id, status: 403, type: "text/plain",
+            body: Array("say \"Gateway-Admin: 1\", and not from a browser\n".utf8), &loop)
+        return false
     }
     private var isMeant: Bool {
         let value = head.value(named: Array("gateway-admin".utf8).span)
@@ -173,7 +256,7 @@ struct AdminServer: ~Copyable {
         finish(id, &loop)
     }
     mutating func answer(
-        _ id: SlotID, status: Int, type: StaticString, body: [UInt8], _ loop: inout EventLoop
+        _ id: SlotID, status: Int, type: StaticString, body: [UInt8], isLate: Bool = false, _ loop: inout EventLoop
     ) {
         guard clients.contains(id) else { return }
         clients[id].output.reserve(body.count + 256, &buffers)
@@ -190,7 +273,8 @@ struct AdminServer: ~Copyable {
         text.append(decimal: UInt64(body.count))
         text.append("\r\n\r\n")
         clients[id].output.append(text.bytes)
-        if !head.isHEAD { clients[id].output.append(body.span) }
+        // By the time of a late answer another head may have come.
+        if isLate || !head.isHEAD { clients[id].output.append(body.span) }
         finish(id, &loop)
     }
     private mutating func finish(_ id: SlotID, _ loop: inout EventLoop) {
@@ -206,6 +290,7 @@ struct AdminServer: ~Copyable {
     }
     private mutating func close(_ id: SlotID, _ loop: inout EventLoop) {
         if let deadline = clients[id].deadline { loop.timers.remove(deadline) }
+        arriving.removeAll { $0.client == id }
         clients[id].release(&buffers)
         clients.destroy(id)
     }
@@ -262,10 +347,11 @@ extension ControlPlane {
         case .health(let client):
             admin.answer(client, status: 200, type: "text/plain", body: Array("ok\n".utf8), &loop)
         case .readiness(let client):
-            let isReady = keyGauges.allSatisfy { $0.keys > 0 }
+            let lack = keyGauges.allSatisfy { $0.keys > 0 } ? revocations.isReady ? "" : "revocations" : "keys"
             admin.answer(
-                client, status: isReady ? 200 : 503, type: "text/plain",
-                body: Array((isReady ? "ready\n" : "waiting for keys\n").utf8), &loop)
+                client, status: lack.isEmpty ? 200 : 503, type: "text/plain",
+                body: Array((lack.isEmpty ? "ready\n" : "waiting for \(lack)\n").utf8), &loop)
+        case .revoke(let client, let block, let body): revoke(client, block: block, body)
         case .keys(let client, let provider, let isPurge): renewKeys(provider, purging: isPurge, for: client)
         case .metrics(let client):
             let end = Instant(nanoseconds: loop.now.nanoseconds + Self.collectNanoseconds)
@@ -279,7 +365,8 @@ extension ControlPlane {
         let clients = admin.takeWaiting(now: loop.now)
         if clients.isEmpty { return }
         let page = Exposition.render(
-            totals, process: gauges, keySets: keyGauges, lookups: lookupGauges, wallSeconds: loop.wallSeconds)
+            totals, process: gauges, keySets: keyGauges, lookups: lookupGauges, revocations: revocations.gauges,
+            wallSeconds: loop.wallSeconds)
         for client in clients {
             admin.answer(client, status: 200, type: Exposition.contentType, body: page, &loop)
         }

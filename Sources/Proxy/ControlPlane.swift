@@ -46,6 +46,7 @@ struct ControlPlane: ~Copyable {
     var random = SystemRandomNumberGenerator()
     var totals = CounterTotals()
     var gauges = ProcessGauges()
+    var revocations = RevocationLedger()
     var admin: AdminServer
     /// What the lookup service last told; it runs once some configuration has a provider that asks.
     var lookupGauges: [LookupGauges] = []
@@ -102,6 +103,7 @@ struct ControlPlane: ~Copyable {
         refreshKeys()
         expireKeys()
         rereadKeyFiles()
+        keepUpRevocations()
         answerMetrics(isLate: true)
     }
     private mutating func takeMessages() {
@@ -116,6 +118,8 @@ struct ControlPlane: ~Copyable {
             case .say(let severity, let text): say(severity, text)
             case .drained: alive -= 1
             case .keysWanted(let provider, let version): wantKeys(provider, version: version)
+            case .revocations(let report): take(report)
+            case .journalled(let number, let failure): journalled(upTo: number, failure: failure)
             case .fetched(let provider, let source, let generation, let result):
                 fetched(provider, source, generation, result)
             case .notKept(let provider, let reason):
@@ -160,6 +164,7 @@ struct ControlPlane: ~Copyable {
         let end = isDraining ? loop.now : timeout.map { Instant(nanoseconds: loop.now.nanoseconds + $0.nanoseconds) }
         say(.notice, isDraining ? "ending at once" : "draining")
         isDraining = true
+        closeRevocationJournal()
         Binding.release(reservations)
         reservations = []
         for worker in workers { worker.post(.drain(by: end)) }
@@ -171,6 +176,7 @@ struct ControlPlane: ~Copyable {
     mutating func install() {
         let messages = [.install(configuration, tickets)] + prepareKeys()
         for worker in workers { worker.post(messages) }
+        prepareRevocations()
     }
 
     /// All or nothing: what cannot be read, compiled or bound leaves everything as it was.
@@ -204,6 +210,11 @@ struct ControlPlane: ~Copyable {
         generation += 1
         gauges.configurationGeneration += 1
         gauges.reloadsSucceeded += 1
+        do throws(FileFailure) {
+            try openRevocationJournal()
+        } catch {
+            say(.error, "the journal of revocations cannot be opened: \(error.text)")
+        }
         install()
         refreshKeys()
         say(.notice, "configuration reloaded, generation \(gauges.configurationGeneration)")

@@ -206,6 +206,8 @@ extension Worker {
         let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
         if exchanges[id].credentialPlace == .cookie && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
         let location = Int(route.location)
+        let revocations = snapshots[snapshot].revocations[location]
+        if revocations >= 0, let refusal = revocation(principals, revocations) { return deny(id, refusal, route) }
         if route.usesCaptures { snapshots[snapshot].table.capture(heads[head], location: location, into: &captured) }
         switch evaluate(
             &snapshots[snapshot].authorization, location, principals, authenticator, heads[head], clients[client],
@@ -239,6 +241,18 @@ extension Worker {
         exchanges[id].wouldDeny = response
         letGoPrincipals(id)
         admit(id, route)
+    }
+
+    /// Why a credential that is good in itself is refused; nil: it is not.
+    private mutating func revocation(_ principals: PrincipalSet, _ block: Int32) -> LocalResponse? {
+        switch authenticator.judge(principals, revocations: block, now: loop.wallSeconds, time: loop.now) {
+        case .good: return nil
+        case .goodThoughStale:
+            counters.tally.staleRevocationPasses &+= 1
+            return nil
+        case .revoked: return .tokenRevoked
+        case .stale: return .revocationStale
+        }
     }
 
     /// Method, size and expectation: asked last, so that strangers learn nothing from the answers.

@@ -32,7 +32,8 @@ package enum Gateway {
             try writeProcessID(configuration)
             let state = try ControlPlane.stateFolder(configuration)
             let admin = try bindAdmin(configuration)
-            run(configuration, from: source, workers: count, connections: limit, reservations, admin, signals, state)
+            try run(
+                configuration, from: source, workers: count, connections: limit, reservations, admin, signals, state)
         } catch {
             throw StartError(diagnostics: [error])
         }
@@ -41,7 +42,7 @@ package enum Gateway {
         _ configuration: GatewayConfiguration, from source: ConfigurationSource, workers count: Int,
         connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer,
         _ signals: consuming Signals, _ state: StateFolder?
-    ) {
+    ) throws(Diagnostic) {
         let logs = Mailbox<LogMessage>()
         let control = Mailbox<ControlMessage>()
         let inboxes = (0..<count).map { _ in Mailbox<WorkerMessage>() }
@@ -63,6 +64,14 @@ package enum Gateway {
         var plane = ControlPlane(
             source, configuration, reservations, signals: signals, inbox: control, logs: logs, workers: inboxes,
             admin: admin, state: state)
+        do throws(FileFailure) {
+            // What was revoked is known before anybody is listened to.
+            try plane.openRevocationJournal()
+        } catch {
+            throw Diagnostic(
+                at: SourcePosition(file: "\(state?.path ?? "")/\(RevocationJournal.name)", line: 1, column: 1),
+                "the journal of revocations cannot be opened: \(error.text)")
+        }
         plane.install()
         announce(plane, limit: limit)
         Host.trimCode()

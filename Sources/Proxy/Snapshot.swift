@@ -23,6 +23,8 @@ struct Snapshot: ~Copyable {
     /// Whom each location asks who is asking: set when the authenticator knows the configuration's providers.
     var plans = FixedArray(repeating: AuthenticationPlan(), count: 0)
     let challenges: Challenges
+    /// Whose revocations hold in each location, as the authenticator numbers them; -1: nobody's.
+    var revocations = FixedArray(repeating: Int32(-1), count: 0)
     var balancers: [LoadBalancer]
     /// For each group, the pool's numbers of its endpoints, in the balancer's order.
     let endpoints: [[Int32]]

@@ -21,6 +21,10 @@ enum WorkerMessage: Sendable {
     case keysUnchanged(provider: String, noFetchBefore: Instant)
     /// What came of a question about a credential.
     case lookedUp(LookupKey, LookupResult)
+    /// What was revoked.
+    case revoked([RevocationEntry])
+    /// A source of the `revocation` block of that name was heard.
+    case revocationsHeard(String, at: Instant)
     /// Asks for the counters.
     case collect
     /// Stop accepting, finish what runs, and end by then; nil: whenever the last one is done.
@@ -35,6 +39,10 @@ enum ControlMessage: Sendable {
     case lookups([LookupGauges])
     /// For the error log.
     case say(LogSeverity, String)
+    /// What a source of revocations had to say.
+    case revocations(RevocationReport)
+    /// What was sent to be written down up to that number is on the disk, or could not be written.
+    case journalled(upTo: UInt64, failure: String?)
     /// `source`: its number among the provider's.
     case fetched(provider: String, source: Int, generation: Int, KeyFetchResult)
     /// What was fetched could not be written to `state_dir`.

@@ -25,6 +25,8 @@ extension Worker {
                 authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
                 keysSettled(provider, isFinal: true)
             case .lookedUp: break
+            case .revoked(let entries): authenticator.revoke(entries, now: loop.wallSeconds)
+            case .revocationsHeard(let name, let time): authenticator.heardRevocations(name, at: time)
             case .collect: collect()
             case .drain(let end): drain(by: end)
             }
@@ -46,10 +48,11 @@ extension Worker {
         guard let id = snapshots.insert(snapshot) else { return }
         let older = current
         current = id
-        authenticator.update(configuration.providers)
+        authenticator.update(configuration.providers, configuration.revocations)
         // Who is asked may be somebody else now.
         wantedKeys = []
         snapshots[id].plans = authenticator.plans(configuration.locations.map(\.access))
+        snapshots[id].revocations = authenticator.revocationBlocks(configuration.locations)
         listen(configuration, tickets)
         retire(older, after: configuration.process.shutdownTimeout)
         renew(labels)
@@ -139,6 +142,7 @@ extension Worker {
     mutating func keepUp() {
         upkeep = loop.timers.renewed(upkeep, after(Self.upkeepNanoseconds))
         resumeAccepting()
+        authenticator.forgetRevocations(now: loop.wallSeconds)
         endRetired()
         if let end = drainsBy, loop.now >= end { closeAll() }
         if isDraining && clientCount == 0 { isDone = true }

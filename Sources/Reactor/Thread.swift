@@ -34,6 +34,8 @@ package enum Host {
     package static var cores: Int { Int(cl_cores()) }
     /// Gives back the memory of code that only the start needed: reading options and a configuration touches most of it.
     package static func trimCode() { cl_trim_code() }
+    /// Gives back what the allocator keeps of memory that is free; after something large that happens once.
+    package static func trimHeap() { cl_trim_heap() }
     /// Gives the calling thread a table of descriptors of its own, a copy of what is open now.
     package static func ownDescriptors() { _ = cl_own_descriptors() }
     /// Raises the limit of open descriptors as far as allowed, and says how far that is.

@@ -53,6 +53,35 @@ package struct LookupGauges: Sendable, Equatable {
         self.nanoseconds &+= nanoseconds
     }
 }
+/// What is known about one `revocation` block.
+package struct RevocationGauges: Sendable, Equatable {
+    package var name: String
+    /// By source: entries that it named, new or not, and times that it failed.
+    package var received: [(source: String, count: UInt64)] = []
+    package var errors: [(source: String, count: UInt64)] = []
+    /// Entries of kinds that are not known here.
+    package var skipped: UInt64 = 0
+    /// Since a source was last heard, or since it is listened to; nil: there is none.
+    package var ageSeconds: UInt64?
+
+    package init(name: String) { self.name = name }
+
+    package static func == (a: RevocationGauges, b: RevocationGauges) -> Bool {
+        a.name == b.name && a.skipped == b.skipped && a.ageSeconds == b.ageSeconds
+            && a.received.elementsEqual(b.received, by: ==) && a.errors.elementsEqual(b.errors, by: ==)
+    }
+}
+/// What is known about all of them together.
+package struct RevocationTotals: Sendable, Equatable {
+    package var blocks: [RevocationGauges] = []
+    package var entries = 0
+    /// Entries for which there was no room.
+    package var dropped: UInt64 = 0
+    /// Times that the journal could not be written.
+    package var journalErrors: UInt64 = 0
+
+    package init() {}
+}
 
 /// How often something happened for one reason.
 package struct ReasonCount: Sendable, Equatable {
@@ -73,7 +102,7 @@ package struct Exposition {
 
     package static func render(
         _ totals: CounterTotals, process: ProcessGauges, keySets: [KeySetGauges], lookups: [LookupGauges] = [],
-        wallSeconds: Int64
+        revocations: RevocationTotals = RevocationTotals(), wallSeconds: Int64
     ) -> [UInt8] {
         var page = Exposition()
         page.process(process)
@@ -83,6 +112,7 @@ package struct Exposition {
         page.tokens(totals.tally)
         page.keySets(keySets, now: wallSeconds)
         page.lookups(lookups)
+        if !revocations.blocks.isEmpty { page.revocations(revocations, totals.tally) }
         page.logs(totals.tally)
         return page.text
     }
@@ -239,6 +269,38 @@ package struct Exposition {
         }
         line("lookup_duration_seconds_sum", [("provider", one.provider)], Self.seconds(one.nanoseconds))
         sample("lookup_duration_seconds_count", [("provider", one.provider)], sum)
+    }
+
+    private mutating func revocations(_ totals: RevocationTotals, _ tally: Tally) {
+        single("revocation_entries", .gauge, "Revocations in force.", totals.entries)
+        single("revocation_dropped_total", .counter, "Revocations for which there was no room.", totals.dropped)
+        single(
+            "revocation_journal_errors_total", .counter, "Times that the journal could not be written.",
+            totals.journalErrors)
+        single(
+            "revocation_stale_passes_total", .counter,
+            "Requests that passed though no source of revocations had been heard for too long.",
+            tally.staleRevocationPasses)
+        family("revocation_age_seconds", .gauge, "Time since a source of revocations was last heard.")
+        for block in totals.blocks {
+            if let age = block.ageSeconds { sample("revocation_age_seconds", [("revocation", block.name)], age) }
+        }
+        family("revocation_received_total", .counter, "Revocations that a source named, new or not.")
+        for block in totals.blocks {
+            for (source, count) in block.received {
+                sample("revocation_received_total", [("revocation", block.name), ("source", source)], count)
+            }
+        }
+        family("revocation_errors_total", .counter, "Times that a source failed or said what cannot be used.")
+        for block in totals.blocks {
+            for (source, count) in block.errors {
+                sample("revocation_errors_total", [("revocation", block.name), ("source", source)], count)
+            }
+        }
+        family("revocation_skipped_total", .counter, "Revocations of kinds that are not known here.")
+        for block in totals.blocks {
+            sample("revocation_skipped_total", [("revocation", block.name)], block.skipped)
+        }
     }
 
     private mutating func logs(_ tally: Tally) {

@@ -27,6 +27,8 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     package var tokenCacheBytes: Int64 = 0
     /// Signatures that were really checked.
     package var signatureVerifications: UInt64 = 0
+    /// Requests that passed though no source of revocations had been heard for too long.
+    package var staleRevocationPasses: UInt64 = 0
     /// Log lines held back by the limit for their reason, and lines that a full queue dropped.
     package var logLinesSuppressed: UInt64 = 0
     package var logLinesLost: UInt64 = 0
@@ -53,6 +55,7 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.tokenCacheEntries &+= b.tokenCacheEntries
         a.tokenCacheBytes &+= b.tokenCacheBytes
         a.signatureVerifications &+= b.signatureVerifications
+        a.staleRevocationPasses &+= b.staleRevocationPasses
         a.logLinesSuppressed &+= b.logLinesSuppressed
         a.logLinesLost &+= b.logLinesLost
     }

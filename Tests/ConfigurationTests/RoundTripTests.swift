@@ -24,6 +24,10 @@ struct RoundTripTests {
         policy p2 { require any { permission a b; not { scope c; role "d e"; } all { claim "f.g" > -1.5; claim h exists; } } }
         auth_provider q jwt { issuer off; audience off; jwks http://192.0.2.1/k https://a/b; insecure on; }
         auth_provider r jwt { issuer https://r; audience off; discovery https://r; jwks https://r/a; unknown_kid refetch wait=1s cooldown=5s; key_file key_folder; }
+        revocation r {
+            feed https://id.example.com/r?a=b; client_id g; client_secret "s 1"; on_stale deny max_age=90s;
+        }
+        revocation s { redis redis://192.0.2.1:7000/3 channel=c; insecure on; }
         upstream group {
             server 127.0.0.1:1 weight=4; server [::1]:2 down; server unix:run/s max_fails=0 fail_timeout=1m; keepalive 3;
         }
@@ -32,12 +36,14 @@ struct RoundTripTests {
             server_name a.example *.b.example .c.example d.* "~^e\\d{2}$" "";
             ssl_certificate tls.crt; ssl_certificate_key tls.key;
             auth p; require permission one; require permission two; require_policy p1 p2; error_detail none; identity_headers { }
+            revocation r;
             cors { origins https://a.example https://*.b.example:8; methods PUT; headers X-A; credentials on; }
             strip_cookies __Host-r s;
             location = "/a b" { return 200 "tab\\t \\u{24}x ${host}y"; }
             location ^~ /c/ { proxy_pass http://group/x/; proxy_set_header Host "$host:$server_port"; proxy_set_header E ""; }
             location ~* "\\.(a|b){1,2}$" {
                 auth q; path_guard off; cors { pass on; } strip_cookies off; client_max_body_size 0; proxy_pass http://127.0.0.1:9; proxy_read_timeout 90s;
+                revocation off;
                 location /n/ { auth off; access_log off; forward_token on; return 302 https://$host/; }
             }
             location /none/ { cors { } }
@@ -66,6 +72,7 @@ struct RoundTripTests {
             ("weight=4", "weight=5"), ("path_guard off", "path_guard on"), ("two;", "three;"), ("250ms", "251ms"),
             ("tab", "Tab"),
             ("z$request_uri", "z$uri"), ("backlog=77", "backlog=78"), ("d.*", "e.*"), ("ES256", "RS256"),
+            ("max_age=90s", "max_age=91s"), ("channel=c", "channel=d"),
             ("__Host-r s", "__Host-r t"), ("credentials on", "credentials off"), ("pass on", "origins *"),
             ("-1.5", "-1.6"), ("GET,PUT", "GET"), ("role l", "scope l"), ("auth_mode report", "auth_mode enforce"),
             ("p1 p2;", "p1;"),

@@ -15,7 +15,7 @@ enum Rules {
         "Policy": ["Bytes", "JSON", "HTTP", "JOSE", "Configuration", "CPCRE2"],
         "Proxy": [
             "Bytes", "JSON", "HTTP", "JOSE", "Configuration", "Telemetry", "Reactor", "Transport", "Connections",
-            "Policy",
+            "Policy", "CHiredis",
         ],
         "gateway": ["Proxy", "Policy", "Configuration", "JOSE", "HTTP", "JSON", "Telemetry", "Bytes"],
     ]
@@ -50,8 +50,10 @@ enum Rules {
         "Sources/Policy/Pattern.swift": "PCRE2",
         "Sources/Proxy/Gateway.swift": "unlink()",
         "Sources/Proxy/ProcessIdentity.swift": "gethostname()",
+        "Sources/Proxy/RedisReplies.swift": "hiredis reads replies",
         "Sources/Reactor/EventLoop.swift": "epoll",
         "Sources/Reactor/FolderWatch.swift": "inotify",
+        "Sources/Reactor/JournalFile.swift": "a journal by system calls",
         "Sources/Reactor/LogFile.swift": "log files by system calls",
         "Sources/Reactor/Socket.swift": "socket calls",
         "Sources/Reactor/StateFolder.swift": "files that must be replaced whole",
