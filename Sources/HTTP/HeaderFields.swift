@@ -120,7 +120,8 @@ extension HeaderFields {
         return nil
     }
 
-    /// The same, but nil when several fields have that name: which of them a server believes is not known.
+    /// The same where something depends on it: nil when several fields have that name, when it is spelled with `_`, or when
+    /// Connection names it. Which of several a server believes is not known, and the others may not be passed on.
     package borrowing func soleValue(named name: borrowing Span<UInt8>) -> Range<Int>? {
         let all = arena.bytes
         var found: Int?
@@ -129,9 +130,17 @@ extension HeaderFields {
             var j = 0
             while j < name.count, name[j] == foldName(all[start + j]) { j += 1 }
             if j < name.count { continue }
-            if found != nil { return nil }
+            if found != nil || hasUnderscore(k) { return nil }
             found = k
         }
-        return found.map { value(at: $0) }
+        guard let found, nominatedLengths == 0 || !isNominated(found) else { return nil }
+        return value(at: found)
+    }
+
+    private borrowing func hasUnderscore(_ k: Int) -> Bool {
+        guard hasUnderscores else { return false }
+        let all = arena.bytes
+        for i in name(at: k) where all[i] == UInt8(ascii: "_") { return true }
+        return false
     }
 }

@@ -42,7 +42,7 @@ package struct RequestHead: ~Copyable {
     package borrowing func count(of name: FieldName) -> Int { fields.count(of: name) }
     /// The value of the first field whose name, in lower case and with `-` for `_`, is `name`.
     package borrowing func value(named name: borrowing Span<UInt8>) -> Range<Int>? { fields.value(named: name) }
-    /// The same, but nil when several fields have that name.
+    /// The same where something depends on it: nil when several fields have that name, or one that may not be passed on.
     package borrowing func soleValue(named name: borrowing Span<UInt8>) -> Range<Int>? { fields.soleValue(named: name) }
 
     /// Forgets the message; a large one's memory is given back. For heads that go back to a pool.

@@ -198,6 +198,10 @@ def test_claims_are_compared_with_the_request(gateway, origin, rsa_key):
     # Of two fields nobody knows which one the upstream believes.
     expect_denied(gateway, origin, "/header/x", token, "access_denied", "X-Tenant: acme", "X-Tenant: acme")
     expect_denied(gateway, origin, "/header/x", rsa_key.token(tenant=""), "access_denied", "X-Tenant:")
+    # What would not reach the upstream decides nothing.
+    expect_denied(gateway, origin, "/header/x", token, "access_denied", "X_Tenant: acme")
+    expect_denied(gateway, origin, "/header/x", token, "access_denied", "X-Tenant: acme", "X_Tenant: other")
+    expect_denied(gateway, origin, "/header/x", token, "access_denied", "X-Tenant: acme", "Connection: X-Tenant")
 
 
 def test_claims_are_compared_with_the_path(gateway, origin, rsa_key):

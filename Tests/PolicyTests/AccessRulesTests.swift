@@ -135,6 +135,11 @@ import TokenSigning
         #expect(try allowedFor(#""""#) == [])
         #expect(try allowedFor(#""""#, ["X-Tenant:"]) == [])
         #expect(try allowedFor(#""acme""#, ["X-Tenant: acme", "X-Tenant: acme"]) == [])
+        // What would not reach the upstream decides nothing.
+        #expect(try allowedFor(#""acme""#, ["X_Tenant: acme"]) == [])
+        #expect(try allowedFor(#""acme""#, ["X-Tenant: acme", "x_tenant: other"]) == [])
+        #expect(try allowedFor(#""acme""#, ["X-Tenant: acme", "Connection: x-tenant"]) == [])
+        #expect(try allowedFor(#""acme""#, ["X-Tenant: acme", "Connection: x-other"]) == ["/field"])
         #expect(try allowedFor("5", ["X-Tenant: 5.0"]) == ["/field"])
     }
 
