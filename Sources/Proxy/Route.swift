@@ -60,6 +60,9 @@ struct Route: BitwiseCopyable {
     var keepaliveRequests: UInt32 = 0
     /// Bytes; 0: unlimited.
     var bodySize: Int64 = 0
+
+    /// `form`: 1 to 4095, one for each way in which fields are made.
+    static func identityStamp(_ serial: UInt32, _ form: UInt32) -> UInt32 { serial &* 4096 &+ form }
 }
 
 /// What holds for a listener's connections before a request has a location: from its default server.

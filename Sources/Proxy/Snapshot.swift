@@ -10,7 +10,7 @@ struct Snapshot: ~Copyable {
     private let inPlace = InPlace()
     private(set) var configuration: GatewayConfiguration
     var table: RouteTable
-    let routes: FixedArray<Route>
+    private(set) var routes: FixedArray<Route>
     /// By listener of the configuration.
     let limits: FixedArray<ListenerLimits>
     let steps: FixedArray<TemplateStep>
@@ -75,10 +75,14 @@ struct Snapshot: ~Copyable {
         self.logPrograms = logPrograms
         self.crossOrigin = crossOrigin
     }
-    /// Rules are asked for every request anew: what roles grant holds from the next one on, whatever is cached.
-    mutating func replaceRoles(_ roles: RolesFile) {
+    /// Rules are asked for every request anew: what roles grant holds from the next one on, whatever is cached. Fields that
+    /// tell permissions are made anew: `serial` sets them apart from those that are kept.
+    mutating func replaceRoles(_ roles: RolesFile, serial: UInt32) {
         configuration.roles = roles
         authorization = Authorization(configuration)
+        for i in 0..<routes.count where routes[i].identityStamp != 0 {
+            routes[i].identityStamp = Route.identityStamp(serial, routes[i].identityStamp & 4095)
+        }
     }
     /// Balancers of unchanged groups go on where the older snapshot's are.
     mutating func inherit(_ older: borrowing Snapshot) {

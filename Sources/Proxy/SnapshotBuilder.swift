@@ -167,7 +167,7 @@ struct SnapshotBuilder: ~Copyable {
         guard fields.allSatisfy(\.value.isIdentityAlone) else { return 0 }
         let index = identityForms.firstIndex(of: fields) ?? identityForms.count
         if index == identityForms.count { identityForms.append(fields) }
-        return index < 4095 ? serial &* 4096 &+ UInt32(index) &+ 1 : 0
+        return index < 4095 ? Route.identityStamp(serial, UInt32(index) + 1) : 0
     }
     private mutating func accessLog(_ log: AccessLog?) -> Int32 {
         guard let log else { return -1 }

@@ -53,7 +53,7 @@ struct Worker: ~Copyable {
     var response = ResponseHead()
     var snapshots: SlotTable<Snapshot>
     var current = SlotID.none
-    /// Counts the configurations that were installed.
+    /// Counts the configurations that were installed, and the changes of the roles file.
     var serial: UInt32 = 0
     var pool = UpstreamPool()
     var buffers = BufferPool()

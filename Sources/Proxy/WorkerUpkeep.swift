@@ -20,7 +20,9 @@ extension Worker {
             case .localKeys(let provider, let keys):
                 authenticator.install(local: keys, provider: provider)
                 keysSettled(provider, isFinal: false)
-            case .roles(let roles): snapshots[current].replaceRoles(roles)
+            case .roles(let roles):
+                serial &+= 1
+                snapshots[current].replaceRoles(roles, serial: serial)
             case .keysUnchanged(let provider, let time):
                 authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
                 keysSettled(provider, isFinal: true)

@@ -233,6 +233,7 @@ def test_roles_file_is_read_when_it_changes(start, origin, rsa_key, values, tmp_
     token = rsa_key.token(permissions=None, roles=["reader"])
     with gateway.connect() as client:
         assert client.request(get("/data/x", bearer(token))).status == 200
+        assert origin.last.get("x-auth-permissions") == "read:data"
         began = time.monotonic()
         roles.write_text(json.dumps({"roles": {"reader": ["read:other"]}}))
         # The token is still known: what its role grants is asked anew.
@@ -240,6 +241,8 @@ def test_roles_file_is_read_when_it_changes(start, origin, rsa_key, values, tmp_
         assert time.monotonic() - began < 1
         response = client.request(get("/data/x", bearer(token)))
         check_answer(response, 403, "insufficient_scope", closed=False)
+        assert client.request(get("/x", bearer(token))).status == 200
+        assert origin.last.get("x-auth-permissions") == "read:other"
         roles.write_text('{"roles": {"reader": ["read:data",]}}')
         gateway.wait_for_notice("roles.json:1:35: error: this is not JSON")
         assert client.request(get("/data/x", bearer(token))).status == 403
