@@ -141,6 +141,7 @@ struct TokenProvider: ~Copyable {
         same.secret = configuration.secret
         same.keyFiles = configuration.keyFiles
         same.keyFetching = configuration.keyFetching
+        same.unknownKeys = configuration.unknownKeys
         return same == configuration
     }
 }

@@ -313,7 +313,7 @@ struct AdminServer: ~Copyable {
         for wait in keyWaits where wait.provider == provider {
             answer(
                 wait.client, status: wait.hasFailed ? 502 : 200, type: "text/plain; charset=utf-8",
-                body: Array(wait.lines.utf8), &loop)
+                body: Array(wait.lines.utf8), isLate: true, &loop)
         }
         keyWaits.removeAll { $0.provider == provider }
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.jwks import KeyServer
+from harness.ports import take_port
 from harness.raw import Client, get
 from harness.refusals import check_invalid_token
 from harness.tokens import AUDIENCE, ISSUER, SigningKey, bearer, key_set
@@ -88,6 +89,18 @@ def test_J41_hostile_answers_leave_the_old_keys(start, key_servers, rsa_key, ori
     assert gateway.resident_bytes() - before < 16 << 20
     wait_for_status(gateway, rsa_key, 200)
     assert metrics.sum("gateway_jwks_keys", provider="main") == 1
+
+
+def test_sources_that_cannot_be_reached(start, key_servers, authority, rsa_key):
+    """Nobody listens, nobody is called so, and a certificate of somebody who is not trusted."""
+    secure = key_servers(key_set(rsa_key), authority.server_context())
+    urls = f"http://127.0.0.1:{take_port()}/ https://nobody.invalid/ {secure.url}"
+    gateway = start(CONFIGURATION, sources=f"jwks {urls};")
+    for reason in ("unreachable", "unknown_host", "tls"):
+        wait_until(lambda reason=reason: errors(gateway, reason) >= 1, 8, what=reason)
+    for sentence in ("Connection refused", "nobody.invalid has no address", "certificate: "):
+        gateway.wait_for_notice(sentence)
+    assert ask(gateway, rsa_key).status == 503 and not secure.hits
 
 
 def test_J41_slow_answers_end(start, key_servers, rsa_key):

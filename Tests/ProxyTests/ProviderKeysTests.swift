@@ -84,6 +84,18 @@ struct ProviderKeysTests {
         #expect(keys.union == nil)
     }
 
+    @Test func `what an earlier process kept of one source is not all`() throws {
+        var keys = try provider(2)
+        let kept = KeyStore.Kept(set: set("a"), fetchedAt: 900)
+        #expect(keys.restore(1, kept, wallSeconds: 1000, now: at(5)) == true)
+        #expect(keys.union == set("a", partial: true))
+        #expect(keys.restore(0, kept, wallSeconds: 900 + 661, now: at(5)) == false)
+        // A clock that was set back makes nothing older.
+        #expect(keys.restore(0, kept, wallSeconds: 800, now: at(5)) == true)
+        #expect(keys.union == set("a", "a"))
+        #expect(keys.beginDue(now: at(5)) == [0, 1])
+    }
+
     @Test func `a purge withdraws once`() throws {
         var keys = try provider(2)
         _ = keys.beginDue(now: at(0))

@@ -92,7 +92,8 @@ class KeyServer:
 
     def _send(self, handler: BaseHTTPRequestHandler, status: int, fields: dict[str, str], body: bytes) -> None:
         handler.send_response(status)
-        for name, value in ({"Content-Type": "application/jwk-set+json", "Content-Length": str(len(body))} | fields).items():
+        defaults = {"Content-Type": "application/jwk-set+json", "Content-Length": str(len(body))}
+        for name, value in (defaults | fields).items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(body)
