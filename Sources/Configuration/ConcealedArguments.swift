@@ -2,6 +2,10 @@
 
 package struct ConcealedArguments: Sendable, Equatable {
     private var byBlock: [String: [String: Set<String>]] = [:]
+    /// The arguments themselves, of the whole configuration.
+    private var texts: Set<String> = []
+    /// What is shorter keeps nothing secret, and would be found in the midst of other words.
+    private static let shortestSecret = 4
 
     package init() {}
 
@@ -12,6 +16,7 @@ package struct ConcealedArguments: Sendable, Equatable {
             [Syntax.quoted($0.text), Syntax.quoted(Template(text: $0.text))]
         }
         byBlock[place.text, default: [:]][statement.name.text, default: []].formUnion(secrets)
+        texts.formUnion(statement.allArguments.filter(\.isSecret).map(\.text))
     }
 
     /// An inner block begins with what holds in the outer one.
@@ -29,6 +34,14 @@ package struct ConcealedArguments: Sendable, Equatable {
         guard let secrets = byBlock[place.text]?[name] else { return lines }
         let isFound = lines.flatMap(\.words).contains(where: secrets.contains)
         return lines.map { $0.mapWords { secrets.contains($0) || !isFound ? "\"***\"" : $0 } }
+    }
+
+    /// The text with `***` wherever one of the arguments stands in it, the longest ones first.
+    package func masking(_ text: String) -> String {
+        let secrets = texts.filter { $0.utf8.count >= Self.shortestSecret && text.contains($0) }
+        return secrets.sorted { ($0.utf8.count, $0) > ($1.utf8.count, $1) }.reduce(text) {
+            $0.replacing($1, with: "***")
+        }
     }
 
     /// How a value was written does not change what it means.

@@ -13,6 +13,8 @@ struct ConfigurationReader {
     var configuration = GatewayConfiguration()
     /// Text of directives that must not be shown, by the block they are in.
     var concealed = ConcealedArguments()
+    /// Where each directive was said.
+    var places = StatementPlaces()
     /// `log_format` by name.
     var logFormats = [NamedFormat.main]
     /// Indices of what some location refers to.
@@ -84,6 +86,7 @@ struct ConfigurationReader {
                 concealed.forget(rows[index].row.name, at: place)
             }
             previous = index
+            places.add(statement, at: place)
             if statement.isSecret { concealed.add(statement, at: place) }
             do throws(Diagnostic) {
                 try rows[index].read(statement, &block, &self)

@@ -31,6 +31,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var keptClaims = KeptClaims()
     /// What a print-out must not show.
     package var concealed = ConcealedArguments()
+    /// Where each directive was said.
+    package var places = StatementPlaces()
 
     package init() {}
 }

@@ -51,7 +51,7 @@ struct HostAndPort: Sendable, Equatable {
 
 extension ListenAddress {
     /// As `listen` and `server` spell it.
-    var text: String {
+    package var text: String {
         switch self {
         case .socket(let socket): socket.text
         case .unix(let path): "unix:\(path)"

@@ -160,7 +160,7 @@ extension ServerName {
     }
 
     /// As `server_name` spells it.
-    var written: String {
+    package var written: String {
         switch self {
         case .exact(let name): String(decoding: name, as: UTF8.self)
         case .suffix(let name, let alsoBare): (alsoBare ? "" : "*") + String(decoding: name, as: UTF8.self)

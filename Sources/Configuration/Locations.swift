@@ -11,6 +11,7 @@ extension ConfigurationReader {
         draft.scope.enclosing = scope.enclosing + [match]
         draft.scope.settings.captures?.formUnion(match.captureNames)
         concealed.inherit(from: scope.position, to: statement.position)
+        places.nest(statement.position, in: scope.position)
         read(
             statement.block ?? [], in: .location, at: statement.position, rows: LocationDraft.rows, into: &draft)
         check(draft, statement)

@@ -27,6 +27,7 @@ extension Server {
             draft.scope.settings = main.settings.inherited
             draft.tls = main.tls
             reader.concealed.inherit(from: reader.mainPosition, to: statement.position)
+            reader.places.nest(statement.position, in: reader.mainPosition)
             reader.read(
                 statement.block ?? [], in: .server, at: statement.position, rows: ServerDraft.rows, into: &draft)
             reader.check(draft.scope, statement, isAnswering: draft.scope.answerWord != nil)
@@ -67,6 +68,7 @@ extension ConfigurationReader {
                         + "\(KeptClaims.maximumPaths) can be kept of a credential"))
         }
         configuration.concealed = concealed
+        configuration.places = places
     }
 
     /// nginx's `http { }` and `events { }` are transparent.

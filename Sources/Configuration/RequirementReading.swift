@@ -220,6 +220,16 @@ extension Requirement {
         }
     }
 
+    /// The same for messages, on one line.
+    package var text: String {
+        switch demand {
+        case .grant, .claim, .policy: written.arguments.joined(separator: " ")
+        case .all(let parts): "all of (" + parts.map(\.text).joined(separator: ", ") + ")"
+        case .any(let parts): "any of (" + parts.map(\.text).joined(separator: ", ") + ")"
+        case .none(let parts): "none of (" + parts.map(\.text).joined(separator: ", ") + ")"
+        }
+    }
+
     private static func written(_ word: String, _ parts: [Requirement]) -> WrittenLine {
         let lines = parts.map(\.written)
         let kinds = Set(parts.map(\.kindOfName))

@@ -4,18 +4,26 @@
 internal import Glibc
 
 /// Why a file could not be read, in the words of the system.
-struct FileError: Error {
+package struct FileError: Error {
     static let absent = "no such file"
-    var reason: String
+    package var reason: String
 }
 
-enum SourceFile {
+package enum SourceFile {
     /// All bytes of a file, or an error when there are more than `maximumBytes` (a wrong path must not fill the
     /// memory).
-    static func read(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8] {
+    package static func read(_ path: String, maximumBytes: Int) throws(FileError) -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(reason: lastReason()) }
         defer { close(descriptor) }
+        return try read(descriptor, maximumBytes)
+    }
+    /// The same for what the process was given on its standard input.
+    package static func readInput(maximumBytes: Int) throws(FileError) -> [UInt8] {
+        try read(STDIN_FILENO, maximumBytes)
+    }
+
+    private static func read(_ descriptor: Int32, _ maximumBytes: Int) throws(FileError) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16 * 1024)
         while true {
