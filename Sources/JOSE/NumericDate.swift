@@ -1,10 +1,10 @@
 // Seconds since 1970 as JSON writes them (RFC 7519 section 2), read as a decimal and never as a binary fraction.
-import JSON
+package import JSON
 
-enum NumericDate {
+package enum NumericDate {
     /// The smallest whole second that is not before the number: "now is before exp" and "now is not before nbf" then say the
     /// same for whole seconds. Nil beyond 18 digits, so that adding a leeway can never wrap.
-    static func seconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
+    package static func seconds(_ number: JSONEvent, in document: borrowing Span<UInt8>) -> Int64? {
         plainSeconds(number, in: document) ?? anySeconds(number, in: document, roundsUp: true)
     }
     /// The whole second in which the moment lies.

@@ -44,6 +44,11 @@ package struct JSONWriter: ~Copyable {
         buffer.append(value ? "true" : "false")
     }
 
+    package mutating func null() {
+        separate()
+        buffer.append("null")
+    }
+
     /// The text inside quotes (RFC 8259 section 7); a byte that is not UTF-8 becomes U+FFFD, so the result always parses.
     package static func appendEscaped(_ text: borrowing Span<UInt8>, to buffer: inout ByteBuffer) {
         var clean = 0

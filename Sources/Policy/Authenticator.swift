@@ -220,6 +220,18 @@ package struct Authenticator: ~Copyable {
         for i in 0..<order.count where isIssuer(issuer, of: claims, order[i]) { return order[i] }
         return route
     }
+    /// The name of the provider that judges the token where `route` is asked for it: for telling why it was judged so.
+    package mutating func judge(
+        of token: borrowing Span<UInt8>, asking route: SlotID, _ plan: AuthenticationPlan
+    ) -> String? {
+        guard providers.contains(route) else { return nil }
+        do throws(TokenRefusal) {
+            let claims = try UnverifiedClaims.decode(token, maximumBytes: providers[route].rules.maximumBytes)
+            return name(of: choose(claims, route, plan))
+        } catch {
+            return name(of: route)
+        }
+    }
     private borrowing func isIssuer(
         _ issuer: JSONEvent, of claims: borrowing UnverifiedClaims, _ id: SlotID
     ) -> Bool {
@@ -398,6 +410,12 @@ extension Authenticator {
     ) -> Bool {
         guard isReadable(principal) else { return false }
         return providers[principal.provider].cache.has(principal.entry, element, in: list)
+    }
+
+    /// Appends the whole list, commas between its elements: for people, since no field holds more than 2 KiB.
+    package borrowing func write(_ list: IdentityList, of principal: Principal, to out: inout ByteBuffer) {
+        guard isReadable(principal) else { return }
+        providers[principal.provider].cache.write(principal.entry, list, to: &out)
     }
 
     /// Whether an element of the list with a wildcard covers that one; roles have none.

@@ -138,6 +138,15 @@ struct CacheEntry: ~Copyable {
         }
     }
 
+    /// As it is kept, whatever its length.
+    borrowing func write(_ list: IdentityList, to out: inout ByteBuffer) {
+        switch list {
+        case .permissions: out.append(permissions)
+        case .scopes: out.append(field(0))
+        case .roles: out.append(field(1))
+        }
+    }
+
     /// Whether an element with wildcards covers it.
     borrowing func covers(_ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
         switch list {

@@ -154,6 +154,9 @@ struct VerificationCache: ~Copyable {
     borrowing func has(_ id: SlotID, _ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
         entries[id].has(element, in: list)
     }
+    borrowing func write(_ id: SlotID, _ list: IdentityList, to out: inout ByteBuffer) {
+        entries[id].write(list, to: &out)
+    }
     borrowing func covers(_ id: SlotID, _ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
         entries[id].covers(element, in: list)
     }

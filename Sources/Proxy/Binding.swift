@@ -44,12 +44,5 @@ enum Binding {
 }
 
 extension ListenAddress {
-    /// As `listen` has it.
-    var text: String {
-        switch self {
-        case .socket(let address): address.text
-        case .unix(let path): "unix:\(path)"
-        }
-    }
     var isUNIX: Bool { if case .unix = self { true } else { false } }
 }

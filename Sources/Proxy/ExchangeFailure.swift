@@ -190,24 +190,24 @@ extension Worker {
 }
 
 /// What `return` says; nil when its text cannot be sent.
-private func makeAnswer(
+func makeAnswer(
     _ status: Int, _ text: borrowing ByteBuffer, _ form: ResponseForm, adding added: borrowing ByteBuffer,
     by responses: inout LocalResponseWriter
 ) -> Int? {
     responses.answer(status: status, text: text.bytes, form, added: added.bytes)
 }
-private func makeEmptyAnswer(
+func makeEmptyAnswer(
     _ status: Int, _ form: ResponseForm, adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
 ) {
     responses.answer(status: status, form, added: added.bytes)
 }
-private func copy(_ source: borrowing ByteBuffer, to target: inout ByteBuffer) {
+func copy(_ source: borrowing ByteBuffer, to target: inout ByteBuffer) {
     target.clear()
     target.append(source.bytes)
 }
 
 /// Makes a refusal, with the challenges of the location and the permissions that were missing.
-private func makeRefusal(
+func makeRefusal(
     _ kind: LocalResponse, _ form: ResponseForm, _ snapshot: borrowing Snapshot, _ route: Route,
     missing: borrowing ByteBuffer, adding added: borrowing ByteBuffer, by responses: inout LocalResponseWriter
 ) -> Int {

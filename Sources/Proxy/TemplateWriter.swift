@@ -74,7 +74,7 @@ extension TemplateStep.Kind {
 }
 
 /// Where the field began that is being written, to take it back when its value stays empty.
-private struct FieldMark {
+struct FieldMark {
     private var start = 0
     private var valueStart = 0
 
@@ -134,7 +134,7 @@ func appendText(_ step: TemplateStep, _ text: borrowing ByteBuffer, to out: inou
 }
 
 /// Variables that a request's head alone tells.
-private func appendRequestVariable(
+func appendRequestVariable(
     _ kind: TemplateStep.Kind, _ head: borrowing RequestHead, to out: inout ByteBuffer
 ) {
     let bytes = head.bytes
@@ -160,7 +160,7 @@ private func appendRequestVariable(
 }
 
 /// `$http_NAME` and `$cookie_NAME`.
-private func appendNamedVariable(
+func appendNamedVariable(
     _ step: TemplateStep, _ text: borrowing ByteBuffer, _ head: borrowing RequestHead, to out: inout ByteBuffer
 ) {
     let name = text.bytes.extracting(Int(step.start)..<Int(step.start + step.count))

@@ -11,6 +11,8 @@ struct GatewayCommand: ParsableCommand {
             the logs anew.
             """,
         version: "0.1.0",
-        subcommands: [RunCommand.self, CheckCommand.self, KeygenCommand.self, DirectivesCommand.self],
+        subcommands: [
+            RunCommand.self, CheckCommand.self, ExplainCommand.self, KeygenCommand.self, DirectivesCommand.self,
+        ],
         defaultSubcommand: RunCommand.self)
 }

@@ -1,0 +1,267 @@
+// Answers what a gateway would do with one request, by the code that does it, without a socket. The order of the steps is that of
+// `Exchange.swift`; the end-to-end tests hold the two against each other.
+package import Bytes
+package import Configuration
+import Connections
+import HTTP
+package import JOSE
+package import Policy
+import Reactor
+
+/// A request as a client would send it.
+package struct ExplainedRequest: Sendable {
+    package var method: String
+    package var target: String
+    /// Host among them.
+    package var fields: [(name: String, value: String)]
+    /// Index of the listener that it comes to.
+    package var listener: Int
+    /// Put where the provider of its location looks for it.
+    package var token: [UInt8]?
+    package var address: IPAddress
+    /// Wall-clock seconds.
+    package var now: Int64
+
+    package init(
+        method: String, target: String, fields: [(name: String, value: String)], listener: Int, token: [UInt8]?,
+        address: IPAddress, now: Int64
+    ) {
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.listener = listener
+        self.token = token
+        self.address = address
+        self.now = now
+    }
+
+    /// As it goes over the wire.
+    func bytes(with credential: (name: String, value: [UInt8])?) -> [UInt8] {
+        var bytes = Array("\(method) \(target) HTTP/1.1\r\n".utf8)
+        for field in fields { bytes += Array("\(field.name): \(field.value)\r\n".utf8) }
+        if let credential { bytes += Array("\(credential.name): ".utf8) + credential.value + Array("\r\n".utf8) }
+        return bytes + Array("\r\n".utf8)
+    }
+}
+
+/// How far the request came, and what became of it.
+struct ExplainedOutcome {
+    /// Index of the location: until one is found, the fallback of the listener's default server.
+    var route: Int
+    var matchedPrefix = 0
+    var malformation: MessageError?
+    var isRouted = false
+    var isPreflight = false
+    var isAsked = false
+    /// Whoever was found to send it, and those in whose name it goes on.
+    var found = PrincipalSet.anonymous
+    var principals = PrincipalSet.anonymous
+    var isAuthenticated: Bool { principals.first.isKnown }
+    var refusal: LocalResponse?
+    /// `auth_mode report`
+    var wouldDeny: LocalResponse?
+    /// Number of the location's demand that is not met; nil: all are.
+    var demand: Int?
+    /// An allowed preflight, or what `return` says.
+    var isAnswered = false
+}
+
+package struct Explainer: ~Copyable {
+    let configuration: GatewayConfiguration
+    var snapshot: Snapshot
+    var authenticator: Authenticator
+    var head = RequestHead()
+    var responses = LocalResponseWriter()
+    var added = ByteBuffer(capacity: 1024)
+    var text = ByteBuffer(capacity: 256)
+    var captured = CapturedGroups()
+    /// Permissions and scopes for the challenge.
+    var missing = ByteBuffer(capacity: 64)
+    /// What the sources of keys have, by provider.
+    let keys: [String: JSONWebKeySet]
+
+    /// Nil when the configuration cannot be put to use: the diagnostics say why.
+    package init?(
+        _ configuration: GatewayConfiguration, keys: [String: JSONWebKeySet], _ diagnostics: inout [Diagnostic]
+    ) {
+        var pool = UpstreamPool()
+        guard var snapshot = Snapshot.compile(configuration, into: &pool, &diagnostics) else { return nil }
+        var authenticator = Authenticator(configuration.providers, workers: 1)
+        for (name, set) in keys { authenticator.install(set, provider: name) }
+        snapshot.plans = authenticator.plans(configuration.locations.map(\.access))
+        self.configuration = configuration
+        self.snapshot = snapshot
+        self.authenticator = authenticator
+        self.keys = keys
+    }
+
+    /// The time of the clock on the wall.
+    package static var wallSeconds: Int64 { EventLoop.wallMilliseconds / 1000 }
+
+    /// Everything about one request.
+    package mutating func explain(_ request: ExplainedRequest) -> Explanation {
+        let bytes = request.bytes(with: request.token.map { ("Authorization", Array("Bearer ".utf8) + $0) })
+        let outcome = judge(bytes, request)
+        var explanation = Explanation(now: request.now)
+        explanation.clock = ExplainedTime.date(request.now)
+        explanation.method = request.method
+        explanation.target = request.target
+        explanation.route = configuration.locations[outcome.route].name
+        describeMessage(outcome, request, &explanation)
+        if outcome.isRouted { describeRoute(outcome, request, &explanation) }
+        if outcome.isAsked { describeCredential(outcome, request, &explanation) }
+        describeAdmission(outcome, &explanation)
+        answer(outcome, request, &explanation)
+        advise(outcome, request, &explanation)
+        conceal(request, &explanation)
+        for i in 0..<Int(outcome.found.count) { authenticator.release(outcome.found[i]) }
+        return explanation
+    }
+
+    /// Nothing that is secret leaves: not the token, and not what the configuration has from files and the environment.
+    private func conceal(_ request: ExplainedRequest, _ explanation: inout Explanation) {
+        let token = request.token.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let signature = token.split(separator: ".").dropFirst(2).first.map(String.init) ?? ""
+        func hide(_ text: inout String) {
+            for secret in [token, signature] where secret.utf8.count > 3 { text = text.replacing(secret, with: "***") }
+        }
+        func hideAll(_ text: inout String) {
+            hide(&text)
+            text = configuration.concealed.masking(text)
+        }
+        for i in explanation.steps.indices {
+            if var text = explanation.steps[i].expected {
+                hideAll(&text)
+                explanation.steps[i].expected = text
+            }
+            if var text = explanation.steps[i].got {
+                hide(&text)
+                explanation.steps[i].got = text
+            }
+        }
+        for i in explanation.advice.indices { hideAll(&explanation.advice[i]) }
+        for i in explanation.endpoints.indices { hideAll(&explanation.endpoints[i]) }
+        hideAll(&explanation.upstream)
+        hideAll(&explanation.response)
+        hideAll(&explanation.forwarded)
+        hide(&explanation.target)
+    }
+}
+
+// The steps of a request, in the order of `Exchange.swift`.
+extension Explainer {
+    private mutating func judge(_ bytes: [UInt8], _ request: ExplainedRequest) -> ExplainedOutcome {
+        let limits = snapshot.limits[request.listener]
+        var outcome = ExplainedOutcome(route: Int(limits.route))
+        var progress = HeadProgress()
+        switch head.parse(bytes.span, limits: limits.http, progress: &progress) {
+        case .complete: route(request, &outcome)
+        case .incomplete: outcome.refusal = .requestTimeout
+        case .failed(let error):
+            outcome.malformation = error
+            outcome.refusal = LocalResponse(error)
+            head.clear()
+        }
+        return outcome
+    }
+
+    private mutating func route(_ request: ExplainedRequest, _ outcome: inout ExplainedOutcome) {
+        outcome.isRouted = true
+        switch snapshot.table.match(head, listener: request.listener) {
+        case .refused(let response, let route):
+            outcome.route = route
+            outcome.refusal = response
+        case .route(let route, let matchedPrefix):
+            outcome.route = route
+            outcome.matchedPrefix = matchedPrefix
+            let found = snapshot.routes[route]
+            if BearerToken.isRepeated(head) {
+                outcome.isAsked = true
+                outcome.refusal = .invalidRequest
+            } else if found.crossOrigin >= 0 && head.method == .options && CrossOrigin.isPreflight(head) {
+                preflight(found, &outcome)
+            } else {
+                authenticate(found, request, &outcome)
+            }
+        }
+    }
+
+    private mutating func preflight(_ route: Route, _ outcome: inout ExplainedOutcome) {
+        outcome.isPreflight = true
+        switch snapshot.crossOrigin.preflight(head, block: Int(route.crossOrigin)) {
+        case .answer: outcome.isAnswered = true
+        case .refuse: outcome.refusal = .originDenied
+        case .pass: admit(route, &outcome)
+        }
+    }
+
+    private mutating func authenticate(
+        _ route: Route, _ request: ExplainedRequest, _ outcome: inout ExplainedOutcome
+    ) {
+        guard route.provider >= 0 else { return admit(route, &outcome) }
+        outcome.isAsked = true
+        let plan = snapshot.plans[Int(route.location)]
+        switch verdict(plan, now: request.now) {
+        case .authenticated(let principal): outcome.found = PrincipalSet(principal)
+        case .authenticatedByAll(let principals): outcome.found = principals
+        case .refused(let response): return deny(response, route, &outcome)
+        case .later, .awaitKeys: return deny(.overloaded, route, &outcome)
+        }
+        outcome.principals = outcome.found
+        authorize(route, request, &outcome)
+    }
+
+    private mutating func authorize(
+        _ route: Route, _ request: ExplainedRequest, _ outcome: inout ExplainedOutcome
+    ) {
+        let location = Int(route.location)
+        let address = Array(request.address.text.utf8)
+        captured.clear()
+        missing.clear()
+        if route.usesCaptures { snapshot.table.capture(head, location: location, into: &captured) }
+        switch snapshot.authorization.evaluate(
+            location: location, outcome.found, authenticator, head, address: address.span, captured)
+        {
+        case .allowed: admit(route, &outcome)
+        case .denied(let demand):
+            outcome.demand = demand
+            let response = snapshot.authorization.response(location: location, demand: demand)
+            if response == .insufficientScope {
+                snapshot.authorization.appendMissing(
+                    location: location, demand: demand, outcome.found, authenticator, head, address: address.span,
+                    captured, to: &missing)
+            }
+            deny(response, route, &outcome)
+        }
+    }
+
+    private func deny(_ response: LocalResponse, _ route: Route, _ outcome: inout ExplainedOutcome) {
+        guard route.isReport else {
+            outcome.refusal = response
+            return
+        }
+        outcome.wouldDeny = response
+        outcome.principals = .anonymous
+        admit(route, &outcome)
+    }
+
+    /// Who sends the request; nothing is waited for, because nothing would come.
+    mutating func verdict(_ plan: AuthenticationPlan, now: Int64) -> AuthenticationVerdict {
+        authenticator.beginVerifying()
+        return authenticator.evaluate(head, plan, now: now, time: Instant(nanoseconds: 0), isFinal: true)
+    }
+
+    private func admit(_ route: Route, _ outcome: inout ExplainedOutcome) {
+        if head.method == .connect || head.method == .trace {
+            outcome.refusal = .methodNotAllowed
+        } else if route.bodySize > 0 && head.contentLength > route.bodySize {
+            outcome.refusal = .bodyTooLarge
+        } else {
+            switch route.action {
+            case .notFound: outcome.refusal = .notFound
+            case .answer: outcome.isAnswered = true
+            case .proxy: break
+            }
+        }
+    }
+}
