@@ -161,7 +161,7 @@ extension Explainer {
         case .scheme: append(configuration.listeners[request.listener].isTLS ? "https" : "http")
         case .requestID: Self.requestID.append(to: &added)
         case .authSubject: authenticator.writeSubject(who, to: &added)
-        case .authPermissions: authenticator.writePermissions(who, to: &added)
+        case .authPermissions: snapshot.authorization.writePermissions(of: who, authenticator, to: &added)
         case .authProvider: authenticator.writeProvider(who, to: &added)
         case .claim: authenticator.writeClaim(Int(step.start), of: who, to: &added)
         case .requestField, .cookie: appendNamedVariable(step, snapshot.text, head, to: &added)

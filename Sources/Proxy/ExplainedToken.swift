@@ -67,7 +67,7 @@ extension Explainer {
             + owners.prefix(8).joined(separator: ", ")
         if owners.count > 8 { expected += " and \(owners.count - 8) more" }
         if set.keys.isEmpty { expected = "a key of \(Self.keySource(of: provider)), of which none is known here" }
-        let sources = ["jwks", "key_file", "secret"]
+        let sources = ["jwks", "discovery", "key_file", "secret"]
         return [
             step(.key, sources, of: provider, expected, token.map { _ in got }),
             step(
@@ -76,7 +76,8 @@ extension Explainer {
         ]
     }
     static func keySource(of provider: AuthProvider) -> String {
-        provider.keySource?.url ?? provider.keyFiles.joined(separator: " ")
+        let places = provider.keySources.map(\.shown) + provider.keyFiles
+        return places.joined(separator: " and ")
     }
 
     private func claimSteps(_ provider: AuthProvider, _ token: UnpackedToken?, _ now: Int64) -> [Explanation.Step] {

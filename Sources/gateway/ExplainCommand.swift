@@ -86,10 +86,17 @@ struct ExplainCommand: ParsableCommand {
             guard let provider = configuration.providers.first(where: { $0.name == name }) else {
                 throw ArgumentFault("--jwks \(word): there is no provider \"\(name)\"")
             }
-            guard provider.keySource != nil else {
+            guard !provider.keySources.isEmpty else {
                 throw ArgumentFault("--jwks \(word): provider \"\(name)\" fetches no keys")
             }
-            keys[name] = try Self.keySet(path)
+            var set = try Self.keySet(path)
+            if let earlier = keys[name] { set.append(earlier) }
+            keys[name] = set
+        }
+        // Any of the keys that are not here may be the one.
+        for provider in configuration.providers where keys[provider.name] != nil {
+            let saved = jwks.filter { $0.hasPrefix(provider.name + "=") }.count
+            keys[provider.name]?.isPartial = saved < provider.keySources.count
         }
         return keys
     }
