@@ -39,6 +39,8 @@ extension LocalResponse {
             ["Send a well-formed message: \(facts.got)."]
         case .upstreamUnavailable, .upstreamInvalid, .upstreamClosed, .upstreamTimeout, .noLiveUpstream:
             ["The request is good; its upstream is not: \(facts.expected)."]
+        case .tokenRevoked: ["Get a new token: this one was revoked."]
+        case .revocationStale: ["Try again when the feed of revocations answers, or say \"on_stale allow\"."]
         case .overloaded: ["Try again in a moment: the gateway has no room."]
         case .internalError: ["Mend the text of \"return\"\(facts.at): it cannot stand in a field."]
         }

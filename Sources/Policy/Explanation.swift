@@ -9,7 +9,7 @@ package struct Explanation: Sendable {
         // the credential
         case credential, tokenSize = "token_size", tokenShape = "token_shape", header, algorithm, type, extensions, key
         case signature, claims, issuer, audience, expiry, notBefore = "not_before", lifetime
-        case requiredClaims = "required_claims", identity, provider
+        case requiredClaims = "required_claims", identity, provider, revocation
         // what it allows
         case requirement, method, body, action
     }
@@ -124,6 +124,7 @@ extension Explanation.Check {
             case .issuerMismatch: .issuer
             case .audienceMismatch: .audience
             case .providerMismatch: .provider
+            case .tokenRevoked, .revocationStale: .revocation
             case .tokenExpired: .expiry
             case .tokenNotYetValid: .notBefore
             case .lifetimeExceeded: .lifetime

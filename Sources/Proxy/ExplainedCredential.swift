@@ -21,15 +21,30 @@ extension Explainer {
             let unpacked = request.token.map { UnpackedToken($0) }
             explanation.append([credential], failing: .credential)
             for provider in providers { skip(tokenSteps(of: provider, unpacked, request.now), &explanation) }
+            if let step = revocationStep(location) { skip([step], &explanation) }
             return skipRequirements(location, &explanation)
         }
         explanation.steps.append(credential)
         let isAllowed = describeVerdicts(location, outcome, request, &explanation)
+        if var step = revocationStep(location) {
+            step.result = isAllowed ? .notChecked : .notReached
+            if !isAllowed { step.got = nil }
+            explanation.steps.append(step)
+        }
         if isAllowed {
             describeRequirements(location, outcome, request, &explanation)
         } else {
             skipRequirements(location, &explanation)
         }
+    }
+
+    /// Without a feed nobody knows what was revoked.
+    private func revocationStep(_ location: Location) -> Explanation.Step? {
+        guard let index = location.access.revocation else { return nil }
+        return Explanation.Step(
+            .revocation, demands("revocation", at: location.position),
+            expected: "not revoked by \"\(configuration.revocations[index].name)\"",
+            got: "known to a running gateway only: not checked")
     }
 
     private func found() -> String {

@@ -68,11 +68,13 @@ server {{
     }}
     location /trial/ {{
         auth_mode report;
+        revocation main;
         require not permission read:admin_panel;
         proxy_pass http://127.0.0.1:18090;
     }}
 }}
 policy strong {{ require claim amr contains mfa; require any {{ scope orders; claim level >= 2; }} }}
+revocation main {{ feed http://127.0.0.1:18091/revocations; }}
 """
 
 
@@ -576,6 +578,7 @@ def test_the_cases_reach_what_can_be_reached_without_an_upstream():
     codes = set(re.findall(r'(?:Answer\(\d+, |\.token\(|\.closing\(\d+, )"([a-z_]+)"', table))
     beyond = {
         "request_timeout", "chunk_invalid", "version_unsupported", "overloaded", "internal_error",
+        "token_revoked", "revocation_stale",
         "upstream_unavailable", "upstream_invalid", "upstream_closed", "upstream_timeout", "no_live_upstream",
     }  # fmt: skip
     assert codes - {case.code for case in CASES.values()} == beyond
