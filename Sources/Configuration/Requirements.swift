@@ -135,6 +135,15 @@ extension Access {
     /// Names of captures that decide about access here.
     package var captures: Set<String> { Set(requirements.flatMap(\.conditions).flatMap(\.captures)) }
 
+    /// The line that demanded something, by its number: the requirements, then the lines of `permissions`, then `permissions`
+    /// itself, for methods that have no line.
+    package func position(ofDemand number: Int) -> SourcePosition? {
+        if requirements.indices.contains(number) { return requirements[number].position }
+        guard let methods else { return nil }
+        let rule = number - requirements.count
+        return methods.rules.indices.contains(rule) ? methods.rules[rule].position : methods.position
+    }
+
     /// Whether that list of an identity decides about access here.
     func needs(_ grant: Requirement.Grant) -> Bool {
         grant == .permission && methods != nil || requirements.contains { $0.needs(grant) }

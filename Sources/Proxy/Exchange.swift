@@ -43,6 +43,8 @@ struct Exchange: ~Copyable {
     /// Nobody asked who sends it: a browser did, before a script's request.
     var isPreflight = false
     var reason: LocalResponse?
+    /// Number of the location's demand that is not met, for the log.
+    var demand: Int32 = -1
     /// `auth_mode report`: for what the request would have been refused.
     var wouldDeny: LocalResponse?
     var status: Int32 = 0
@@ -215,6 +217,7 @@ extension Worker {
         {
         case .allowed: admit(id, route)
         case .denied(let demand):
+            exchanges[id].demand = Int32(truncatingIfNeeded: demand)
             let response = snapshots[snapshot].authorization.response(location: location, demand: demand)
             missing.clear()
             if response == .insufficientScope {

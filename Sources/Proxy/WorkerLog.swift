@@ -116,6 +116,13 @@ extension Worker {
             line.append(", upstream: ")
             line.append(upstream.span)
         }
+        if exchanges[id].demand >= 0 && exchanges[id].wouldDeny == nil {
+            let location = Int(route(of: id).location)
+            let access = snapshots[exchanges[id].snapshot].configuration.locations[location].access
+            if let position = access.position(ofDemand: Int(exchanges[id].demand)) {
+                line.append(", demanded by \(position.text)")
+            }
+        }
         line.append(suppressed: suppressed)
         logLines.add(line.finish(), to: log.target)
     }

@@ -267,3 +267,15 @@ def test_a_bad_roles_file_stops_a_reload(start, origin, rsa_key, values, tmp_pat
     assert 'roles.json:1:11: error: "roles" is an object' in gateway.log
     token = rsa_key.token(permissions=None, roles=["reader"])
     assert gateway.request(get("/data/x", bearer(token))).status == 200
+
+
+def test_the_log_names_the_line_that_demanded_it(start, origin, rsa_key, values):
+    gateway = start(CONFIGURATION.replace("error_log stderr notice", "error_log stderr info"), **values)
+    lines = CONFIGURATION.splitlines()
+    cases = (("/data/x", "GET", "read:data;"), ("/strong/x", "GET", "require_policy strong"), ("/methods/x", "DELETE", "POST,PUT"))
+    for path, method, text in cases:
+        token = rsa_key.token(permissions=["other"])
+        assert gateway.request(get(path, bearer(token), method=method)).status == 403
+        location = path.removesuffix("x")
+        number = next(n for n, line in enumerate(lines, 1) if f"location {location} " in line and text in line)
+        gateway.wait_for_notice(f"demanded by {gateway.file}:{number}:")
