@@ -100,7 +100,10 @@ struct TokenProvider: ~Copyable {
         let validity = CacheEntry.Validity(
             goodUntil: min(claims.goodUntil, now + ttlSeconds), keyGeneration: keys.generation,
             keySerial: claims.keySerial, goodFrom: claims.goodFrom)
-        return cache.insert(key, validity, identity, text, now: now)
+        let entry = cache.insert(key, validity, identity, text, now: now)
+        // Whoever had the slot before was somebody else.
+        if keepsFacts, let entry { facts.set(entry.index, RevocationFacts()) }
+        return entry
     }
 
     /// Notes what there is to revoke of an entry, if anybody asks.

@@ -209,7 +209,7 @@ struct JournalText: ~Copyable {
     }
     private static func isWhole(_ line: borrowing Span<UInt8>, _ digest: borrowing SHA256) -> Bool {
         let end = line.count - 9
-        return number(line, end + 1) == checksum(line.extracting(0..<end), digest)
+        return line[end] == UInt8(ascii: " ") && number(line, end + 1) == checksum(line.extracting(0..<end), digest)
     }
     private static func key(_ line: borrowing Span<UInt8>) -> RevocationKey? {
         guard let a = number(line, 2), let b = number(line, 10), let c = number(line, 18), let d = number(line, 26)

@@ -8,7 +8,15 @@ struct ExpositionTests {
         counters.request(route: 0, status: 200, nanoseconds: 1_500_000)
         var totals = CounterTotals()
         totals.add(counters.values())
-        return text(Exposition.render(totals, process: ProcessGauges(), keySets: keySets, wallSeconds: 1000))
+        var block = RevocationGauges(name: "logouts")
+        block.received = [("feed", 5), ("redis", 6)]
+        block.errors = [("feed", 1), ("redis", 0)]
+        block.ageSeconds = 7
+        var revocations = RevocationTotals()
+        revocations.blocks = [block, RevocationGauges(name: "partners")]
+        return text(
+            Exposition.render(
+                totals, process: ProcessGauges(), keySets: keySets, revocations: revocations, wallSeconds: 1000))
     }
 
     @Test func `every sample belongs to the family before it, and no family comes twice`() throws {

@@ -52,6 +52,8 @@ def figures(session):
         "tls, × nginx over TLS without tokens": ratio(gateway("tls"), median(session, "tls", "nginx")),
         "bodies, bytes per CPU second × floor": ratio(gateway("bodies", "gb_per_cpu_second"),
                                                       median(session, "bodies", "floor", "gb_per_cpu_second")),
+        "revocations, a million × none": ratio(median(session, "revocations", "million"),
+                                               median(session, "revocations", "none")),
         "counts, calls per plain request": gateway("counts", "calls_per_request"),
         "counts, calls per token request": gateway("counts-tokens", "calls_per_request"),
         "counts, allocations per token request": gateway("counts-tokens", "allocations_per_request"),
