@@ -89,6 +89,34 @@ def test_redis_with_a_password(start, tmp_path, keys, ec_key):
         redis.kill()
 
 
+def test_redis_over_tls(start, tmp_path, keys, ec_key, authority):
+    redis = RedisServer(tmp_path, certificate=authority.issue())
+    try:
+        sources = f"redis rediss://127.0.0.1:{redis.tls_port} channel=a;"
+        gateway = start(CONFIGURATION, keys=keys, sources=sources, environment={"SSL_CERT_FILE": str(authority.file)})
+        redis.wait_for_subscribers("a", 1)
+        redis.publish("a", entry("jti", "sealed"))
+        wait_until(lambda: statuses(gateway, ec_key.token(jti="sealed")) == {401}, 3)
+        stranger = start(CONFIGURATION, keys=keys, sources=sources)
+        stranger.wait_for_notice("certificate: ")
+    finally:
+        redis.kill()
+
+
+def test_feed_over_tls(start, keys, ec_key, authority):
+    feed = FeedServer(tls=authority.server_context())
+    try:
+        feed.add(entry("jti", "sealed"))
+        sources = f"feed {feed.url};"
+        gateway = start(CONFIGURATION, keys=keys, sources=sources, environment={"SSL_CERT_FILE": str(authority.file)})
+        wait_until(lambda: statuses(gateway, ec_key.token(jti="sealed")) == {401}, 3)
+        stranger = start(CONFIGURATION, keys=keys, sources=sources)
+        stranger.wait_for_notice("certificate: ")
+        assert statuses(stranger, ec_key.token(jti="sealed")) == {200}
+    finally:
+        feed.close()
+
+
 @pytest.mark.parametrize("message", ["", "null", "[[", "{}", "x" * 100_000, "\x00\x01", '{"issuer":1}'])
 def test_messages_that_are_none(start, redis, keys, ec_key, message):
     gateway = start(CONFIGURATION, keys=keys, sources=f"redis {redis.url} channel=a;")

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -26,7 +27,7 @@ def entry(kind: str, value: str, *, issuer: str = ISSUER, seconds: int = 600, be
 class FeedServer:
     """A long-poll feed. `mode`: ok, fail (500), garbage, huge, endless, slow, stall, gone (404 to every cursor), closing."""
 
-    def __init__(self, credentials: tuple[str, str] | None = None):
+    def __init__(self, credentials: tuple[str, str] | None = None, tls: ssl.SSLContext | None = None):
         self.entries: list[dict] = []
         self.mode = "ok"
         self.epoch = 1
@@ -57,8 +58,10 @@ class FeedServer:
                 pass  # a gateway that hangs up is no news
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/revocations"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}/revocations"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def add(self, *entries: dict) -> None:
@@ -139,12 +142,13 @@ class FeedServer:
 
 
 class RedisServer:
-    """A Redis server of the system's on a port of its own, which keeps nothing on disk."""
+    """A Redis server of the system's on a port of its own, which keeps nothing on disk; with a second port for TLS."""
 
-    def __init__(self, folder: Path, password: str = ""):
+    def __init__(self, folder: Path, password: str = "", certificate: tuple[Path, Path] | None = None):
         assert shutil.which("redis-server"), "redis-server is missing: scripts/setup"
         self.port, self.password, self._folder = take_port(), password, folder
         self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}"
+        self.certificate, self.tls_port = certificate, take_port() if certificate else 0
         self.process: subprocess.Popen | None = None
         self.start()
 
@@ -152,6 +156,10 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         if self.password:
             options += ["--requirepass", self.password]
+        if self.certificate:
+            file, key = map(str, self.certificate)
+            options += ["--tls-port", str(self.tls_port), "--tls-cert-file", file, "--tls-key-file", key]
+            options += ["--tls-auth-clients", "no"]
         self.process = subprocess.Popen(
             ["redis-server", *options, "--dir", str(self._folder)],
             stdin=subprocess.DEVNULL,
