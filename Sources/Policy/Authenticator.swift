@@ -398,12 +398,6 @@ extension Authenticator {
 
 // What is known of a principal; nothing of a principal that was released, or of the anonymous one
 extension Authenticator {
-    /// Whether the token grants exactly that permission, given in the form of `Authorization`.
-    package borrowing func grants(_ principal: Principal, _ permission: borrowing Span<UInt8>) -> Bool {
-        guard isReadable(principal) else { return false }
-        return providers[principal.provider].cache.grants(principal.entry, permission)
-    }
-
     /// Whether the list has exactly that element, given in the form of `Authorization`.
     package borrowing func has(
         _ principal: Principal, _ element: borrowing Span<UInt8>, in list: IdentityList
@@ -482,9 +476,6 @@ extension Authenticator {
 
     /// Appends the permissions as a field value, commas between them; nothing when they take more than 2 KiB.
     package borrowing func writePermissions(_ principal: Principal, to out: inout ByteBuffer) {
-        if isReadable(principal) { providers[principal.provider].cache.writePermissions(principal.entry, to: &out) }
-    }
-    package borrowing func writePermissions(_ principal: Principal, to out: inout ByteQueue) {
         if isReadable(principal) { providers[principal.provider].cache.writePermissions(principal.entry, to: &out) }
     }
 

@@ -125,11 +125,8 @@ struct CacheEntry: ~Copyable {
     borrowing func writeSubject(to out: inout ByteBuffer) { out.append(subject) }
     borrowing func writeSubject(to out: inout ByteQueue) { out.append(subject) }
     borrowing func writePermissions(to out: inout ByteBuffer) { if showsPermissions { out.append(permissions) } }
-    borrowing func writePermissions(to out: inout ByteQueue) { if showsPermissions { out.append(permissions) } }
 
     /// Whether the list has this very word: "read:data" is neither in "read:database" nor in "unread:data".
-    borrowing func grants(_ permission: borrowing Span<UInt8>) -> Bool { Self.has(permission, in: permissions) }
-
     borrowing func has(_ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
         switch list {
         case .permissions: return Self.has(element, in: permissions)

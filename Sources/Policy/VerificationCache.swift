@@ -144,13 +144,7 @@ struct VerificationCache: ~Copyable {
     borrowing func writePermissions(_ id: SlotID, to out: inout ByteBuffer) {
         entries[id].writePermissions(to: &out)
     }
-    borrowing func writePermissions(_ id: SlotID, to out: inout ByteQueue) {
-        entries[id].writePermissions(to: &out)
-    }
     borrowing func showsPermissions(_ id: SlotID) -> Bool { entries[id].showsPermissions }
-    borrowing func grants(_ id: SlotID, _ permission: borrowing Span<UInt8>) -> Bool {
-        entries[id].grants(permission)
-    }
     borrowing func has(_ id: SlotID, _ element: borrowing Span<UInt8>, in list: IdentityList) -> Bool {
         entries[id].has(element, in: list)
     }

@@ -233,7 +233,7 @@ import TokenSigning
         let found = try principal(&lenient, token)
         #expect(written(lenient, found) == ["", "", "main"])
         // Too long to be written is not too long to be compared.
-        let permitted = lenient.grants(found, Array("read:data".utf8).span)
+        let permitted = lenient.has(found, Array("read:data".utf8).span, in: .permissions)
         #expect(permitted)
         lenient.release(found)
     }
