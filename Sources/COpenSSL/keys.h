@@ -2,6 +2,7 @@
 // mistaken for a failure of the TLS call that comes next.
 #pragma once
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -128,6 +129,34 @@ static inline int co_hmac_verify(EVP_MAC_CTX *c, const uint8_t *m, size_t mn, co
 static inline EVP_PKEY *co_generate_rsa(size_t bits) { EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits); ERR_clear_error(); return k; }
 static inline EVP_PKEY *co_generate_ec(size_t width) { EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "EC", co_group(width)); ERR_clear_error(); return k; }
 static inline EVP_PKEY *co_generate_ed25519(void) { EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"); ERR_clear_error(); return k; }
+
+/* The JWS signature of m by a private key (RFC 7518, 3): over a hash of so many bytes, 0 for Edwards keys; on a curve two
+   numbers of `width` bytes side by side. Bytes written, 0 when it did not work or does not fit. */
+static inline size_t co_sign(EVP_PKEY *key, size_t digest, size_t width, const uint8_t *m, size_t mn, uint8_t *out, size_t room) {
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    size_t n = room;
+    int ok = c && EVP_DigestSignInit(c, NULL, digest ? co_digest(digest) : NULL, NULL, key) == 1 && EVP_DigestSign(c, out, &n, m, mn) == 1;
+    if (ok && width) {
+        const uint8_t *p = out;
+        ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &p, (long)n);
+        ok = s && 2 * width <= room && BN_bn2binpad(ECDSA_SIG_get0_r(s), out, (int)width) == (int)width
+             && BN_bn2binpad(ECDSA_SIG_get0_s(s), out + width, (int)width) == (int)width;
+        n = 2 * width;
+        ECDSA_SIG_free(s);
+    }
+    EVP_MD_CTX_free(c);
+    ERR_clear_error();
+    return ok ? n : 0;
+}
+
+/* The private key of a PEM text that needs no passphrase; NULL when there is none. */
+static inline EVP_PKEY *co_read_private(const void *p, size_t n) {
+    BIO *b = BIO_new_mem_buf(p, (int)n);
+    EVP_PKEY *k = b ? PEM_read_bio_PrivateKey(b, NULL, co_no_passphrase, NULL) : NULL;
+    BIO_free(b);
+    ERR_clear_error();
+    return k;
+}
 
 /* PKCS#8 without a passphrase, or SubjectPublicKeyInfo, as PEM. Bytes written, 0 when it did not work or does not fit. */
 static inline size_t co_write_pem(EVP_PKEY *key, int is_private, uint8_t *out, size_t room) {

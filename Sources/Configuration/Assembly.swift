@@ -43,6 +43,7 @@ extension ConfigurationReader {
         location.limits = settings.limits
         location.errorDetail = settings.errorDetail
         location.identityHeaders = settings.identityHeaders
+        if !location.access.providers.isEmpty { location.identityToken = settings.identityToken }
         location.forwardsToken = settings.forwardsToken
         location.addedHeaders = settings.addedHeaders
         location.crossOrigin = settings.crossOrigin

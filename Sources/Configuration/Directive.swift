@@ -3,7 +3,7 @@
 /// Where a directive may stand.
 enum BlockKind: String, Sendable, CaseIterable {
     case main, server, location, upstream, authProvider = "auth_provider", admin, identityHeaders = "identity_headers"
-    case cors, policy, revocation
+    case cors, policy, revocation, identityToken = "identity_token"
 
     /// For messages: `in location`, `at the top level`.
     var place: String { self == .main ? "at the top level" : "in \(rawValue)" }

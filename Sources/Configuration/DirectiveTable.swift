@@ -51,6 +51,7 @@ package enum DirectiveTable {
             + described(Upstream.rows, Upstream(name: "", position: nowhere))
             + described(ServerDraft.rows, ServerDraft(position: nowhere))
             + described(CrossOriginRules.rows, CrossOriginRules())
+            + described(IdentityTokenDraft.rows, IdentityTokenDraft())
             + described(
                 LocationDraft.rows, LocationDraft(match: .fallback, label: "", scope: RouteScope(position: nowhere)))
         return all.filter { seen.insert("\($0.0.name) \($0.0.blocks)").inserted }

@@ -138,7 +138,7 @@ extension LocationDraft {
         scope.settings = RouteSettings(of: location, in: configuration)
         switch location.action {
         case .notFound: break
-        case .answer: scope.answer = location.action
+        case .answer, .identityKeys: scope.answer = location.action
         case .proxy(let pass):
             target = ProxyTarget(
                 upstream: pass.upstream, authority: configuration.upstreams[pass.upstream].name, uri: pass.uri)
@@ -169,6 +169,7 @@ extension RouteSettings {
             Argument(configuration.revocations[$0].name, position: location.position)
         }
         identityHeaders = location.identityHeaders
+        identityToken = location.identityToken
         forwardsToken = location.forwardsToken
         addedHeaders = location.addedHeaders
         crossOrigin = location.crossOrigin

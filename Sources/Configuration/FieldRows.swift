@@ -120,8 +120,9 @@ extension FieldTemplate {
                     + "this line"
             )
         }
-        if directive == "identity_headers", foldedName == "host" || foldedName == "authorization" {
-            throw name.error("\"identity_headers\" cannot set \"\(name.shown)\": every request has its own")
+        let isIdentity = directive == "identity_headers" || directive == "identity_token"
+        if isIdentity, foldedName == "host" || foldedName == "authorization" {
+            throw name.error("\"\(directive)\" cannot set \"\(name.shown)\": every request has its own")
         }
     }
 

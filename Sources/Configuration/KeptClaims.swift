@@ -43,7 +43,7 @@ extension Location {
     fileprivate var templates: [Template] {
         var all = identityHeaders.map(\.value) + addedHeaders.map(\.field.value)
         switch action {
-        case .notFound: break
+        case .notFound, .identityKeys: break
         case .answer(_, let text): all.append(text)
         case .proxy(let proxy): all += proxy.setHeaders.map(\.value) + [proxy.host]
         }

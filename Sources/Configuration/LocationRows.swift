@@ -11,6 +11,7 @@ struct LocationDraft: Sendable {
 
     static let rows: [Directive<LocationDraft>] =
         [proxyPassRow] + RouteScope.rows(for: .location).map { $0.lifted(\.scope) }
+        + [IdentityTokenRules.publicationRow]
 
     private static let proxyPassRow = Directive<LocationDraft>(
         row: DirectiveRow(

@@ -44,7 +44,8 @@ extension ConfigurationReader {
         if let answer = draft.scope.answerWord, let target = draft.targetWord {
             report(
                 target.error(
-                    "\"proxy_pass\" is unreachable: \"return\" in line \(answer.position.line) answers every request"))
+                    "\"proxy_pass\" is unreachable: \"\(answer.text)\" in line \(answer.position.line) answers every request"
+                ))
         }
         if draft.target == nil, draft.targetWord == nil, draft.scope.answerWord == nil, draft.scope.locations.isEmpty {
             report(
@@ -67,6 +68,16 @@ extension ConfigurationReader {
                         + "it twice", suggestion: "remove the \"add_header\""))
         }
         checkRevocation(settings)
+        if isAnswering, let token = settings.identityToken,
+            (settings.identityHeaders + settings.upstreamFields).contains(where: {
+                $0.foldedName == FieldTemplate(name: token.header, value: Template([])).foldedName
+            })
+        {
+            report(
+                statement.error(
+                    "\"\(token.header)\" is written twice here: by \"identity_token\", and by \"identity_headers\" or "
+                        + "\"proxy_set_header\""))
+        }
         guard let auth = settings.auth else {
             if isAnswering {
                 report(
@@ -86,6 +97,12 @@ extension ConfigurationReader {
             report(
                 require.error(
                     "\"\(require.text)\" needs an identity, but \"auth off\" of line \(auth.word.position.line) holds here"
+                ))
+        }
+        if let token = settings.ownIdentityToken {
+            report(
+                token.error(
+                    "\"identity_token\" needs an identity, but \"auth off\" of line \(auth.word.position.line) holds here"
                 ))
         }
         for use in settings.ownIdentityUses {

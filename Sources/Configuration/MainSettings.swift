@@ -58,6 +58,7 @@ extension ConfigurationReader {
         if main.servers.isEmpty, diagnostics.isEmpty {
             report(Diagnostic(at: mainPosition, "there is no \"server\": nothing would be listened to"))
         }
+        checkIdentityKeys()
         noteUnused()
         configuration.collectClaims()
         if configuration.keptClaims.paths.count > KeptClaims.maximumPaths {

@@ -23,6 +23,9 @@ struct RouteSettings: Sendable {
     /// The same, if this level says it itself.
     var ownRevocation: Argument?
     var identityHeaders = Location.defaultIdentityHeaders
+    var identityToken: IdentityTokenRules?
+    /// `identity_token`, if this level says it itself.
+    var ownIdentityToken: Argument?
     var forwardsToken = false
     var addedHeaders: [AddedField] = []
     var crossOrigin: CrossOriginRules?
@@ -43,6 +46,7 @@ struct RouteSettings: Sendable {
         copy.ownIdentityUses = []
         copy.ownRequire = nil
         copy.ownRevocation = nil
+        copy.ownIdentityToken = nil
         return copy
     }
 
@@ -51,7 +55,8 @@ struct RouteSettings: Sendable {
             .setting(
                 "path_guard", in: [.main, .server, .location], .flag, \.pathGuard,
                 "Refuse a path that common servers read in several ways with different access")
-        ] + AccessLog.rows + Access.rows + [Revocation.routeRow] + FieldTemplate.rows + [CrossOriginRules.row]
+        ] + AccessLog.rows + Access.rows + [Revocation.routeRow] + FieldTemplate.rows
+        + [IdentityTokenRules.row, CrossOriginRules.row]
         + ProxyPass.rows
 }
 

@@ -26,6 +26,8 @@ package struct Location: Sendable, Equatable {
     package var errorDetail = ErrorDetail.code
     /// Written in each request that carries a verified identity; the client's own copies are always removed.
     package var identityHeaders: [FieldTemplate] = Location.defaultIdentityHeaders
+    /// `identity_token`; nil: none, always with `auth off`.
+    package var identityToken: IdentityTokenRules?
     /// False: the Authorization field of a verified token is removed before forwarding.
     package var forwardsToken = false
     /// `add_header`, for responses.
@@ -57,6 +59,8 @@ package enum LocationAction: Sendable, Equatable {
     case notFound
     /// `return CODE [text]`; for 301, 302, 303, 307 and 308 the text is the Location.
     case answer(status: Int, text: Template)
+    /// `identity_jwks`
+    case identityKeys
     case proxy(ProxyPass)
 }
 

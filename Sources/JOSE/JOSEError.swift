@@ -13,6 +13,8 @@ package enum JOSEError: Error, Sendable, Equatable, CustomStringConvertible {
     case notPEM
     /// A private key where only public ones belong.
     case privateKey
+    /// No private key where one is needed.
+    case noPrivateKey
     /// A key that can be read but not used, and why.
     case unusable(String)
     case generation
@@ -26,6 +28,7 @@ package enum JOSEError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notKeySet: "not a JWK Set: an object with an array \"keys\" is expected"
         case .notPEM: "neither a PEM public key nor a certificate"
         case .privateKey: "holds a private key; give the gateway the public one"
+        case .noPrivateKey: "holds no private key in PEM that needs no passphrase"
         case .unusable(let reason): reason
         case .generation: "the key could not be generated"
         }

@@ -25,6 +25,19 @@ package struct JSONWebKeySet: Sendable, Equatable {
         self.foreignIDs = foreignIDs
     }
 
+    /// The document of these keys, in which nothing is secret.
+    package var document: [UInt8] {
+        var writer = JSONWriter(capacity: 1024)
+        writer.beginObject()
+        writer.name("keys")
+        writer.beginArray()
+        for key in keys { key.write(to: &writer) }
+        writer.endArray()
+        writer.endObject()
+        writer.buffer.append("\n")
+        return Array(copying: writer.buffer.bytes)
+    }
+
     /// Adds what another document of the same provider holds.
     package mutating func append(_ other: JSONWebKeySet) {
         keys += other.keys

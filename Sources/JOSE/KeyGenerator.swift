@@ -32,18 +32,9 @@ package enum KeyGenerator {
         var described = JSONWebKey(material, algorithm: SignatureAlgorithm.allCases.first { $0.fits(material) })
         let kid = described.thumbprint
         described.id = kid
-        var writer = JSONWriter(capacity: 1024)
-        writer.beginObject()
-        writer.name("keys")
-        writer.beginArray()
-        described.write(to: &writer)
-        writer.endArray()
-        writer.endObject()
-        writer.buffer.append("\n")
         let generated = GeneratedKey(
             privatePEM: key.pem(isPrivate: true), publicPEM: key.pem(isPrivate: false),
-            jwks: Array(copying: writer.buffer.bytes),
-            kid: kid)
+            jwks: JSONWebKeySet(keys: [described]).document, kid: kid)
         guard !generated.privatePEM.isEmpty, !generated.publicPEM.isEmpty else { throw .generation }
         return generated
     }

@@ -32,6 +32,21 @@ import COpenSSL
         }
     }
 
+    /// A private key in PEM, which has its public half with it; nil when there is none, or one that needs a passphrase.
+    static func readingPrivate(_ pem: [UInt8]) -> PublicKey? {
+        guard pem.count <= JSONWebKeySet.maximumBytes else { return nil }
+        return unsafe adopt(co_read_private(pem, pem.count))
+    }
+
+    /// The JWS signature of a message, by a private key; empty when that did not work.
+    func signature(of message: [UInt8], by algorithm: SignatureAlgorithm, width: Int) -> [UInt8] {
+        // 8192 bits of RSA are 1 KiB.
+        unsafe Array(unsafeUninitializedCapacity: 1024) { out, count in
+            unsafe count = co_sign(
+                pointer, algorithm.digestBytes, width, message, message.count, out.baseAddress, out.count)
+        }
+    }
+
     /// What a PEM file holds, block by block.
     static func readPEM(_ pem: [UInt8]) throws(JOSEError) -> [JSONWebKey.Material] {
         guard pem.count <= JSONWebKeySet.maximumBytes else { throw .tooLarge(bytes: pem.count) }

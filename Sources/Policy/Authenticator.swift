@@ -456,6 +456,10 @@ extension Authenticator {
         }
     }
 
+    /// Wall-clock seconds: the credential is good before this one.
+    package borrowing func goodUntil(_ principal: Principal) -> Int64 {
+        isReadable(principal) ? providers[principal.provider].cache.validity(principal.entry).goodUntil : .min
+    }
     /// Bytes that the two texts take at most, for reserving room.
     package borrowing func textCount(_ principal: Principal) -> Int {
         isReadable(principal) ? providers[principal.provider].cache.textCount(principal.entry) : 0

@@ -71,6 +71,20 @@ enum IdentityEncoding {
         out.append(byte: digit(byte & 15))
     }
 
+    /// The text that a value stands for.
+    static func appendDecoded(_ value: borrowing Span<UInt8>, to out: inout ByteBuffer) {
+        var at = 0
+        while at < value.count {
+            let isEscape = value[at] == UInt8(ascii: "%") && at + 2 < value.count
+            out.append(byte: isEscape ? number(value[at + 1]) << 4 | number(value[at + 2]) : value[at])
+            at += isEscape ? 3 : 1
+        }
+    }
+
+    private static func number(_ digit: UInt8) -> UInt8 {
+        digit <= UInt8(ascii: "9") ? digit & 15 : (digit & 15) + 9
+    }
+
     private static func digit(_ value: UInt8) -> UInt8 {
         value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
     }

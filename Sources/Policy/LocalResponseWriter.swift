@@ -12,6 +12,8 @@ package struct ResponseForm {
     package var closes = false
     package var detail = ErrorDetail.code
     package var format = AnswerFormat.problem
+    /// The text of an answer is a key set rather than words.
+    package var isKeySet = false
     package var requestID = RequestID.none
     package var wallSeconds: Int64
 
@@ -105,12 +107,17 @@ package struct LocalResponseWriter: ~Copyable {
         }
         let hasBody = status != 204 && status != 304
         if !text.isEmpty && hasBody {
-            head.append("Content-Type: text/plain\r\n")
+            head.append(form.isKeySet ? Self.keySetFields : "Content-Type: text/plain\r\n")
         } else if isProblem {
             appendContentFields(problem, form)
         }
         head.append(added)
         return end(form, closes: form.closes, hasBody: hasBody)
+    }
+
+    /// Whoever checks tokens asks again within minutes, and at once when a key is unknown to it.
+    private static var keySetFields: StaticString {
+        "Content-Type: application/jwk-set+json\r\nCache-Control: public, max-age=300\r\n"
     }
 
     private static func isRedirect(_ status: Int) -> Bool {

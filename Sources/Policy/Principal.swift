@@ -3,7 +3,7 @@ package import Bytes
 
 /// Names the verified claims of one credential, which stay where they are until the principal is released. Plain numbers: free
 /// to copy, nothing to count.
-package struct Principal: BitwiseCopyable, Sendable {
+package struct Principal: BitwiseCopyable, Sendable, Equatable {
     package let provider: SlotID
     let entry: SlotID
 

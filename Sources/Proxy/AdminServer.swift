@@ -14,7 +14,7 @@ struct AdminServer: ~Copyable {
     private static var idleNanoseconds: UInt64 { 10_000_000_000 }
 
     enum Request {
-        case metrics(SlotID), health(SlotID), readiness(SlotID)
+        case metrics(SlotID), health(SlotID), readiness(SlotID), identityKeys(SlotID)
         /// Keys of a provider are to be fetched now; `purging`: and the ones that are here forgotten.
         case keys(SlotID, provider: String, purging: Bool)
         /// Something is to be revoked, for one block or all.
@@ -151,6 +151,7 @@ struct AdminServer: ~Copyable {
         if isPath("/metrics") { return .metrics(id) }
         if isPath("/healthz") { return .health(id) }
         if isPath("/readyz") { return .readiness(id) }
+        if isPath("/jwks.json") { return .identityKeys(id) }
         refuse(id, .notFound, &loop)
         return nil
     }
@@ -346,6 +347,7 @@ extension ControlPlane {
         case nil: break
         case .health(let client):
             admin.answer(client, status: 200, type: "text/plain", body: Array("ok\n".utf8), &loop)
+        case .identityKeys(let client): answerIdentityKeys(client)
         case .readiness(let client):
             let lack = keyGauges.allSatisfy { $0.keys > 0 } ? revocations.isReady ? "" : "revocations" : "keys"
             admin.answer(

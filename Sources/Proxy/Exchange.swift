@@ -317,7 +317,10 @@ extension Worker {
             ? route.authenticatedFilter : exchanges[id].isPreflight ? route.preflightFilter : route.requestFilter
         added.clear()
         write(route.requestFields, of: id)
-        if isAuthenticated { writeIdentity(of: id, route) }
+        if isAuthenticated {
+            writeIdentity(of: id, route)
+            if route.identityToken >= 0 { writeIdentityToken(id, route) }
+        }
         sendRequestHead(
             heads[head], snapshots[snapshot], route, filter,
             matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &upstreams[upstream].output, &buffers)

@@ -117,6 +117,7 @@ extension Worker {
         let route = route(of: id)
         let closes = clients[exchanges[id].client].mustClose(after: heads[exchanges[id].head])
         var form = form(id, route, closes: closes)
+        form.isKeySet = route.isKeySet
         if route.status >= 400 { form.format = AnswerFormat(for: heads[exchanges[id].head]) }
         added.clear()
         write(route.answerText, of: id)

@@ -68,6 +68,7 @@ extension Explainer {
         _ route: Route, _ outcome: ExplainedOutcome, _ request: ExplainedRequest
     ) -> Bool {
         var form = form(route, request, closes: closes(route))
+        form.isKeySet = route.isKeySet
         if route.status >= 400 { form.format = AnswerFormat(for: head) }
         added.clear()
         write(route.answerText, status: Int(route.status), nil, outcome, request)
@@ -122,7 +123,15 @@ extension Explainer {
     ) -> String {
         added.clear()
         write(route.requestFields, status: 0, nil, outcome, request)
-        if outcome.isAuthenticated { write(route.identityFields, status: 0, nil, outcome, request) }
+        if outcome.isAuthenticated {
+            write(route.identityFields, status: 0, nil, outcome, request)
+            if route.identityToken >= 0 {
+                // Whoever sees one can use it.
+                let field = snapshot.mints[Int(route.identityToken)].fieldStart
+                added.append(field.span)
+                added.append("***\r\n")
+            }
+        }
         let filter =
             outcome.isAuthenticated
             ? route.authenticatedFilter : outcome.isPreflight ? route.preflightFilter : route.requestFilter

@@ -193,6 +193,9 @@ extension Explainer {
         case .answer(let status, _):
             return Explanation.Step(
                 .action, demands("return", at: location.position), got: "answered with status \(status)")
+        case .identityKeys:
+            return Explanation.Step(
+                .action, demands("identity_jwks", at: location.position), got: "answered with status 200")
         case .proxy(let proxy):
             return Explanation.Step(
                 .action, demands("proxy_pass", at: location.position),

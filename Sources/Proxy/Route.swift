@@ -23,6 +23,8 @@ struct Route: BitwiseCopyable {
     var isReport = false
     /// Access depends on what the location's expression captures.
     var usesCaptures = false
+    /// What `return` says is the key set of `identity_jwks`.
+    var isKeySet = false
     /// Index of the provider, or -1: `auth off`.
     var provider: Int32 = -1
     /// Index of the location in the configuration: `require` lines are looked up there.
@@ -39,6 +41,8 @@ struct Route: BitwiseCopyable {
     var responseFilter = SlotID.none
     /// Number of the `cors` block, or -1.
     var crossOrigin: Int32 = -1
+    /// Number of the `identity_token` block, or -1.
+    var identityToken: Int32 = -1
     /// What is sent upstream besides: Host, the forwarded fields, `proxy_set_header`.
     var requestFields = ProgramRange()
     var identityFields = ProgramRange()

@@ -19,6 +19,8 @@ struct Snapshot: ~Copyable {
     /// What upstreams may not tell clients where `cors` says nothing: hop-by-hop fields, and a word that is ours.
     let responseFilter: SlotID
     let crossOrigin: CrossOrigin
+    /// The different `identity_token` blocks.
+    let mints: [IdentityMint]
     var authorization: Authorization
     /// Whom each location asks who is asking: set when the authenticator knows the configuration's providers.
     var plans = FixedArray(repeating: AuthenticationPlan(), count: 0)
@@ -57,7 +59,7 @@ struct Snapshot: ~Copyable {
         _ limits: consuming FixedArray<ListenerLimits>, _ steps: consuming FixedArray<TemplateStep>,
         _ text: consuming ByteBuffer, _ filters: consuming SlotTable<FieldFilter>, _ responseFilter: SlotID,
         _ endpoints: [[Int32]], _ accessLogs: [AccessLog], _ logPrograms: [ProgramRange],
-        _ crossOrigin: consuming CrossOrigin
+        _ crossOrigin: consuming CrossOrigin, _ mints: [IdentityMint]
     ) {
         self.configuration = configuration
         self.table = table
@@ -74,6 +76,7 @@ struct Snapshot: ~Copyable {
         self.accessLogs = accessLogs
         self.logPrograms = logPrograms
         self.crossOrigin = crossOrigin
+        self.mints = mints
     }
     /// Rules are asked for every request anew: what roles grant holds from the next one on, whatever is cached. Fields that
     /// tell permissions are made anew: `serial` sets them apart from those that are kept.

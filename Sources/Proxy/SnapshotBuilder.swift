@@ -2,6 +2,7 @@
 import Bytes
 import Configuration
 import HTTP
+import JOSE
 import Policy
 
 struct SnapshotBuilder: ~Copyable {
@@ -17,6 +18,9 @@ struct SnapshotBuilder: ~Copyable {
     private let identityNames: [String]
     /// The different `cors` blocks.
     private var crossOrigin: [CrossOriginRules] = []
+    /// The different `identity_token` blocks, and who makes their tokens.
+    private var identityTokens: [IdentityTokenRules] = []
+    private var mints: [IdentityMint] = []
     /// Towards clients: hop-by-hop fields and a word that is ours are gone; where we answer for CORS, its fields too.
     private let responseFilter: SlotID
     private let crossOriginFilter: SlotID
@@ -26,8 +30,11 @@ struct SnapshotBuilder: ~Copyable {
         self.serial = serial
         // For each location those towards the upstream, with and without a token and for a preflight; two towards clients.
         filters = SlotTable(capacity: configuration.locations.count * 3 + 2)
-        var names = Location.defaultIdentityHeaders.map(\.name)
-        for location in configuration.locations { names += location.identityHeaders.map(\.name) }
+        var names = Location.defaultIdentityHeaders.map(\.name) + [IdentityTokenRules.defaultHeader]
+        for location in configuration.locations {
+            names += location.identityHeaders.map(\.name)
+            if let token = location.identityToken { names.append(token.header) }
+        }
         identityNames = names
         let ours = FieldSet([.gatewayError])
         let custom = Self.crossOriginFields.map { Array($0.utf8) }
@@ -53,7 +60,7 @@ struct SnapshotBuilder: ~Copyable {
         text.append(compiler.text.span)
         return Snapshot(
             configuration, table, routes, limits, steps, text, response, responseFilter, endpoints, accessLogs,
-            logPrograms, CrossOrigin(crossOrigin))
+            logPrograms, CrossOrigin(crossOrigin), mints)
     }
     private static let crossOriginFields = [
         "access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers",
@@ -90,8 +97,15 @@ struct SnapshotBuilder: ~Copyable {
             route.action = .answer
             route.status = Int32(status)
             route.answerText = compiler.program { $0.template(text) }
+        case .identityKeys:
+            route.action = .answer
+            route.status = 200
+            route.isKeySet = true
+            let document = configuration.identityKeys.document
+            route.answerText = compiler.program { $0.literal(document) }
         case .proxy(let proxy):
             route.action = .proxy
+            if let rules = location.identityToken { take(rules, into: &route) }
             take(proxy, of: location, into: &route)
         }
         return route
@@ -100,6 +114,16 @@ struct SnapshotBuilder: ~Copyable {
         if !crossOrigin.contains(rules) { crossOrigin.append(rules) }
         route.crossOrigin = Int32(crossOrigin.firstIndex(of: rules) ?? -1)
         if !rules.isUpstreams { route.responseFilter = crossOriginFilter }
+    }
+    private mutating func take(_ rules: IdentityTokenRules, into route: inout Route) {
+        if let known = identityTokens.firstIndex(of: rules) {
+            route.identityToken = Int32(known)
+            return
+        }
+        guard let mint = IdentityMint(rules, number: UInt64(serial) << 32 | UInt64(mints.count)) else { return }
+        route.identityToken = Int32(mints.count)
+        identityTokens.append(rules)
+        mints.append(mint)
     }
     private func take(_ limits: RequestLimits, into route: inout Route) {
         route.bodyNanoseconds = limits.bodyTimeout.nanoseconds

@@ -77,6 +77,7 @@ struct Worker: ~Copyable {
     /// Of the keys of each provider.
     var keyVersions: [String: Int] = [:]
     var authenticator: Authenticator
+    var minted = MintedTokens()
     var requestIDs = RequestIDs()
     var counters = Counters(CounterLabels(routes: [], upstreams: [], reasons: []))
     var logLines = LogBatch()

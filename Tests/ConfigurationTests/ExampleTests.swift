@@ -16,6 +16,8 @@ struct ExampleTests {
             try FileManager.default.copyItem(atPath: Fixture.files + name, toPath: keys.appending(path: name).path())
         }
         try FileManager.default.copyItem(
+            atPath: Fixture.files + "ed25519.key", toPath: keys.appending(path: "private_key.pem").path())
+        try FileManager.default.copyItem(
             atPath: Fixture.files + "shared.txt", toPath: keys.appending(path: "secret.txt").path())
         folder = keys.deletingLastPathComponent().path()
     }

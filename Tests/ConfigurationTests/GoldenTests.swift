@@ -85,6 +85,7 @@ struct GoldenTests {
             case "include": ["client_max_body_size", "send_timeout"]
             case "http", "events": ["worker_connections", "listen"]
             case "origins", "methods", "headers", "expose", "credentials", "max_age", "pass": ["cors"]
+            case "key", "ttl", "header": ["identity_token"]
             case "grammar": ["return", "add_header"]
             case "inheritance": ["add_header", "require", "auth", "proxy_read_timeout", "identity_headers"]
             default: [name]

@@ -46,7 +46,10 @@ struct RoundTripTests {
                 revocation off;
                 location /n/ { auth off; access_log off; forward_token on; return 302 https://$host/; }
             }
-            location /none/ { cors { } }
+            location /none/ {
+                cors { } identity_token { key tls.key ed25519.key; audience "a b"; ttl 5m; header X-Who; }
+            }
+            location /keys { identity_jwks; }
             location ~ "^/t/(?<t>x)" { require claim '"i.j".k' = "${t}\\u{24}$http_x"; auth_mode report; grant_wildcards on; }
             location /methods/ { permissions { GET,PUT a b; * c; } require not any role l m; }
             location /unix/ { proxy_pass http://unix:run/s; proxy_connect_timeout 250ms; }
@@ -61,7 +64,7 @@ struct RoundTripTests {
         #expect(again == configuration)
         #expect(again.dump() == printed)
         // Every part of the tree took part.
-        #expect(configuration.servers.count == 2 && configuration.locations.count == 10)
+        #expect(configuration.servers.count == 2 && configuration.locations.count == 11)
         #expect(configuration.upstreams.map(\.name) == ["group", "127.0.0.1:9", "unix:run/s"])
     }
 
@@ -69,7 +72,8 @@ struct RoundTripTests {
         let configuration = try Fixture.load(Self.everything)
         #expect(try Fixture.load("\n# moved\n" + Self.everything) == configuration)
         for (old, new) in [
-            ("weight=4", "weight=5"), ("path_guard off", "path_guard on"), ("two;", "three;"), ("250ms", "251ms"),
+            ("weight=4", "weight=5"), ("path_guard off", "path_guard on"), ("X-Who", "X-Whom"), ("5m", "6m"),
+            ("two;", "three;"), ("250ms", "251ms"),
             ("tab", "Tab"),
             ("z$request_uri", "z$uri"), ("backlog=77", "backlog=78"), ("d.*", "e.*"), ("ES256", "RS256"),
             ("max_age=90s", "max_age=91s"), ("channel=c", "channel=d"),
