@@ -15,6 +15,7 @@ package struct Authenticator: ~Copyable {
     /// been seen before.
     package static let verificationsPerTurn = 8
 
+    private let inPlace = InPlace()
     private var providers = SlotTable<TokenProvider>(capacity: maximumProviders)
     private var order = FixedArray(repeating: SlotID.none, count: 0)
     private var retired: [SlotID] = []

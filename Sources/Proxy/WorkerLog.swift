@@ -87,10 +87,10 @@ extension Worker {
         exchanges[id].requestID.append(to: &added)
         text.clear()
         authenticator.writeSubject(exchanges[id].principal, to: &text)
-        let location = snapshots[exchanges[id].snapshot].configuration.locations[Int(exchanges[id].route)]
+        let route = snapshots[exchanges[id].snapshot].configuration.locations[Int(exchanges[id].route)].name
         appendRecord(
             record, heads[exchanges[id].head], clients[client], id: added, subject: text,
-            route: Array(location.name.utf8), upstream: upstreamName(of: id), provider: providerName(of: id),
+            route: Array(route.utf8), upstream: upstreamName(of: id), provider: providerName(of: id),
             to: &logLines.line)
     }
     private func interval(_ start: Instant?, _ end: Instant?) -> Int64 {
