@@ -456,7 +456,6 @@ extension Authenticator {
             providers[principal.provider].cache.keepFields(principal.entry, lines, stamp: stamp)
         }
     }
-
     /// Wall-clock seconds: the credential is good before this one.
     package borrowing func goodUntil(_ principal: Principal) -> Int64 {
         isReadable(principal) ? providers[principal.provider].cache.validity(principal.entry).goodUntil : .min
