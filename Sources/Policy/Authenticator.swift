@@ -16,7 +16,7 @@ package struct Authenticator: ~Copyable {
     package static let verificationsPerTurn = 8
 
     private let inPlace = InPlace()
-    private var providers = SlotTable<TokenProvider>(capacity: maximumProviders)
+    var providers = SlotTable<TokenProvider>(capacity: maximumProviders)
     private var order = FixedArray(repeating: SlotID.none, count: 0)
     private var retired: [SlotID] = []
     private let workers: Int
@@ -30,7 +30,7 @@ package struct Authenticator: ~Copyable {
     /// Requests whose token was refused before.
     private var negativeHits: UInt64 = 0
     /// What was revoked; outlives configurations.
-    private var revocations = Revocations(secret: .random(in: .min ... .max))
+    var revocations = Revocations(secret: .random(in: .min ... .max))
     private var revocationKeys = RevocationKeys()
     private var keepsFacts = false
     /// Signatures that may still be checked now.
@@ -365,38 +365,6 @@ extension Authenticator {
     }
 }
 
-// What was revoked
-extension Authenticator {
-    package mutating func revoke(_ entries: [RevocationEntry], now: Int64) { revocations.insert(entries, now: now) }
-    /// A source of the block of that name was heard.
-    package mutating func heardRevocations(_ name: String, at time: Instant) { revocations.heard(name, at: time) }
-    /// Once a second.
-    package mutating func forgetRevocations(now: Int64) { revocations.keepUp(now: now) }
-    /// Which block each location obeys, as a number for `judge`; -1: none.
-    package func revocationBlocks(_ locations: [Location]) -> FixedArray<Int32> {
-        var blocks = FixedArray(repeating: Int32(-1), count: locations.count)
-        for (i, location) in locations.enumerated() {
-            if let index = location.access.revocation { blocks[i] = revocations.place(ofConfigured: index) }
-        }
-        return blocks
-    }
-
-    /// What revocations say of everybody whom a request comes from.
-    package mutating func judge(
-        _ principals: PrincipalSet, revocations block: Int32, now: Int64, time: Instant
-    ) -> RevocationVerdict {
-        var verdict = RevocationVerdict.good
-        for i in 0..<Int(principals.count) {
-            let principal = principals[i]
-            guard isReadable(principal) else { continue }
-            verdict = providers[principal.provider].judge(
-                principal.entry, revocations, block: Int(block), now: now, time: time)
-            if verdict == .revoked || verdict == .stale { return verdict }
-        }
-        return verdict
-    }
-}
-
 // What is known of a principal; nothing of a principal that was released, or of the anonymous one
 extension Authenticator {
     /// Whether the list has exactly that element, given in the form of `Authorization`.
@@ -493,7 +461,7 @@ extension Authenticator {
         providers[principal.provider].writeName(to: &out)
     }
 
-    private borrowing func isReadable(_ principal: Principal) -> Bool {
+    borrowing func isReadable(_ principal: Principal) -> Bool {
         principal.isKnown && providers.contains(principal.provider)
             && providers[principal.provider].cache.contains(principal.entry)
     }
