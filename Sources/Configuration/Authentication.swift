@@ -1,12 +1,6 @@
 // Who may say who someone is: providers of identity, and how their tokens are checked.
 package import JOSE
 
-/// What kind of credential a provider judges, and how.
-package enum ProviderKind: Sendable, Equatable {
-    /// Signed tokens, verified here.
-    case jwt
-}
-
 /// What happens to a token whose `kid` no key has.
 package enum UnknownKeyPolicy: Sendable, Equatable {
     case reject
@@ -52,6 +46,20 @@ package struct AuthProvider: Sendable, Equatable {
     package var claims = ClaimNames()
     /// The same for all providers: what any location or field of the configuration asks for.
     package var kept = KeptClaims()
+    /// Where its credential may stand.
+    package var places: [CredentialPlace] = [.bearer]
+    package var boundTokens = BoundTokens.check
+    /// Keys of a file; nil: a service is asked.
+    package var apiKeys: APIKeyFile?
+    /// What every key begins with.
+    package var keyPrefix: String?
+    /// The service that is asked; nil: nobody is.
+    package var lookup: LookupTarget?
+    package var lookupClient: LookupClient?
+    package var onError = LookupErrorPolicy.unavailable
+    /// Fields of the service's answer that go to the upstream.
+    package var copiedFields: [String] = []
+    package var certificateSubject = CertificateSubject.san
     package var position: SourcePosition
 
     package init(name: String, position: SourcePosition) {

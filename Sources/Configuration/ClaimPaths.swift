@@ -75,23 +75,27 @@ extension ClaimNames {
     /// Each is looked for in every new token.
     private static let maximumPaths = 8
 
-    static let row = Directive<ProviderDraft>(
-        row: DirectiveRow(
-            name: "claims", blocks: [.authProvider], form: "{ WHAT CLAIM… | off; … }", arity: 0...0, opensBlock: true,
-            summary: "Which claims tell subject, session, token id, permissions, scopes, roles and client: lists are "
-                + "all of them together, of the others the first that is there counts; a claim of an inner object is "
-                + "`outer.inner`, a name with dots is quoted"),
-        read: { statement, draft, _ throws(Diagnostic) in
-            try draft.provider.claims.read(statement.block ?? [])
-        },
-        write: { draft in
-            let names = draft.provider.claims
-            let block = lines.map { line in
-                let paths = names[keyPath: line.field]
-                return [line.name] + (paths.isEmpty ? ["off"] : paths.map(\.written))
-            }
-            return [WrittenLine([], block: block)]
-        })
+    static let row = row(in: .authProvider)
+    static func row(in block: BlockKind) -> Directive<ProviderDraft> {
+        Directive(
+            row: DirectiveRow(
+                name: "claims", blocks: [block], form: "{ WHAT CLAIM… | off; … }", arity: 0...0, opensBlock: true,
+                summary:
+                    "Which claims tell subject, session, token id, permissions, scopes, roles and client: lists are "
+                    + "all of them together, of the others the first that is there counts; a claim of an inner object is "
+                    + "`outer.inner`, a name with dots is quoted"),
+            read: { statement, draft, _ throws(Diagnostic) in
+                try draft.provider.claims.read(statement.block ?? [])
+            },
+            write: { draft in
+                let names = draft.provider.claims
+                let block = lines.map { line in
+                    let paths = names[keyPath: line.field]
+                    return [line.name] + (paths.isEmpty ? ["off"] : paths.map(\.written))
+                }
+                return [WrittenLine([], block: block)]
+            })
+    }
 
     private mutating func read(_ statements: [Statement]) throws(Diagnostic) {
         var said: Set<String> = []

@@ -4,6 +4,8 @@
 enum BlockKind: String, Sendable, CaseIterable {
     case main, server, location, upstream, authProvider = "auth_provider", admin, identityHeaders = "identity_headers"
     case cors, policy, revocation, identityToken = "identity_token"
+    case apiKeyProvider = "auth_provider api_key", introspectionProvider = "auth_provider introspection"
+    case requestProvider = "auth_provider request", certificateProvider = "auth_provider client_certificate"
 
     /// For messages: `in location`, `at the top level`.
     var place: String { self == .main ? "at the top level" : "in \(rawValue)" }

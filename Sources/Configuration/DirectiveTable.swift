@@ -46,7 +46,10 @@ package enum DirectiveTable {
         let all =
             grammar.map { ($0, nil) } + described(MainSettings.rows, MainSettings())
             + described(AdminDraft.rows, AdminDraft())
-            + described(ProviderDraft.rows, ProviderDraft(AuthProvider(name: "", position: nowhere)))
+            + ProviderKind.allCases.flatMap { kind in
+                described(
+                    ProviderDraft.rows(of: kind), ProviderDraft(AuthProvider(name: "", kind: kind, position: nowhere)))
+            }
             + described(RevocationDraft.rows, RevocationDraft(Revocation(name: "", position: nowhere)))
             + described(Upstream.rows, Upstream(name: "", position: nowhere))
             + described(ServerDraft.rows, ServerDraft(position: nowhere))

@@ -17,8 +17,8 @@ extension GatewayConfiguration {
             }
         }
         for provider in providers {
-            out.block("auth_provider \(provider.name) jwt", at: provider.position) {
-                $0.write(ProviderDraft.rows, ProviderDraft(provider), at: provider.position)
+            out.block("auth_provider \(provider.name) \(provider.kind.word)", at: provider.position) {
+                $0.write(ProviderDraft.rows(of: provider.kind), ProviderDraft(provider), at: provider.position)
             }
         }
         for revocation in revocations {

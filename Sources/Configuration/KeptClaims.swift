@@ -33,6 +33,9 @@ extension GatewayConfiguration {
                 for case .variable(.claim(let path)) in template.pieces { kept.keep(path) }
             }
         }
+        for provider in providers {
+            for field in provider.copiedFields { kept.keep(ClaimPath([field])) }
+        }
         keptClaims = kept
         for index in providers.indices { providers[index].kept = kept }
     }

@@ -13,12 +13,7 @@ package struct LookupTarget: Sendable, Equatable {
 
     package var provider: String
     package var kind: Kind
-    package var url: String
-    package var isTLS: Bool
-    package var host: String
-    package var port: UInt16
-    /// Path and query.
-    package var path: String
+    package var address: WebAddress
     /// What the host's name meant when the configuration was read.
     package var addresses: [SocketAddress]
     /// For a whole question, waiting for a free connection included.
@@ -27,23 +22,12 @@ package struct LookupTarget: Sendable, Equatable {
     package var fields: [String] = []
 
     package init(
-        provider: String, kind: Kind, url: String, isTLS: Bool, host: String, port: UInt16, path: String,
-        addresses: [SocketAddress]
+        provider: String, kind: Kind, address: WebAddress, addresses: [SocketAddress]
     ) {
         self.provider = provider
         self.kind = kind
-        self.url = url
-        self.isTLS = isTLS
-        self.host = host
-        self.port = port
-        self.path = path
+        self.address = address
         self.addresses = addresses
-    }
-
-    /// The value of the Host field: without the port that the scheme implies.
-    package var authority: String {
-        let name = host.contains(":") ? "[\(host)]" : host
-        return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
     }
 }
 
@@ -58,4 +42,123 @@ package enum CredentialPlace: Sendable, Equatable, Hashable {
     case query([UInt8])
 
     package enum Kind: UInt8, Sendable, BitwiseCopyable { case bearer, field, cookie, query }
+}
+
+extension LookupTarget {
+    /// Nobody on the way reads or changes what is said, and nobody who rules over names can lead it to this machine.
+    var isSafeWithoutAsking: Bool {
+        if !address.isTLS && !address.isLiteralLoopback { return false }
+        let admitted = address.admit(addresses.map(\.address), isConfigured: true, allowsInternal: false)
+        return admitted == .found(addresses)
+    }
+}
+
+extension ProviderDraft {
+    mutating func note(_ statement: Statement) { lookupSetting = lookupSetting ?? statement.name }
+
+    mutating func readURL(_ word: Argument) throws(Diagnostic) {
+        let address: WebAddress
+        do throws(WebAddress.Fault) {
+            address = try WebAddress(word.text)
+        } catch {
+            switch error {
+            case .scheme:
+                throw word.error("\"\(word.shown)\" is not an address of a service: https://… or http://… is expected")
+            case .characters: throw word.error("\"\(word.shown)\" holds characters that an address cannot have")
+            case .host: throw word.error("\"\(word.shown)\" has no valid host and port")
+            }
+        }
+        url = word
+        provider.lookup = LookupTarget(
+            provider: provider.name, kind: provider.kind == .request ? .request : .introspection, address: address,
+            addresses: [])
+    }
+    /// When every line was read.
+    mutating func finishLookup() {
+        provider.lookup?.timeout = timeout
+        lookUp = provider.lookup?.address.lookUp(isConfigured: true, allowsInternal: allowsClearText)
+        if case .found(let addresses)? = lookUp { provider.lookup?.addresses = addresses }
+        provider.lookup?.fields =
+            provider.kind == .request
+            ? ["www-authenticate"] + provider.copiedFields.map { $0.lowercased() } : []
+        if let clientID { provider.lookupClient = LookupClient(id: clientID, secret: clientSecret ?? "") }
+    }
+}
+
+extension ConfigurationReader {
+    mutating func checkLookup(_ draft: ProviderDraft, _ statement: Statement) throws(Diagnostic) {
+        let provider = draft.provider
+        if draft.clientSecret != nil, draft.clientID == nil {
+            report(statement.error("\"client_secret\" needs \"client_id\""))
+        }
+        if draft.clientID != nil, draft.clientSecret == nil {
+            report(statement.error("\"client_id\" needs \"client_secret\""))
+        }
+        switch provider.kind {
+        case .jwt, .clientCertificate: return
+        case .apiKey:
+            if provider.apiKeys != nil, let url = draft.url {
+                throw url.error("keys come from a file or from a service, not from both")
+            }
+            if provider.apiKeys == nil, provider.lookup == nil {
+                throw statement.error(
+                    "provider \"\(statement.arguments[0].shown)\" has no keys",
+                    suggestion: "say \"file PATH\" or \"url URL\"")
+            }
+        case .introspection, .request:
+            if provider.lookup == nil {
+                throw statement.error("provider \"\(statement.arguments[0].shown)\" needs \"url\"")
+            }
+        }
+        guard let lookup = provider.lookup, let url = draft.url else {
+            if let setting = draft.lookupSetting {
+                throw setting.error("\"\(setting.text)\" means nothing without \"url\"")
+            }
+            return
+        }
+        if !draft.allowsClearText, !lookup.address.isTLS, !lookup.address.isLiteralLoopback {
+            throw url.error(
+                "credentials over plain http can be read by anybody on the way",
+                suggestion: "use https, a literal loopback address such as 127.0.0.1, or say \"insecure on\"")
+        }
+        let host = url.isSecret ? "***" : lookup.address.host
+        switch draft.lookUp {
+        case .found?, nil: return
+        case .unknown?: throw url.error("the host name \"\(host)\" has no address")
+        case .forbidden?:
+            throw url.error(
+                "\"\(host)\" leads to this machine or its link: whoever rules over that name could have meant that",
+                suggestion: "write the address, or say \"insecure on\"")
+        }
+    }
+
+    mutating func readAPIKeys(_ word: Argument) throws(Diagnostic) -> APIKeyFile {
+        let path = try path(word)
+        let shown = word.isSecret ? "***" : path
+        do {
+            return APIKeyFile(
+                path: path, keys: try APIKey.parse(try SourceFile.read(path, maximumBytes: APIKey.maximumBytes)))
+        } catch let error as FileError {
+            throw word.error("key file \"\(shown)\" cannot be read: \(error.reason)")
+        } catch let error as APIKeyError {
+            throw word.error("\(shown):\(error.line):\(error.column): \(error.reason)")
+        } catch {
+            throw word.error("key file \"\(shown)\" cannot be used")
+        }
+    }
+
+    /// Certificates are shown only where TLS is spoken and they are asked for.
+    mutating func checkCertificateProviders() {
+        for location in configuration.locations {
+            let asks = location.access.providers.contains { configuration.providers[$0].kind == .clientCertificate }
+            guard asks else { continue }
+            let listeners = configuration.servers[location.server].listeners
+            if listeners.contains(where: { configuration.listeners[$0].tls?.clients != nil }) { continue }
+            report(
+                Diagnostic(
+                    at: location.position,
+                    "\"auth\" asks for a client's certificate here, but this server has no address with \"ssl\" and "
+                        + "\"ssl_verify_client\"", length: 6))
+        }
+    }
 }

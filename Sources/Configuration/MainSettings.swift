@@ -55,6 +55,7 @@ extension ConfigurationReader {
         finishPolicies()
         for (draft, statement) in main.servers { assemble(draft, statement) }
         checkListeners()
+        checkCertificateProviders()
         if main.servers.isEmpty, diagnostics.isEmpty {
             report(Diagnostic(at: mainPosition, "there is no \"server\": nothing would be listened to"))
         }

@@ -15,8 +15,24 @@ struct ProviderDraft {
     var discovery: Argument?
     /// `jwks_refresh` or another one that needs a source.
     var sourceSetting: Argument?
+    /// `url`, and the settings that mean nothing without it.
+    var url: Argument?
+    var lookupSetting: Argument?
+    /// Where its name leads.
+    var lookUp: WebAddress.LookUp?
+    var timeout: Duration = .seconds(5)
+    var clientID: String?
+    var clientSecret: String?
+    var allowsClearText = false
 
-    init(_ provider: AuthProvider) { self.provider = provider }
+    init(_ provider: AuthProvider) {
+        self.provider = provider
+        clientID = provider.lookupClient?.id
+        clientSecret = provider.lookupClient?.secret
+        guard let lookup = provider.lookup else { return }
+        timeout = lookup.timeout
+        allowsClearText = !lookup.isSafeWithoutAsking
+    }
 
     fileprivate mutating func add(_ kind: KeySource.Kind, _ word: Argument) throws(Diagnostic) {
         let source = try KeySource(kind, word)
@@ -34,7 +50,11 @@ struct ProviderDraft {
         return addresses.isEmpty ? [] : [WrittenLine(addresses)]
     }
 
-    static let rows: [Directive<ProviderDraft>] = identityRows + keyRows + tokenRows
+    static func rows(of kind: ProviderKind) -> [Directive<ProviderDraft>] {
+        kind == .jwt ? signedTokenRows : otherRows[kind.block] ?? []
+    }
+    private static let signedTokenRows: [Directive<ProviderDraft>] =
+        identityRows + keyRows + tokenRows + [tokenFromRow(.authProvider), boundTokensRow(.authProvider)]
 
     private static let identityRows: [Directive<ProviderDraft>] = [
         Directive(
@@ -191,7 +211,7 @@ struct ProviderDraft {
             ]
         })
 
-    private static func words(_ statement: Statement, none: String) throws(Diagnostic) -> [String] {
+    static func words(_ statement: Statement, none: String) throws(Diagnostic) -> [String] {
         if statement.arguments.count == 1, statement.arguments[0].text == none, !statement.arguments[0].isQuoted {
             return []
         }

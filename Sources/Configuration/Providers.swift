@@ -8,9 +8,12 @@ extension AuthProvider {
 
     static let row = Directive<MainSettings>(
         row: DirectiveRow(
-            name: "auth_provider", blocks: [.main], form: "NAME jwt { … }", arity: 1...2, repeats: true,
+            name: "auth_provider", blocks: [.main],
+            form: "NAME jwt | api_key | introspection | request | client_certificate { … }",
+            arity: 1...2, repeats: true,
             opensBlock: true,
-            summary: "An issuer of tokens, and how its tokens are checked"),
+            summary:
+                "Who may say who is asking: an issuer of tokens or keys, a service, or an authority of certificates"),
         read: { statement, _, reader throws(Diagnostic) in try reader.readProvider(statement) },
         write: { _ in [] })
 }
@@ -52,18 +55,25 @@ extension ConfigurationReader {
             throw statement.error(
                 "\"auth_provider\" needs a name and a kind", suggestion: "auth_provider \(name.shown) jwt { … }")
         }
-        let kind = statement.arguments[1]
-        guard kind.text == "jwt" else {
-            let later = ["api_key", "introspection", "client_certificate", "request"].contains(kind.text)
-            throw kind.error(
-                later
-                    ? "the provider kind \"\(kind.text)\" is not supported yet"
-                    : "unknown provider kind \"\(kind.shown)\": there is \"jwt\"")
+        let word = statement.arguments[1]
+        guard let kind = ProviderKind.allCases.first(where: { $0.word == word.text }) else {
+            let words = ProviderKind.allCases.map(\.word)
+            throw word.error(
+                "unknown provider kind \"\(word.shown)\": there are \(words.joined(separator: ", "))",
+                suggestion: Spelling.suggestion(for: word.text, among: words))
         }
-        var draft = ProviderDraft(AuthProvider(name: name.text, position: statement.position))
+        var draft = ProviderDraft(AuthProvider(name: name.text, kind: kind, position: statement.position))
         let before = errorCount
-        read(statement.block ?? [], in: .authProvider, at: statement.position, rows: ProviderDraft.rows, into: &draft)
+        read(
+            statement.block ?? [], in: kind.block, at: statement.position, rows: ProviderDraft.rows(of: kind),
+            into: &draft)
         let isWhole = errorCount == before
+        guard kind == .jwt else {
+            draft.finishLookup()
+            configuration.providers.append(draft.provider)
+            if isWhole { try checkLookup(draft, statement) }
+            return
+        }
         draft.chooseAlgorithms()
         configuration.providers.append(draft.provider)
         // A line that could not be read would be called missing.

@@ -34,7 +34,7 @@ enum UnsupportedDirectives {
         "ssl_ciphers", "sticky",
         "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
-        "audience_match", "token_from", "bound_tokens",
+        "audience_match",
     ]
 
     /// nginx's directives for which there is another one here.
@@ -52,8 +52,8 @@ enum UnsupportedDirectives {
         "auth_jwt_require": "say `require permission NAME`",
         "auth_jwt_type": "tokens are signed ones, as an `auth_provider` says",
         "auth_jwt_leeway": "say `leeway` in an `auth_provider`",
-        "auth_request": "an `auth_provider` of kind `request` will do this, which is not supported yet",
-        "auth_request_set": "say `identity_headers`",
+        "auth_request": "declare an `auth_provider` of kind `request` and say `auth NAME`",
+        "auth_request_set": "say `copy` in an `auth_provider` of kind `request`",
         "auth_basic": "identity comes from an `auth_provider`",
         "auth_basic_user_file": "identity comes from an `auth_provider`",
         "set_real_ip_from": "write `trusted_proxies` for it, which is not supported yet",

@@ -64,10 +64,28 @@ package struct RequestHead: ~Copyable {
 }
 
 extension RequestHead {
+    /// The argument of the query whose value lies at that range does not travel on.
+    package mutating func hideArgument(at value: Range<Int>) {
+        let query = target.query
+        guard value.lowerBound > query.lowerBound, value.upperBound <= query.upperBound else { return }
+        var start = value.lowerBound
+        while start > query.lowerBound, fields.arena.bytes[start - 1] != UInt8(ascii: "&") { start -= 1 }
+        // One of the two `&` around it goes, too.
+        let end = value.upperBound < query.upperBound ? value.upperBound + 1 : value.upperBound
+        if end == value.upperBound, start > query.lowerBound { start -= 1 }
+        target.hidden = start..<end
+    }
+    /// Nobody will see the bytes at that range any more.
+    package mutating func mask(_ range: Range<Int>) {
+        if !range.isEmpty, range.upperBound <= fields.arena.count {
+            fields.arena.overwrite(range, with: UInt8(ascii: "*"))
+        }
+    }
+
     /// Appends `METHOD SP path[?query] SP HTTP/1.1 CRLF`: the path with its dot segments resolved, the query as it came, an
     /// absolute form turned into an origin form. The queue must have room for `bytes.count + 16`.
     package borrowing func writeRequestLine(to out: inout ByteQueue) {
-        if target.form == .origin && target.isPlain && minor == 1 {
+        if target.form == .origin && target.isPlain && minor == 1 && target.hidden.isEmpty {
             return out.append(bytes.extracting(0..<fieldsStart))
         }
         writeMethod(to: &out)
@@ -92,11 +110,22 @@ extension RequestHead {
         out.append(" ")
     }
     private borrowing func writeQueryAndVersion(to out: inout ByteQueue) {
-        if target.hasQuery {
+        if !target.hidden.isEmpty {
+            writeShownQuery(to: &out)
+        } else if target.hasQuery {
             out.append("?")
             out.append(bytes.extracting(target.query))
         }
         out.append(" HTTP/1.1\r\n")
+    }
+
+    private borrowing func writeShownQuery(to out: inout ByteQueue) {
+        let before = target.query.lowerBound..<target.hidden.lowerBound
+        let after = target.hidden.upperBound..<target.query.upperBound
+        if before.isEmpty && after.isEmpty { return }
+        out.append("?")
+        out.append(bytes.extracting(before))
+        out.append(bytes.extracting(after))
     }
 
     /// Appends the field lines that travel on: not those of `filter`, nor those that the client's Connection field names.

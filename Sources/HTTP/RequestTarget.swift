@@ -15,6 +15,8 @@ package struct RequestTarget: ~Copyable {
     package private(set) var query = 0..<0
     /// There was a `?`, even with nothing behind it.
     package private(set) var hasQuery = false
+    /// The part of the query that does not travel on.
+    var hidden = 0..<0
     /// No server reads the path otherwise: nothing was rewritten, and nothing needs to be read twice.
     package private(set) var isPlain = true
     /// The path names nothing: a broken or forbidden escape, a backslash, or more `..` than segments. To be answered with
@@ -89,6 +91,7 @@ extension RequestTarget {
         rawPath = 0..<0
         query = 0..<0
         hasQuery = false
+        hidden = 0..<0
         isPlain = true
         isPathInvalid = false
         rewritten.clear()

@@ -17,6 +17,12 @@ package struct UnverifiedClaims: ~Copyable {
         self.parts = parts
     }
 
+    fileprivate init(document: borrowing Span<UInt8>) {
+        var copy = ByteBuffer(capacity: document.count + 1)
+        copy.append(document)
+        self.init(copy, payloadEnd: document.count, .none)
+    }
+
     /// Checks the token's size and shape, and decodes all but the header, which many tokens have in common.
     package static func decode(
         _ token: borrowing Span<UInt8>, maximumBytes: Int
@@ -57,13 +63,16 @@ package struct UnverifiedClaims: ~Copyable {
     }
 }
 
-/// Claims of a token whose signature, issuer, audience and times are good. Made by `TokenVerifier` alone.
+/// Claims of a token whose signature, issuer, audience and times are good. Made by `TokenVerifier`, or of what
+/// somebody vouches for by other means.
 package struct VerifiedClaims: ~Copyable {
     private let claims: UnverifiedClaims
     /// A string that is not empty; nil when there is none and none is required.
     package let subject: JSONEvent?
     /// The value of `permissions`, whatever its type, with the range of the whole of it.
     package let permissions: JSONEvent?
+    /// The value of `cnf`: what the token is bound to.
+    package let confirmation: JSONEvent?
     /// Wall-clock seconds from which and up to which the token is good, `leeway` included.
     package let goodFrom: Int64
     package let goodUntil: Int64
@@ -75,10 +84,20 @@ package struct VerifiedClaims: ~Copyable {
     /// The decoded payload, in which the events lie.
     package var payload: Span<UInt8> { @_lifetime(borrow self) borrowing get { claims.payload } }
 
+    /// Claims in a document that needs no signature: a service that is trusted said it, or it stands in a file of ours.
+    package init(
+        vouchedFor document: borrowing Span<UInt8>, _ rules: borrowing TokenRules, now: Int64,
+        _ reader: inout JSONReader
+    ) throws(TokenRefusal) {
+        let registered = try RegisteredClaims(document, rules, now: now, &reader)
+        self.init(UnverifiedClaims(document: document), registered, key: 0)
+    }
+
     init(_ claims: consuming UnverifiedClaims, _ registered: RegisteredClaims, key: UInt32) {
         self.claims = claims
         subject = registered.subject
         permissions = registered.permissions
+        confirmation = registered.confirmation
         goodFrom = registered.goodFrom
         goodUntil = registered.goodUntil
         issuedAt = registered.issueSecond

@@ -7,6 +7,14 @@ package struct CompactJWS {
     /// May be empty: what that means depends on `alg`, which is not known yet.
     package let signature: Range<Int>
 
+    /// Of claims that were never part of a token.
+    static var none: CompactJWS { CompactJWS() }
+    private init() {
+        header = 0..<0
+        payload = 0..<0
+        signature = 0..<0
+    }
+
     /// What the signature is over (RFC 7515 section 5.2 step 8).
     package var signedCount: Int { payload.upperBound }
 

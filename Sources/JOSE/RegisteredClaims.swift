@@ -5,6 +5,7 @@ import JSON
 struct RegisteredClaims {
     private(set) var subject: JSONEvent?
     private(set) var permissions: JSONEvent?
+    private(set) var confirmation: JSONEvent?
     /// Wall-clock seconds, leeway included.
     private(set) var goodFrom = Int64.min
     private(set) var goodUntil = Int64.max
@@ -13,7 +14,7 @@ struct RegisteredClaims {
 
     /// The claims that mean something here.
     private enum Name {
-        case issuer, audience, expires, notBefore, issuedAt, subject, permissions, other
+        case issuer, audience, expires, notBefore, issuedAt, subject, permissions, confirmation, other
 
         init(_ name: JSONEvent, in payload: borrowing Span<UInt8>) {
             // Nearly all names are of another length.
@@ -31,6 +32,8 @@ struct RegisteredClaims {
                 self = .issuedAt
             } else if name.equals("sub", in: payload) {
                 self = .subject
+            } else if name.equals("cnf", in: payload) {
+                self = .confirmation
             } else {
                 self = name.equals("permissions", in: payload) ? .permissions : .other
             }
@@ -90,6 +93,7 @@ struct RegisteredClaims {
         case .issuedAt: issuedAt = value
         case .subject: subject = value
         case .permissions: permissions = value
+        case .confirmation: confirmation = value
         case .other: break
         }
     }

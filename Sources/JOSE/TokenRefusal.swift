@@ -9,4 +9,6 @@ package enum TokenRefusal: UInt8, Error, Sendable, CaseIterable {
     case keyUnknown, keysUnavailable, algorithmKeyMismatch, signatureMissing, signatureInvalid
     // claims, told only to those whose signature is good
     case issuerMismatch, audienceMismatch, claimMissing, claimType, expired, notYetValid, lifetimeExceeded
+    /// Of a token that is bound to what its sender did not show.
+    case bindingMismatch
 }

@@ -21,6 +21,12 @@ package struct JSONWriter: ~Copyable {
         needsComma = false
     }
 
+    package mutating func name(_ name: String) {
+        string(name)
+        buffer.append(":")
+        needsComma = false
+    }
+
     package mutating func string(_ text: borrowing Span<UInt8>) {
         separate()
         buffer.append("\"")

@@ -29,6 +29,9 @@ extension LocalResponse {
         case .issuerMismatch, .audienceMismatch, .providerMismatch, .claimMissing, .claimType, .tokenExpired,
             .tokenNotYetValid, .lifetimeExceeded:
             claimAdvice(facts)
+        case .apiKeyMissing, .apiKeyInvalid, .apiKeyRevoked, .certificateMissing, .certificateInvalid, .tokenInactive,
+            .authServiceRefused, .introspectionUnavailable, .authServiceUnavailable, .bindingMismatch:
+            otherAdvice(facts)
         case .insufficientScope, .policyViolation, .accessDenied, .pathInvalid, .pathAmbiguous, .notFound,
             .methodNotAllowed, .bodyTooLarge,
             .originDenied:
@@ -133,6 +136,26 @@ extension LocalResponse {
                 "Have the issuer give tokens for a shorter time (\(facts.got)), or raise \"max_lifetime\"\(facts.at) "
                     + "above \(facts.expected)."
             ]
+        default: []
+        }
+    }
+
+    /// Of what only a running gateway can ask or see there is not much to say.
+    private func otherAdvice(_ facts: AdviceFacts) -> [String] {
+        switch self {
+        case .apiKeyMissing:
+            ["Send an API key of provider \"\(facts.provider)\", in the place that its \"from\" names."]
+        case .apiKeyInvalid:
+            ["Send a key that is in the file, whole and before it expires; its hash is of the whole key."]
+        case .apiKeyRevoked: ["Get another key: this one was revoked."]
+        case .certificateMissing: ["Connect with a client certificate; explain has no connection to look at."]
+        case .certificateInvalid: ["Connect with a certificate that has the name which \"subject\" asks for."]
+        case .tokenInactive: ["Get a new token: the service says that this one is not active."]
+        case .authServiceRefused: ["Ask the service behind \"url\": it is the one that refuses."]
+        case .introspectionUnavailable, .authServiceUnavailable:
+            ["A running gateway asks the service of provider \"\(facts.provider)\"; explain asks nobody."]
+        case .bindingMismatch:
+            ["Send the token over a connection that shows the certificate in \"cnf\", or say \"bound_tokens ignore\"."]
         default: []
         }
     }

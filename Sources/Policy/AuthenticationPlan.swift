@@ -8,6 +8,10 @@ package struct AuthenticationPlan: BitwiseCopyable {
     /// Slots of the authenticator, as they were when the configuration was installed.
     private let first: SlotID
     private let others: InlineArray<7, SlotID>
+    /// Signed tokens in the Authorization field and nothing else.
+    package private(set) var isPlain = true
+    /// The certificate of a client's connection may matter.
+    package private(set) var wantsCertificate = false
 
     /// `auth off`.
     package init() {
@@ -25,6 +29,11 @@ package struct AuthenticationPlan: BitwiseCopyable {
         var others = InlineArray<7, SlotID>(repeating: .none)
         for (i, slot) in slots.dropFirst().prefix(7).enumerated() { others[i] = slot }
         self.others = others
+    }
+
+    mutating func note(_ provider: AuthProvider) {
+        if provider.kind != .jwt || provider.places != [.bearer] { isPlain = false }
+        if provider.kind == .clientCertificate || provider.boundTokens != .ignore { wantsCertificate = true }
     }
 
     package subscript(i: Int) -> SlotID { i == 0 ? first : others[i - 1] }

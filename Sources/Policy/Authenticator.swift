@@ -20,26 +20,34 @@ package struct Authenticator: ~Copyable {
     private var order = FixedArray(repeating: SlotID.none, count: 0)
     private var retired: [SlotID] = []
     private let workers: Int
-    private let digest = SHA256()
+    let digest = SHA256()
     private var verifier = TokenVerifier()
-    private var reader = JSONReader()
+    var reader = JSONReader()
     /// Of the identity that is being made.
-    private var text = ByteBuffer(capacity: 1024)
-    private var fields = IdentityFields()
-    private var refused = RefusedTokens()
-    /// Requests whose token was refused before.
-    private var negativeHits: UInt64 = 0
+    var text = ByteBuffer(capacity: 1024)
+    var fields = IdentityFields()
+    var refused = RefusedTokens()
     /// What was revoked; outlives configurations.
     var revocations = Revocations(secret: .random(in: .min ... .max))
-    private var revocationKeys = RevocationKeys()
+    var revocationKeys = RevocationKeys()
     private var keepsFacts = false
+    /// Requests whose token was refused before.
+    var negativeHits: UInt64 = 0
+    /// What the connection of the present request has shown, what it has waited for, and where its credentials were found.
+    var certificate = ClientCertificate.none
+    var settled = SettledLookup.none
+    package internal(set) var places = CredentialPlaces()
+    package internal(set) var secrets = SecretRanges()
+    /// The question of the last verdict, and how many there were that nobody shares.
+    var lookup: LookupRequest?
+    var questions: UInt64 = 0
     /// Signatures that may still be checked now.
     private var budget = verificationsPerTurn
     /// Hash of the token that was to be judged later.
     package private(set) var postponed = SHA256Value()
     /// Requests whose token was verified before.
-    package private(set) var hits: UInt64 = 0
-    private var misses: UInt64 = 0
+    package internal(set) var hits: UInt64 = 0
+    var misses: UInt64 = 0
     /// Of providers that are gone.
     private var earlierEvictions: UInt64 = 0
 
@@ -59,10 +67,19 @@ package struct Authenticator: ~Copyable {
     ///   - time: of the loop; for what has to do with waiting.
     ///   - isFinal: the request has waited for keys already, and takes what there is.
     ///   - hash: of its token, when it was postponed.
+    ///   - certificate: what its connection has shown, where the plan asks for that.
+    ///   - settled: what came of the question that it has waited for.
     package mutating func evaluate(
         _ head: borrowing RequestHead, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool = false,
-        hash: SHA256Value? = nil
+        hash: SHA256Value? = nil, certificate: ClientCertificate = .none, settled: SettledLookup = .none
     ) -> AuthenticationVerdict {
+        self.certificate = certificate
+        places = CredentialPlaces()
+        secrets = SecretRanges()
+        guard plan.isPlain else {
+            self.settled = settled
+            return evaluateOthers(head, plan, now: now, time: time, isFinal: isFinal)
+        }
         switch BearerToken(head) {
         case .missing: return .refused(.tokenMissing)
         case .invalid: return .refused(.invalidRequest)
@@ -95,7 +112,7 @@ package struct Authenticator: ~Copyable {
     ) -> AuthenticationVerdict {
         var asked = plan[0]
         for i in 0..<Int(plan.count) where providers.contains(plan[i]) {
-            guard providers[plan[i]].find(key, now: now) != nil else { continue }
+            guard find(key, plan[i], now: now) != nil else { continue }
             asked = plan[i]
             break
         }
@@ -121,14 +138,14 @@ package struct Authenticator: ~Copyable {
     }
 
     /// The verdict of one provider on a token that was cut out; `plan` says which others may judge it instead.
-    private mutating func evaluate(
+    mutating func evaluate(
         _ token: borrowing Span<UInt8>, _ key: SHA256Value, _ id: SlotID, _ plan: AuthenticationPlan, now: Int64,
         time: Instant, isFinal: Bool
     ) -> AuthenticationVerdict {
         // A reload took it away while the request waited for it.
         guard providers.contains(id) else { return .refused(.overloaded) }
         guard token.count <= providers[id].rules.maximumBytes else { return .refused(.tokenTooLarge) }
-        if let entry = providers[id].find(key, now: now) {
+        if let entry = find(key, id, now: now) {
             hits &+= 1
             providers[id].cache.hold(entry)
             return .authenticated(Principal(provider: id, entry: entry))
@@ -172,11 +189,12 @@ package struct Authenticator: ~Copyable {
         judge = choose(claims, route, plan)
         let isAsked = judge == route || plan.contains(judge)
         // A good token of another provider says so whether it was seen before or not, and never gets in.
-        if !isAsked, providers[judge].find(key, now: now) != nil { return .refused(.providerMismatch) }
+        if !isAsked, find(key, judge, now: now) != nil { return .refused(.providerMismatch) }
         let checked = verifier.verifications
         defer { budget -= Int(verifier.verifications &- checked) }
         let verified = try verifier.verify(
             claims, of: token, keys: providers[judge].keys, rules: providers[judge].rules, digest: digest, now: now)
+        let key = try self.key(key, of: verified, provider: judge)
         let identity = try Identity.encode(
             verified, providers[judge].rules, providers[judge].plan, &reader, &fields, into: &text)
         guard let entry = providers[judge].keep(key, verified, identity, text, now: now) else {
@@ -343,6 +361,9 @@ extension Authenticator {
         var plans = FixedArray(repeating: AuthenticationPlan(), count: accesses.count)
         for (i, access) in accesses.enumerated() {
             plans[i] = AuthenticationPlan(access.mode, access.providers.map { order[$0] })
+            for provider in access.providers where providers.contains(order[provider]) {
+                plans[i].note(providers[order[provider]].configuration)
+            }
         }
         return plans
     }

@@ -128,7 +128,8 @@ package struct Challenges: ~Copyable {
 extension ChallengeScheme {
     fileprivate init(_ kind: ProviderKind) {
         switch kind {
-        case .jwt: self = .bearer
+        case .apiKey: self = .apiKey
+        case .jwt, .introspection, .request, .clientCertificate: self = .bearer
         }
     }
 }

@@ -107,7 +107,11 @@ extension Explanation.Check {
     package init(failedWith response: LocalResponse, _ token: UnpackedToken?) {
         self =
             switch response {
-            case .tokenMissing, .invalidRequest: .credential
+            case .tokenMissing, .invalidRequest, .apiKeyMissing, .apiKeyInvalid, .apiKeyRevoked, .certificateMissing,
+                .certificateInvalid, .tokenInactive, .authServiceRefused, .introspectionUnavailable,
+                .authServiceUnavailable:
+                .credential
+            case .bindingMismatch: .requiredClaims
             case .tokenTooLarge: .tokenSize
             case .tokenEncryptedUnsupported: .tokenShape
             case .tokenMalformed, .duplicateClaim:

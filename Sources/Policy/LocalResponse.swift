@@ -5,13 +5,16 @@ package import HTTP
 package enum LocalResponse: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     // the credential
     case tokenMissing, invalidRequest
+    case apiKeyMissing, apiKeyInvalid, apiKeyRevoked, certificateMissing, certificateInvalid
+    // what a service said about it, or could not say
+    case tokenInactive, authServiceRefused, introspectionUnavailable, authServiceUnavailable
     // the token's shape
     case tokenTooLarge, tokenMalformed, tokenEncryptedUnsupported, signatureMissing, duplicateClaim
     // its header, its key and its signature
     case unsupportedHeader, unsupportedCrit, algNotAllowed, algKeyMismatch, keyUnknown, typNotAllowed, signatureInvalid
     // its claims
     case issuerMismatch, audienceMismatch, providerMismatch, claimMissing, claimType, tokenExpired, tokenNotYetValid
-    case lifetimeExceeded, tokenRevoked
+    case lifetimeExceeded, tokenRevoked, bindingMismatch
     // what it allows, and whether that can be judged
     case insufficientScope, policyViolation, accessDenied, keysUnavailable, revocationStale
     // whose page asks
@@ -80,6 +83,17 @@ extension LocalResponse {
         switch self {
         case .tokenMissing: Answer(401, "token_missing", "An access token is required", .bare)
         case .invalidRequest: Answer(400, "invalid_request", "The credentials are not well formed", .invalidRequest)
+        case .apiKeyMissing: Answer(401, "api_key_missing", "An API key is required", .bare)
+        case .apiKeyInvalid: Answer(401, "api_key_invalid", "The API key is not valid", .bare)
+        case .apiKeyRevoked: Answer(401, "api_key_revoked", "The API key was revoked", .bare)
+        case .certificateMissing: Answer(403, "certificate_missing", "A client certificate is required")
+        case .certificateInvalid: Answer(403, "certificate_invalid", "The client certificate names nobody")
+        case .tokenInactive: .token("token_inactive", "The access token is not active")
+        case .authServiceRefused: Answer(401, "auth_service_refused", "The credentials were not accepted")
+        case .introspectionUnavailable:
+            Answer(503, "introspection_unavailable", "Credentials cannot be checked now", retryAfterSeconds: 2)
+        case .authServiceUnavailable:
+            Answer(503, "auth_service_unavailable", "Requests cannot be checked now", retryAfterSeconds: 2)
         case .tokenTooLarge: .token("token_too_large", "The access token is too large")
         case .tokenMalformed: .token("token_malformed", "The access token is malformed")
         case .tokenEncryptedUnsupported:
@@ -102,6 +116,7 @@ extension LocalResponse {
         case .tokenNotYetValid: .token("token_not_yet_valid", "The access token is not valid yet")
         case .lifetimeExceeded: .token("lifetime_exceeded", "The access token is valid for too long")
         case .tokenRevoked: .token("token_revoked", "The access token was revoked")
+        case .bindingMismatch: .token("binding_mismatch", "The access token is bound to another owner")
         case .insufficientScope:
             Answer(403, "insufficient_scope", "The access token lacks a permission", .insufficientScope)
         case .policyViolation: Answer(403, "policy_violation", "A policy does not allow this")

@@ -7,6 +7,8 @@ import JSON
 package struct LookupKey: Sendable, Hashable {
     package let provider: String
     package let digest: SHA256Value
+    /// Of a question that nobody shares, a number of its own; otherwise 0.
+    package var serial: UInt64 = 0
 
     package init(provider: String, digest: SHA256Value) {
         self.provider = provider
@@ -16,7 +18,7 @@ package struct LookupKey: Sendable, Hashable {
 
 /// One question for a service.
 package struct LookupRequest: Sendable {
-    package let key: LookupKey
+    package var key: LookupKey
     package let target: LookupTarget
     /// A whole HTTP/1.1 request, as it is sent. Holds the credential: never logged.
     package let bytes: [UInt8]
@@ -57,26 +59,29 @@ package struct LookupAnswer: Sendable, Equatable {
         }
     }
     /// RFC 7662 section 2.2: an object with a boolean `active`.
-    private var saysActive: Bool {
+    private var saysActive: Bool { active != nil }
+    /// The credential is good, says the service.
+    package var isActive: Bool { active == true }
+    private var active: Bool? {
         var reader = JSONReader()
         let document = body.span
-        var isSaid = false
+        var active: Bool?
         do throws(JSONError) {
             reader.begin()
-            guard try reader.next(document).kind == .beginObject else { return false }
+            guard try reader.next(document).kind == .beginObject else { return nil }
             var event = try reader.next(document)
             while event.kind == .name {
                 let isActive = event.equals("active", in: document)
                 let value = try reader.next(document)
-                if isActive { isSaid = value.kind == .yes || value.kind == .no }
+                if isActive, value.kind == .yes || value.kind == .no { active = value.kind == .yes }
                 try reader.skip(value, document)
                 event = try reader.next(document)
             }
             _ = try reader.next(document)
         } catch {
-            return false
+            return nil
         }
-        return isSaid
+        return active
     }
 }
 

@@ -10,7 +10,8 @@ package struct LookupCall: Sendable {
     /// - Parameter clientID: nil: the service knows its callers by other means.
     package init(_ target: LookupTarget, clientID: String? = nil, clientSecret: String = "") {
         let method = target.kind == .introspection ? "POST" : "GET"
-        var text = "\(method) \(target.path) HTTP/1.1\r\nHost: \(target.authority)\r\nAccept: application/json\r\n"
+        var text =
+            "\(method) \(target.address.target) HTTP/1.1\r\nHost: \(target.address.authority)\r\nAccept: application/json\r\n"
         if let clientID {
             // RFC 6749 section 2.3.1: both are encoded as forms are, and then as Basic wants it.
             let pair = FormEncoding.text(clientID) + ":" + FormEncoding.text(clientSecret)

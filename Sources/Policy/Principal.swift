@@ -42,6 +42,10 @@ package enum AuthenticationVerdict {
     case later
     /// The key of the token may be one that is not here yet: to be asked again when the keys were fetched, or after that time.
     case awaitKeys(provider: SlotID, atMost: Duration)
+    /// A service has to be asked (`Authenticator.takeLookup`); to be asked again with what came of it.
+    case lookup(provider: SlotID)
+    /// The name of the client's certificate is wanted (`Authenticator.named`).
+    case nameCertificate(provider: SlotID)
 }
 
 /// What the authenticator of one worker has done and holds.

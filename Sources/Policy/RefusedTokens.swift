@@ -98,7 +98,8 @@ extension TokenRefusal {
             .unsupportedHeader, .algorithmKeyMismatch, .signatureMissing, .signatureInvalid, .issuerMismatch,
             .audienceMismatch, .expired:
             true
-        case .tooLarge, .keyUnknown, .keysUnavailable, .claimMissing, .claimType, .notYetValid, .lifetimeExceeded:
+        case .tooLarge, .keyUnknown, .keysUnavailable, .claimMissing, .claimType, .notYetValid, .lifetimeExceeded,
+            .bindingMismatch:
             false
         }
     }

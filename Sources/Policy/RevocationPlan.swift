@@ -7,13 +7,16 @@ import JSON
 struct RevocationPlan {
     /// Of several claims for one thing the first that is there counts.
     private let token: [ClaimNamePath]
+    private let tokenKind: RevocationKind
     private let session: [ClaimNamePath]
     private let subject: [ClaimNamePath]
     private let client: [ClaimNamePath]
     private static let issuer = ClaimNamePath(["iss"])
 
-    init(_ names: ClaimNames) {
-        token = names.tokenID.map { ClaimNamePath($0.names) }
+    init(_ names: ClaimNames, _ kind: ProviderKind) {
+        let isKey = kind == .apiKey
+        token = (isKey ? [ClaimPath("api_key_id")] : names.tokenID).map { ClaimNamePath($0.names) }
+        tokenKind = isKey ? .apiKey : .tokenID
         session = names.session.map { ClaimNamePath($0.names) }
         subject = names.subject.map { ClaimNamePath($0.names) }
         client = names.client.map { ClaimNamePath($0.names) }
@@ -34,7 +37,7 @@ struct RevocationPlan {
             issuer.appendText(of: claims.payload, to: &text)
         }
         keys.begin(issuer: text.bytes)
-        facts.token = Self.key(.tokenID, token, claims, &keys, &reader, &text)
+        facts.token = Self.key(tokenKind, token, claims, &keys, &reader, &text)
         facts.session = Self.key(.session, session, claims, &keys, &reader, &text)
         facts.subject = Self.key(.subject, subject, claims, &keys, &reader, &text)
         facts.client = Self.key(.client, client, claims, &keys, &reader, &text)
@@ -54,16 +57,5 @@ struct RevocationPlan {
             return keys.key(kind, text.bytes)
         }
         return .none
-    }
-}
-
-extension RevocationKeys {
-    /// The facts of a credential that is known by its number alone, such as an API key. Its issuer is that of its provider,
-    /// or the empty text.
-    mutating func facts(apiKey number: borrowing Span<UInt8>, issuer: borrowing Span<UInt8>) -> RevocationFacts {
-        var facts = RevocationFacts()
-        begin(issuer: issuer)
-        facts.token = key(.apiKey, number)
-        return facts
     }
 }

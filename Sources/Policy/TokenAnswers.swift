@@ -25,6 +25,7 @@ extension LocalResponse {
             case .expired: .tokenExpired
             case .notYetValid: .tokenNotYetValid
             case .lifetimeExceeded: .lifetimeExceeded
+            case .bindingMismatch: .bindingMismatch
             }
     }
 }

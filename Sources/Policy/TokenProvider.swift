@@ -8,6 +8,8 @@ struct TokenProvider: ~Copyable {
     private(set) var configuration: AuthProvider
     let rules: TokenRules
     let plan: ClaimPlan
+    /// How the provider's service is asked.
+    let call: LookupCall?
     private let name: ByteBuffer
     private let ttlSeconds: Int64
     /// How long a refused token is remembered; 0: not at all.
@@ -33,6 +35,10 @@ struct TokenProvider: ~Copyable {
         self.configuration = configuration
         rules = TokenRules(configuration)
         plan = ClaimPlan(configuration.claims, configuration.kept)
+        call = configuration.lookup.map {
+            LookupCall(
+                $0, clientID: configuration.lookupClient?.id, clientSecret: configuration.lookupClient?.secret ?? "")
+        }
         var text = ByteBuffer(capacity: 64)
         text.append(Array(configuration.name.utf8).span)
         name = text
@@ -41,7 +47,7 @@ struct TokenProvider: ~Copyable {
         // Each worker has a cache of its own, and the limits are the process's.
         cache = VerificationCache(
             limit: (configuration.cacheEntries + workers - 1) / workers, byteLimit: configuration.cacheSize / workers)
-        revocationPlan = RevocationPlan(configuration.claims)
+        revocationPlan = RevocationPlan(configuration.claims, configuration.kind)
         self.keepsFacts = keepsFacts
         facts = RevocationFactsTable(slots: keepsFacts ? cache.slots : 0)
         self.fetchedKeys = fetchedKeys
@@ -95,10 +101,10 @@ struct TokenProvider: ~Copyable {
     /// Keeps what was verified; nil when no slot is left.
     mutating func keep(
         _ key: SHA256Value, _ claims: borrowing VerifiedClaims, _ identity: Identity, _ text: borrowing ByteBuffer,
-        now: Int64
+        now: Int64, notAfter end: Int64 = .max
     ) -> SlotID? {
         let validity = CacheEntry.Validity(
-            goodUntil: min(claims.goodUntil, now + ttlSeconds), keyGeneration: keys.generation,
+            goodUntil: min(claims.goodUntil, now + ttlSeconds, end), keyGeneration: keys.generation,
             keySerial: claims.keySerial, goodFrom: claims.goodFrom)
         let entry = cache.insert(key, validity, identity, text, now: now)
         // Whoever had the slot before was somebody else.

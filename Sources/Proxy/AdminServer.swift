@@ -357,8 +357,9 @@ extension ControlPlane {
         case .keys(let client, let provider, let isPurge): renewKeys(provider, purging: isPurge, for: client)
         case .metrics(let client):
             let end = Instant(nanoseconds: loop.now.nanoseconds + Self.collectNanoseconds)
-            if admin.wait(client, workers: workers.count, until: end) {
+            if admin.wait(client, workers: workers.count + (asksServices ? 1 : 0), until: end) {
                 for worker in workers { worker.post(.collect) }
+                if asksServices { lookups.post(.collect) }
             }
         }
     }

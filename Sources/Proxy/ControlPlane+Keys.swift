@@ -183,7 +183,7 @@ extension ControlPlane {
     // MARK: numbers
 
     var keyGauges: [KeySetGauges] {
-        configuration.providers.map { provider in
+        configuration.providers.filter { $0.kind == .jwt }.map { provider in
             if let known = keys.first(where: { $0.provider == provider.name }) {
                 return known.gauges(local: provider.ownKeys, now: loop.now)
             }

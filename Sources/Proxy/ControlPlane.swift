@@ -50,14 +50,16 @@ struct ControlPlane: ~Copyable {
     var admin: AdminServer
     /// What the lookup service last told; it runs once some configuration has a provider that asks.
     var lookupGauges: [LookupGauges] = []
+    let lookups: Mailbox<LookupMessage>
     private(set) var asksServices = false
 
     init(
         _ source: ConfigurationSource, _ configuration: GatewayConfiguration, _ reservations: [Reservation],
         signals: consuming Signals,
         inbox: Mailbox<ControlMessage>, logs: Mailbox<LogMessage>, workers: [Mailbox<WorkerMessage>],
-        admin: consuming AdminServer, state: StateFolder?
+        lookups: Mailbox<LookupMessage>, admin: consuming AdminServer, state: StateFolder?
     ) {
+        self.lookups = lookups
         self.source = source
         self.configuration = configuration
         self.signals = signals
@@ -210,6 +212,7 @@ struct ControlPlane: ~Copyable {
         generation += 1
         gauges.configurationGeneration += 1
         gauges.reloadsSucceeded += 1
+        serveLookups()
         do throws(FileFailure) {
             try openRevocationJournal()
         } catch {
@@ -236,5 +239,12 @@ struct ControlPlane: ~Copyable {
             logs.post(.lines(configuration.errorLog.target, Array("\(diagnostic.locatingSource().rendered)\n".utf8)))
         }
         say(.error, "the configuration was not reloaded: \(source.path) has errors; the old one stays in force")
+    }
+
+    /// Once some provider has to ask, somebody is there who does.
+    mutating func serveLookups() {
+        guard !asksServices, configuration.providers.contains(where: { $0.lookup != nil }) else { return }
+        asksServices = true
+        LookupService.start(lookups, workers: workers, control: inbox)
     }
 }

@@ -36,10 +36,15 @@ struct Exchange: ~Copyable {
     var hasWaited = false
     /// Until when it waits for keys.
     var awaitsUntil: Instant?
+    /// Services that were asked for it, and what came of the last question.
+    var lookups: UInt8 = 0
+    var settled = SettledLookup.none
+    /// Where the credentials stood that were believed (some places say more about who may cache the answer, or who asks), and
+    /// the bytes that no log may show.
+    var places = CredentialPlaces()
+    var secrets = SecretRanges()
     /// The token's verdict was known.
     var wasCached = false
-    /// Where the credential stood that was believed: some places say more about who may cache the answer, or who asks.
-    var credentialPlace = CredentialPlace.Kind.bearer
     /// Nobody asked who sends it: a browser did, before a script's request.
     var isPreflight = false
     var reason: LocalResponse?
@@ -187,9 +192,12 @@ extension Worker {
         let hits = authenticator.hits
         let head = exchanges[id].head
         let plan = snapshots[exchanges[id].snapshot].plans[Int(route.location)]
-        switch authenticator.evaluate(
-            heads[head], plan, now: loop.wallSeconds, time: loop.now, isFinal: exchanges[id].hasWaited, hash: hash)
-        {
+        let certificate = plan.wantsCertificate ? certificate(of: id) : .none
+        let verdict = authenticator.evaluate(
+            heads[head], plan, now: loop.wallSeconds, time: loop.now, isFinal: exchanges[id].hasWaited, hash: hash,
+            certificate: certificate, settled: exchanges[id].settled)
+        if !plan.isPlain { noteCredentials(id) }
+        switch verdict {
         case .authenticated(let principal):
             exchanges[id].principals = PrincipalSet(principal)
             exchanges[id].wasCached = authenticator.hits != hits
@@ -201,12 +209,14 @@ extension Worker {
         case .refused(let response): deny(id, response, route)
         case .later: awaitTurn(id)
         case .awaitKeys(let provider, let limit): awaitKeys(id, of: provider, atMost: limit)
+        case .lookup(let provider): awaitLookup(id, of: provider)
+        case .nameCertificate(let provider): nameCertificate(id, for: provider, route)
         }
     }
 
     private mutating func authorize(_ id: SlotID, _ principals: PrincipalSet, _ route: Route) {
         let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
-        if exchanges[id].credentialPlace == .cookie && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
+        if exchanges[id].places.contains(.cookie) && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
         let location = Int(route.location)
         let revocations = snapshots[snapshot].revocations[location]
         if revocations >= 0, let refusal = revocation(principals, revocations) { return deny(id, refusal, route) }
@@ -238,7 +248,7 @@ extension Worker {
     }
 
     /// Refuses for the sake of who is asking; in `auth_mode report` that is counted only, and the request goes on as nobody's.
-    private mutating func deny(_ id: SlotID, _ response: LocalResponse, _ route: Route) {
+    mutating func deny(_ id: SlotID, _ response: LocalResponse, _ route: Route) {
         guard route.isReport else { return refuse(id, response) }
         counters.wouldDeny(route: Int(route.location), reason: Int(response.rawValue))
         exchanges[id].wouldDeny = response
@@ -253,7 +263,7 @@ extension Worker {
         case .goodThoughStale:
             counters.tally.staleRevocationPasses &+= 1
             return nil
-        case .revoked: return .tokenRevoked
+        case .revoked: return authenticator.hasKey(principals) ? .apiKeyRevoked : .tokenRevoked
         case .stale: return .revocationStale
         }
     }
@@ -382,16 +392,15 @@ extension Worker {
         exchanges[id].upstreamStatus = Int32(response.status)
         snapshots[snapshot].balancers[Int(route.upstream)].succeeded(Int(exchanges[id].peer))
         added.clear()
-        if exchanges[id].credentialPlace != .bearer { restrictCaching(id) }
+        if exchanges[id].places.isUnusual && response.value(of: .cacheControl) == nil { restrictCaching(id) }
         writeResponseFields(route, status: response.status, of: id)
         clients[client].sendHead(response, dropping: snapshots[snapshot].filters[filter], adding: added, &buffers)
     }
     /// Shared caches know what Authorization means (RFC 9111 section 3.5); other credentials they do not see, and one in a
     /// query is part of the address (RFC 6750 section 2.3).
-    private mutating func restrictCaching(_ id: SlotID) {
-        if response.value(of: .cacheControl) != nil { return }
+    mutating func restrictCaching(_ id: SlotID) {
         added.append(
-            exchanges[id].credentialPlace == .query ? "Cache-Control: no-store\r\n" : "Cache-Control: private\r\n")
+            exchanges[id].places.contains(.query) ? "Cache-Control: no-store\r\n" : "Cache-Control: private\r\n")
     }
     private mutating func streamEnded(_ upstream: SlotID, _ id: SlotID) {
         guard upstreams[upstream].endOfStream() else { return upstreamGone(upstream, .upstreamClosed) }

@@ -107,10 +107,17 @@ extension Worker {
         form.format = AnswerFormat(for: heads[exchanges[id].head])
         added.clear()
         writeResponseFields(route, status: form.format.sentStatus(kind.status), of: id)
+        if kind == .authServiceRefused { writePassedChallenge() }
         let sent = makeRefusal(
             kind, form, snapshots[exchanges[id].snapshot], route, missing: missing, adding: added, by: &responses)
         exchanges[id].status = Int32(responses.status)
         exchanges[id].bodySent = UInt64(sent)
+    }
+    private mutating func writePassedChallenge() {
+        let challenge = passedChallenge
+        added.append("WWW-Authenticate: ")
+        added.append(challenge.span)
+        added.append("\r\n")
     }
     /// What `return` says.
     mutating func answer(_ id: SlotID) {
@@ -124,6 +131,7 @@ extension Worker {
         copy(added, to: &text)
         added.clear()
         writeResponseFields(route, status: Int(route.status), of: id)
+        if exchanges[id].places.isUnusual { restrictCaching(id) }
         guard let sent = makeAnswer(Int(route.status), text, form, adding: added, by: &responses) else {
             return refuse(id, .internalError)
         }

@@ -17,7 +17,7 @@ extension Explainer {
             expected: names.isEmpty ? "at most one" : "a token of \(names) in \"Authorization: Bearer TOKEN\"")
         credential.got = found()
         let refusal = outcome.refusal ?? outcome.wouldDeny
-        if refusal == .tokenMissing || refusal == .invalidRequest {
+        if let refusal, Explanation.Check(failedWith: refusal, nil) == .credential {
             let unpacked = request.token.map { UnpackedToken($0) }
             explanation.append([credential], failing: .credential)
             for provider in providers { skip(tokenSteps(of: provider, unpacked, request.now), &explanation) }
@@ -75,6 +75,7 @@ extension Explainer {
             case .authenticatedByAll(let all): for k in 0..<Int(all.count) { authenticator.release(all[k]) }
             case .refused(let response): failing = Explanation.Check(failedWith: response, unpacked)
             case .later, .awaitKeys: failing = .key
+            case .lookup, .nameCertificate: failing = .credential
             }
             var steps = tokenSteps(of: judge, unpacked, request.now)
             if failing == .signature, !unpacked.signatureIsEmpty,

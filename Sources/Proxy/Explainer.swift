@@ -206,6 +206,9 @@ extension Explainer {
         case .authenticatedByAll(let principals): outcome.found = principals
         case .refused(let response): return deny(response, route, &outcome)
         case .later, .awaitKeys: return deny(.overloaded, route, &outcome)
+        // Nobody is asked, and there is no connection to look at.
+        case .lookup: return deny(.introspectionUnavailable, route, &outcome)
+        case .nameCertificate: return deny(.certificateMissing, route, &outcome)
         }
         outcome.principals = outcome.found
         authorize(route, request, &outcome)

@@ -46,6 +46,7 @@ package enum Gateway {
         let logs = Mailbox<LogMessage>()
         let control = Mailbox<ControlMessage>()
         let inboxes = (0..<count).map { _ in Mailbox<WorkerMessage>() }
+        let lookups = Mailbox<LookupMessage>()
         LogFiles.start(logs)
         var unixSockets: [String: Int32] = [:]
         for reservation in reservations {
@@ -53,7 +54,8 @@ package enum Gateway {
         }
         for i in 0..<count {
             let options = WorkerOptions(
-                index: i, workers: count, connections: limit, inbox: inboxes[i], control: control, logs: logs,
+                index: i, workers: count, connections: limit, inbox: inboxes[i], control: control, lookups: lookups,
+                logs: logs,
                 unixSockets: unixSockets)
             Thread.start(name: "worker \(i)") {
                 Host.ownDescriptors()
@@ -63,7 +65,7 @@ package enum Gateway {
         }
         var plane = ControlPlane(
             source, configuration, reservations, signals: signals, inbox: control, logs: logs, workers: inboxes,
-            admin: admin, state: state)
+            lookups: lookups, admin: admin, state: state)
         do throws(FileFailure) {
             // What was revoked is known before anybody is listened to.
             try plane.openRevocationJournal()
@@ -72,6 +74,7 @@ package enum Gateway {
                 at: SourcePosition(file: "\(state?.path ?? "")/\(RevocationJournal.name)", line: 1, column: 1),
                 "the journal of revocations cannot be opened: \(error.text)")
         }
+        plane.serveLookups()
         plane.install()
         announce(plane, limit: limit)
         Host.trimCode()

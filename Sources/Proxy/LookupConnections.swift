@@ -64,10 +64,11 @@ extension LookupService {
         }
     }
     private mutating func stream(_ socket: consuming Socket, _ target: LookupTarget) -> Stream? {
-        guard target.isTLS else { return Stream(socket) }
+        guard target.address.isTLS else { return Stream(socket) }
         if tls == nil { tls = try? TLSContext.client() }
-        let isAddress = IPAddress(target.host) != nil
-        guard let session = tls?.connect(on: socket, host: target.host, isAddress: isAddress) else { return nil }
+        let session = tls?.connect(
+            on: socket, host: target.address.host, isAddress: target.address.isLiteral)
+        guard let session else { return nil }
         return Stream(socket, tls: session)
     }
     /// No connection to the present address: another one may be had, each once for a question.

@@ -35,6 +35,7 @@ struct SnapshotBuilder: ~Copyable {
             names += location.identityHeaders.map(\.name)
             if let token = location.identityToken { names.append(token.header) }
         }
+        for provider in configuration.providers { names += provider.copiedFields }
         identityNames = names
         let ours = FieldSet([.gatewayError])
         let custom = Self.crossOriginFields.map { Array($0.utf8) }
@@ -145,16 +146,25 @@ struct SnapshotBuilder: ~Copyable {
         route.upstreamSendNanoseconds = proxy.sendTimeout.nanoseconds
         let set = proxy.setHeaders.filter { $0.name.lowercased() != "connection" }
         route.requestFields = requestFields(proxy, set)
-        route.identityFields = fields(location.identityHeaders)
-        route.identityStamp = stamp(location.identityHeaders)
+        let providers = location.access.providers.map { configuration.providers[$0] }
+        let copied = providers.flatMap(\.copiedFields).map { name in
+            FieldTemplate(name: name, value: Template([.variable(.claim(ClaimPath([name])))]))
+        }
+        route.identityFields = fields(location.identityHeaders + copied)
+        route.identityStamp = stamp(location.identityHeaders + copied)
         let dropped = FieldSet([
             .host, .expect, .proxy, .proxyAuthorization, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
             .xForwardedPort, .xForwardedServer, .xForwardedURI, .xForwardedPrefix, .xRealIP, .xOriginalURL,
             .xRewriteURL, .xRequestID,
         ])
-        let custom = (identityNames + set.map(\.name) + ForwardedFields.clientCopies).map { Array($0.utf8) }
+        // Keys, and tokens elsewhere than in Authorization, are for us alone.
+        let places = providers.flatMap(\.places)
+        let keyFields = places.compactMap { if case .field(let name) = $0 { name } else { nil } }
+        let tokenCookies = places.compactMap { if case .cookie(let name) = $0 { name } else { nil } }
+        let custom =
+            (identityNames + set.map(\.name) + ForwardedFields.clientCopies).map { Array($0.utf8) } + keyFields
         let allows = location.limits.allowsUnderscores
-        let cookies = location.strippedCookies.map { Array($0.utf8) }
+        let cookies = location.strippedCookies.map { Array($0.utf8) } + tokenCookies
         func filter(_ names: FieldSet) -> FieldFilter {
             FieldFilter(dropping: names, custom: custom, cookies: cookies, allowsUnderscores: allows)
         }

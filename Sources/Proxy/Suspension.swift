@@ -10,7 +10,7 @@ import Reactor
 import Telemetry
 
 /// Why an exchange does not go on.
-enum Waiting: UInt8 { case nothing, turn, keys }
+enum Waiting: UInt8 { case nothing, turn, keys, lookup }
 
 /// Exchanges in the order in which they came, each with the hash of its token.
 struct WaitingLine: ~Copyable {
@@ -104,7 +104,7 @@ extension Worker {
         return true
     }
 
-    private mutating func takeUp(_ id: SlotID, _ hash: SHA256Value? = nil, isFinal: Bool) {
+    mutating func takeUp(_ id: SlotID, _ hash: SHA256Value? = nil, isFinal: Bool) {
         let client = exchanges[id].client
         if isFinal { exchanges[id].hasWaited = true }
         endWaiting(id)
@@ -114,7 +114,10 @@ extension Worker {
         if clients.contains(client) { resumeClient(client) }
     }
     mutating func endWaiting(_ id: SlotID) {
-        if exchanges[id].waiting == .keys {
+        switch exchanges[id].waiting {
+        case .nothing, .turn: break
+        case .lookup: authenticator.stopWaiting(for: exchanges[id].awaited)
+        case .keys:
             authenticator.stopWaiting(for: exchanges[id].awaited)
             counters.tally.keysAwaited &-= 1
         }

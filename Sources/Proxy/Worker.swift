@@ -17,6 +17,7 @@ struct WorkerOptions: Sendable {
     let connections: Int
     let inbox: Mailbox<WorkerMessage>
     let control: Mailbox<ControlMessage>
+    let lookups: Mailbox<LookupMessage>
     let logs: Mailbox<LogMessage>
     /// Descriptors of UNIX sockets that were made before the worker started, by path.
     let unixSockets: [String: Int32]
@@ -76,6 +77,9 @@ struct Worker: ~Copyable {
     var wantedKeys: [String] = []
     /// Of the keys of each provider.
     var keyVersions: [String: Int] = [:]
+    var waitingForLookups: [LookupKey: [SlotID]] = [:]
+    /// What a service says about who would be let in: stands in the refusal that is being made.
+    var passedChallenge: [UInt8] = []
     var authenticator: Authenticator
     var minted = MintedTokens()
     var requestIDs = RequestIDs()

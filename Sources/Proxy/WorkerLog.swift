@@ -12,6 +12,7 @@ extension Worker {
     /// The exchange is over; its head, its identity and its snapshot are let go.
     mutating func log(_ id: SlotID) {
         let route = route(of: id)
+        if !exchanges[id].secrets.isEmpty { maskSecrets(of: id) }
         counters.request(
             route: Int(exchanges[id].route), status: Int(exchanges[id].status),
             nanoseconds: spent(since: exchanges[id].started))
@@ -138,7 +139,10 @@ extension Worker {
         if exchanges[id].wouldDeny != nil { return "would_deny" }
         if exchanges[id].reason?.status == 403 { return "denied" }
         if exchanges[id].principal.isKnown { return "ok" }
-        return exchanges[id].reason == .keysUnavailable ? "unavailable" : "refused"
+        switch exchanges[id].reason {
+        case .keysUnavailable, .introspectionUnavailable, .authServiceUnavailable: return "unavailable"
+        default: return "refused"
+        }
     }
     mutating func authCache(of id: SlotID) -> CacheUse {
         guard exchanges[id].principal.isKnown else { return .none }

@@ -26,9 +26,9 @@ extension Worker {
             case .keysUnchanged(let provider, let time):
                 authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
                 keysSettled(provider, isFinal: true)
-            case .lookedUp: break
             case .revoked(let entries): authenticator.revoke(entries, now: loop.wallSeconds)
             case .revocationsHeard(let name, let time): authenticator.heardRevocations(name, at: time)
+            case .lookedUp(let key, let result): lookedUp(key, result)
             case .collect: collect()
             case .drain(let end): drain(by: end)
             }

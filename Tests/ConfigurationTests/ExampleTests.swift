@@ -12,7 +12,7 @@ struct ExampleTests {
         text = try String(contentsOf: Fixture.repository.appending(path: "gateway.conf.example"), encoding: .utf8)
         let keys = FileManager.default.temporaryDirectory.appending(path: "gateway-example-\(UUID().uuidString)/keys")
         try FileManager.default.createDirectory(at: keys, withIntermediateDirectories: true)
-        for name in ["tls.crt", "tls.key", "public_key.pem", "roles.json"] {
+        for name in ["tls.crt", "tls.key", "public_key.pem", "api_keys.json", "roles.json"] {
             try FileManager.default.copyItem(atPath: Fixture.files + name, toPath: keys.appending(path: name).path())
         }
         try FileManager.default.copyItem(
@@ -51,7 +51,10 @@ struct ExampleTests {
         let everything = text.replacing("#: ", with: "")
         #expect(everything != text)
         let configuration = try parse(everything)
-        #expect(configuration.providers.map(\.name) == ["main", "offline", "shared"])
+        #expect(
+            configuration.providers.map(\.name) == [
+                "main", "offline", "shared", "partners", "opaque", "legacy", "devices",
+            ])
     }
 
     @Test func namesEveryDirective() {

@@ -28,6 +28,14 @@ struct RoundTripTests {
             feed https://id.example.com/r?a=b; client_id g; client_secret "s 1"; on_stale deny max_age=90s;
         }
         revocation s { redis redis://192.0.2.1:7000/3 channel=c; insecure on; }
+        auth_provider w introspection {
+            url http://127.0.0.1:1/i?a=b; client_id "a b"; client_secret c; cache off; on_error 403; timeout 2s; leeway 0;
+            token_from header query t cookie s; bound_tokens require; issuer "off"; audience a; required_claims x y;
+            token_max_size 1k; claims { subject username; }
+        }
+        auth_provider s request { url http://192.0.2.1/; insecure on; copy X-A "X-B"; on_error allow; }
+        auth_provider t api_key { file api_keys.json; from cookie k header X-K; prefix p_; }
+        auth_provider v api_key { url https://[::1]:7/; cache 5m; }
         upstream group {
             server 127.0.0.1:1 weight=4; server [::1]:2 down; server unix:run/s max_fails=0 fail_timeout=1m; keepalive 3;
         }

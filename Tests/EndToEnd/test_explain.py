@@ -578,7 +578,9 @@ def test_the_cases_reach_what_can_be_reached_without_an_upstream():
     codes = set(re.findall(r'(?:Answer\(\d+, |\.token\(|\.closing\(\d+, )"([a-z_]+)"', table))
     beyond = {
         "request_timeout", "chunk_invalid", "version_unsupported", "overloaded", "internal_error",
-        "token_revoked", "revocation_stale",
+        "token_revoked", "revocation_stale", "binding_mismatch", "token_inactive", "auth_service_refused",
+        "api_key_missing", "api_key_invalid", "api_key_revoked", "certificate_missing", "certificate_invalid",
+        "introspection_unavailable", "auth_service_unavailable",
         "upstream_unavailable", "upstream_invalid", "upstream_closed", "upstream_timeout", "no_live_upstream",
     }  # fmt: skip
     assert codes - {case.code for case in CASES.values()} == beyond

@@ -48,7 +48,7 @@ func answer(
         authenticator.release(principal)
         return nil
     case .refused(let response): return response
-    case .authenticatedByAll, .later, .awaitKeys:
+    case .authenticatedByAll, .later, .awaitKeys, .lookup, .nameCertificate:
         Issue.record("neither let in nor refused")
         return .internalError
     }
@@ -100,7 +100,7 @@ func principal(
     switch verdict(&authenticator, authorization: ["Bearer " + token], provider: provider, at: time) {
     case .authenticated(let principal): return principal
     case .refused(let response): throw Refused(response: response)
-    case .authenticatedByAll, .later, .awaitKeys: throw Refused(response: .internalError)
+    case .authenticatedByAll, .later, .awaitKeys, .lookup, .nameCertificate: throw Refused(response: .internalError)
     }
 }
 

@@ -23,6 +23,8 @@ struct LocalResponseTests {
     @Test(arguments: LocalResponse.allCases)
     func `a 401 always carries a challenge, a 503 never, and says when to come back`(response: LocalResponse) {
         switch response.status {
+        // A service that refuses says itself how it wants to be asked.
+        case 401 where response == .authServiceRefused: #expect(response.challenge == .none)
         case 401: #expect(response.challenge == .bare || response.challenge == .invalidToken)
         // More scope is no remedy for anything but a lack of it (RFC 6750 section 3.1).
         case 403: #expect(response.challenge == (response == .insufficientScope ? .insufficientScope : .none))

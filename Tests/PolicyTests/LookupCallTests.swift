@@ -6,15 +6,14 @@ import Policy
 import Testing
 
 struct LookupCallTests {
-    private func target(_ kind: LookupTarget.Kind, port: UInt16 = 5000) -> LookupTarget {
+    private func target(_ kind: LookupTarget.Kind, port: UInt16 = 5000) throws -> LookupTarget {
         LookupTarget(
-            provider: "p", kind: kind, url: "http://auth.example:\(port)/check?x=1", isTLS: false, host: "auth.example",
-            port: port, path: "/check?x=1", addresses: [])
+            provider: "p", kind: kind, address: try WebAddress("http://auth.example:\(port)/check?x=1"), addresses: [])
     }
     private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-    @Test func introspection() {
-        let call = LookupCall(target(.introspection), clientID: "gate way", clientSecret: "s:+é")
+    @Test func introspection() throws {
+        let call = try LookupCall(target(.introspection), clientID: "gate way", clientSecret: "s:+é")
         let token = Array("abc.d~e-f_g+h/=&x".utf8)
         // printf 'gate+way:s%%3A%%2B%%C3%%A9' | base64
         #expect(
@@ -24,12 +23,13 @@ struct LookupCallTests {
                 + "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 62\r\n\r\n"
                 + "token=abc.d%7Ee-f_g%2Bh%2F%3D%26x&token_type_hint=access_token")
     }
-    @Test func withoutClient() {
-        let sent = text(LookupCall(target(.introspection, port: 80)).introspection(of: [0x61].span, hint: "api_key"))
+    @Test func withoutClient() throws {
+        let sent = try text(
+            LookupCall(target(.introspection, port: 80)).introspection(of: [0x61].span, hint: "api_key"))
         #expect(sent.contains("\r\nHost: auth.example\r\n") && !sent.contains("Authorization"))
         #expect(sent.hasSuffix("\r\n\r\ntoken=a&token_type_hint=api_key"))
     }
-    @Test func request() {
+    @Test func request() throws {
         let request =
             "PUT /a/./b?c=d HTTP/1.1\r\nHost: h\r\nAuthorization: Basic eDp5\r\nX-Other: no\r\nCookie: a=b\r\n"
             + "Content-Length: 5\r\n\r\n"
@@ -38,7 +38,7 @@ struct LookupCallTests {
             return #expect(Bool(false), "no request")
         }
         #expect(
-            text(LookupCall(target(.request)).request(for: head))
+            try text(LookupCall(target(.request)).request(for: head))
                 == "GET /check?x=1 HTTP/1.1\r\nHost: auth.example:5000\r\nAccept: application/json\r\n"
                 + "X-Original-Method: PUT\r\nX-Original-URI: /a/b?c=d\r\nAuthorization: Basic eDp5\r\nCookie: a=b\r\n\r\n"
         )

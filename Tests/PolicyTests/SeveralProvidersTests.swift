@@ -32,6 +32,7 @@ import TokenSigning
         case .refused(let response): return "\(response)"
         case .later: return "later"
         case .awaitKeys: return "awaitKeys"
+        case .lookup, .nameCertificate: return "lookup"
         }
     }
 

@@ -67,7 +67,7 @@ def check_answer(response: Response, status: int, code: str, closed: bool, metho
     assert response.get("cache-control") == "no-store"
     assert response.says_close == closed, response.raw_head
     if status == 401:
-        assert response.get("www-authenticate"), "a 401 always carries a challenge"
+        assert response.all("www-authenticate"), "a 401 always carries a challenge"
     if status == 405:
         assert response.get("allow"), "a 405 always carries Allow"
 
