@@ -21,6 +21,9 @@ extension LocalResponse {
     /// The table of docs/explain.md.
     package func advice(_ facts: AdviceFacts) -> [String] {
         switch self {
+        case .apiKeyMissing, .apiKeyInvalid, .apiKeyRevoked, .certificateMissing, .certificateInvalid, .tokenInactive,
+            .authServiceRefused, .introspectionUnavailable, .authServiceUnavailable, .bindingMismatch:
+            otherAdvice(facts)
         case .tokenMissing, .invalidRequest, .tokenTooLarge, .tokenMalformed, .tokenEncryptedUnsupported,
             .signatureMissing, .duplicateClaim, .unsupportedHeader, .unsupportedCrit:
             shapeAdvice(facts)
@@ -29,9 +32,6 @@ extension LocalResponse {
         case .issuerMismatch, .audienceMismatch, .providerMismatch, .claimMissing, .claimType, .tokenExpired,
             .tokenNotYetValid, .lifetimeExceeded:
             claimAdvice(facts)
-        case .apiKeyMissing, .apiKeyInvalid, .apiKeyRevoked, .certificateMissing, .certificateInvalid, .tokenInactive,
-            .authServiceRefused, .introspectionUnavailable, .authServiceUnavailable, .bindingMismatch:
-            otherAdvice(facts)
         case .insufficientScope, .policyViolation, .accessDenied, .pathInvalid, .pathAmbiguous, .notFound,
             .methodNotAllowed, .bodyTooLarge,
             .originDenied:
@@ -46,6 +46,24 @@ extension LocalResponse {
         case .revocationStale: ["Try again when the feed of revocations answers, or say \"on_stale allow\"."]
         case .overloaded: ["Try again in a moment: the gateway has no room."]
         case .internalError: ["Mend the text of \"return\"\(facts.at): it cannot stand in a field."]
+        }
+    }
+
+    private func otherAdvice(_ facts: AdviceFacts) -> [String] {
+        switch self {
+        case .apiKeyMissing: ["Send an API key of provider \"\(facts.provider)\": \(facts.expected)."]
+        case .apiKeyInvalid: ["Send a key that is among \(facts.expected)\(facts.at): there is \(facts.got)."]
+        case .apiKeyRevoked: ["Get a new key: \(facts.got)."]
+        case .certificateMissing, .certificateInvalid:
+            ["Connect by TLS with \(facts.expected). This command cannot show one."]
+        case .tokenInactive, .authServiceRefused: ["Get a new credential: the service does not take this one."]
+        case .introspectionUnavailable, .authServiceUnavailable: ["Try again when the service answers."]
+        case .bindingMismatch:
+            [
+                "Connect by TLS with the certificate that the token is bound to (\(facts.got)), or say "
+                    + "\"bound_tokens ignore\"\(facts.at)."
+            ]
+        default: []
         }
     }
 
@@ -136,26 +154,6 @@ extension LocalResponse {
                 "Have the issuer give tokens for a shorter time (\(facts.got)), or raise \"max_lifetime\"\(facts.at) "
                     + "above \(facts.expected)."
             ]
-        default: []
-        }
-    }
-
-    /// Of what only a running gateway can ask or see there is not much to say.
-    private func otherAdvice(_ facts: AdviceFacts) -> [String] {
-        switch self {
-        case .apiKeyMissing:
-            ["Send an API key of provider \"\(facts.provider)\", in the place that its \"from\" names."]
-        case .apiKeyInvalid:
-            ["Send a key that is in the file, whole and before it expires; its hash is of the whole key."]
-        case .apiKeyRevoked: ["Get another key: this one was revoked."]
-        case .certificateMissing: ["Connect with a client certificate; explain has no connection to look at."]
-        case .certificateInvalid: ["Connect with a certificate that has the name which \"subject\" asks for."]
-        case .tokenInactive: ["Get a new token: the service says that this one is not active."]
-        case .authServiceRefused: ["Ask the service behind \"url\": it is the one that refuses."]
-        case .introspectionUnavailable, .authServiceUnavailable:
-            ["A running gateway asks the service of provider \"\(facts.provider)\"; explain asks nobody."]
-        case .bindingMismatch:
-            ["Send the token over a connection that shows the certificate in \"cnf\", or say \"bound_tokens ignore\"."]
         default: []
         }
     }

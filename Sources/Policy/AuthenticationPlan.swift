@@ -31,7 +31,7 @@ package struct AuthenticationPlan: BitwiseCopyable {
         self.others = others
     }
 
-    mutating func note(_ provider: AuthProvider) {
+    package mutating func note(_ provider: AuthProvider) {
         if provider.kind != .jwt || provider.places != [.bearer] { isPlain = false }
         if provider.kind == .clientCertificate || provider.boundTokens != .ignore { wantsCertificate = true }
     }

@@ -5,11 +5,12 @@ package import Configuration
 package struct Explanation: Sendable {
     /// The checks, in the order in which they are made.
     package enum Check: String, Sendable, CaseIterable {
-        case listener, message, server, path, location, pathGuard = "path_guard", preflight
+        case listener, message, server, path, location, pathGuard = "path_guard", origin
         // the credential
-        case credential, tokenSize = "token_size", tokenShape = "token_shape", header, algorithm, type, extensions, key
+        case credential, keyPrefix = "key_prefix", apiKey = "api_key", certificate, service, tokenSize = "token_size",
+            tokenShape = "token_shape", header, algorithm, type, extensions, key
         case signature, claims, issuer, audience, expiry, notBefore = "not_before", lifetime
-        case requiredClaims = "required_claims", identity, provider, revocation
+        case requiredClaims = "required_claims", binding, identity, provider, revocation
         // what it allows
         case requirement, method, body, action
     }
@@ -54,6 +55,8 @@ package struct Explanation: Sendable {
         /// `return` answers.
         case answered
         case refused(LocalResponse)
+        /// What the provider's service says at run time.
+        case depends(provider: String)
     }
 
     /// As it was asked: method, target and host.
@@ -107,11 +110,11 @@ extension Explanation.Check {
     package init(failedWith response: LocalResponse, _ token: UnpackedToken?) {
         self =
             switch response {
-            case .tokenMissing, .invalidRequest, .apiKeyMissing, .apiKeyInvalid, .apiKeyRevoked, .certificateMissing,
-                .certificateInvalid, .tokenInactive, .authServiceRefused, .introspectionUnavailable,
-                .authServiceUnavailable:
-                .credential
-            case .bindingMismatch: .requiredClaims
+            case .tokenMissing, .invalidRequest, .apiKeyMissing: .credential
+            case .apiKeyInvalid, .apiKeyRevoked: .apiKey
+            case .certificateMissing, .certificateInvalid: .certificate
+            case .tokenInactive, .authServiceRefused, .introspectionUnavailable, .authServiceUnavailable: .service
+            case .bindingMismatch: .binding
             case .tokenTooLarge: .tokenSize
             case .tokenEncryptedUnsupported: .tokenShape
             case .tokenMalformed, .duplicateClaim:
@@ -137,7 +140,7 @@ extension Explanation.Check {
             case .insufficientScope, .policyViolation, .accessDenied: .requirement
             case .pathInvalid: .path
             case .pathAmbiguous: .pathGuard
-            case .originDenied: .preflight
+            case .originDenied: .origin
             case .notFound: .action
             case .methodNotAllowed: .method
             case .bodyTooLarge: .body

@@ -4,6 +4,12 @@ import Policy
 
 extension Explainer {
     func advise(_ outcome: ExplainedOutcome, _ request: ExplainedRequest, _ explanation: inout Explanation) {
+        if let provider = outcome.dependsOn {
+            explanation.advice = [
+                "It depends on what the service of provider \"\(provider)\" says at run time, which is not asked here."
+            ]
+            return
+        }
         guard let refusal = outcome.refusal ?? outcome.wouldDeny ?? explanation.refusal else { return }
         let step = explanation.failed
         var facts = AdviceFacts()

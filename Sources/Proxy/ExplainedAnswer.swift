@@ -20,6 +20,9 @@ extension Explainer {
         if let refusal = outcome.refusal {
             explanation.verdict = .refused(refusal)
             refuse(refusal, route, outcome, request)
+        } else if let provider = outcome.dependsOn {
+            explanation.verdict = .depends(provider: provider)
+            return
         } else if outcome.isAnswered {
             explanation.verdict = .answered
             if outcome.isPreflight {
@@ -74,6 +77,9 @@ extension Explainer {
         write(route.answerText, status: Int(route.status), nil, outcome, request)
         copy(added, to: &text)
         added.clear()
+        if outcome.places.isUnusual {
+            added.append(outcome.places.contains(.query) ? "Cache-Control: no-store\r\n" : "Cache-Control: private\r\n")
+        }
         writeResponseFields(route, status: Int(route.status), nil, outcome, request)
         return makeAnswer(Int(route.status), text, form, adding: added, by: &responses) != nil
     }

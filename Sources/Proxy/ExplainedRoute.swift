@@ -58,7 +58,7 @@ extension Explainer {
         switch outcome.refusal {
         case .pathInvalid: failing = .path
         case .pathAmbiguous: failing = .pathGuard
-        case .originDenied: failing = .preflight
+        case .originDenied where outcome.isPreflight: failing = .origin
         default: break
         }
         explanation.append(steps, failing: failing)
@@ -128,7 +128,7 @@ extension Explainer {
         var copy = request
         copy.target = path
         let limits = snapshot.limits[request.listener].http
-        guard case .complete = other.parse(copy.bytes(with: nil).span, limits: limits) else { return nil }
+        guard case .complete = other.parse(copy.bytes.span, limits: limits) else { return nil }
         switch snapshot.table.match(other, listener: request.listener) {
         case .route(let index, _), .refused(_, let index): return configuration.locations[index]
         }
@@ -139,7 +139,7 @@ extension Explainer {
         let origins = rules?.origins.map(\.written).joined(separator: " ") ?? ""
         let methods = rules?.methods.joined(separator: " ") ?? ""
         return Explanation.Step(
-            .preflight, demands("cors", at: location.position),
+            .origin, demands("cors", at: location.position),
             expected: rules?.passesPreflights == true
                 ? "preflights are the upstream's" : "origins \(origins), methods \(methods)",
             got: "origin \(field("origin")), method \(field("access-control-request-method"))")
@@ -170,7 +170,7 @@ extension Explainer {
                 expected: limit == 0 ? "any size" : "at most \(limit) bytes",
                 got: head.framing == .chunked ? "chunked, counted as it comes" : "\(head.contentLength) bytes"))
         steps.append(actionStep(location))
-        guard explanation.failed == nil || outcome.wouldDeny != nil else {
+        guard (explanation.failed == nil && outcome.dependsOn == nil) || outcome.wouldDeny != nil else {
             for step in steps {
                 var later = step
                 later.result = .notReached

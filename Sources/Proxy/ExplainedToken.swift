@@ -100,6 +100,9 @@ extension Explainer {
                 .requiredClaims, ["required_claims"], of: provider, required.isEmpty ? "none" : required,
                 token.map { _ in present.isEmpty ? "nothing is asked for" : present.joined(separator: ", ") }),
             step(
+                .binding, ["bound_tokens"], of: provider, Self.binding(provider.boundTokens),
+                token.map { "cnf \(Self.shown($0.claim("cnf")))" }),
+            step(
                 .identity, ["claims"], of: provider, "what identifies fits into a field of 2048 bytes",
                 token.map { "sub \(Self.shown($0.claim("sub")))" }),
         ]
@@ -133,6 +136,14 @@ extension Explainer {
     }
 
     // Words
+
+    private static func binding(_ policy: BoundTokens) -> String {
+        switch policy {
+        case .check: "no cnf, or the certificate that it names"
+        case .require: "a cnf with the certificate that it names"
+        case .ignore: "any: bound_tokens ignore"
+        }
+    }
 
     private static func shape(_ token: UnpackedToken) -> String {
         guard token.parts == 3 else { return token.parts == 1 ? "1 part" : "\(token.parts) parts" }

@@ -36,11 +36,30 @@ package struct ExplainedRequest: Sendable {
     }
 
     /// As it goes over the wire.
-    func bytes(with credential: (name: String, value: [UInt8])?) -> [UInt8] {
+    var bytes: [UInt8] {
         var bytes = Array("\(method) \(target) HTTP/1.1\r\n".utf8)
         for field in fields { bytes += Array("\(field.name): \(field.value)\r\n".utf8) }
-        if let credential { bytes += Array("\(credential.name): ".utf8) + credential.value + Array("\r\n".utf8) }
         return bytes + Array("\r\n".utf8)
+    }
+
+    /// The same with the token in that place.
+    func with(_ token: [UInt8], in place: CredentialPlace) -> ExplainedRequest {
+        var copy = self
+        let text = String(decoding: token, as: UTF8.self)
+        switch place {
+        case .bearer: copy.fields.append(("Authorization", "Bearer " + text))
+        case .field(let name): copy.fields.append((String(decoding: name, as: UTF8.self), text))
+        case .cookie(let name):
+            let pair = String(decoding: name, as: UTF8.self) + "=" + text
+            if let index = fields.firstIndex(where: { $0.name.lowercased() == "cookie" }) {
+                copy.fields[index].value += "; " + pair
+            } else {
+                copy.fields.append(("Cookie", pair))
+            }
+        case .query(let name):
+            copy.target += (target.contains("?") ? "&" : "?") + String(decoding: name, as: UTF8.self) + "=" + text
+        }
+        return copy
     }
 }
 
@@ -58,6 +77,10 @@ struct ExplainedOutcome {
     var principals = PrincipalSet.anonymous
     var isAuthenticated: Bool { principals.first.isKnown }
     var refusal: LocalResponse?
+    /// The provider whose service says what becomes of it.
+    var dependsOn: String?
+    /// Where its credentials were found.
+    var places = CredentialPlaces()
     /// `auth_mode report`
     var wouldDeny: LocalResponse?
     /// Number of the location's demand that is not met; nil: all are.
@@ -100,8 +123,7 @@ package struct Explainer: ~Copyable {
 
     /// Everything about one request.
     package mutating func explain(_ request: ExplainedRequest) -> Explanation {
-        let bytes = request.bytes(with: request.token.map { ("Authorization", Array("Bearer ".utf8) + $0) })
-        let outcome = judge(bytes, request)
+        let outcome = judge(place(request).bytes, request)
         var explanation = Explanation(now: request.now)
         explanation.clock = ExplainedTime.date(request.now)
         explanation.method = request.method
@@ -150,6 +172,30 @@ package struct Explainer: ~Copyable {
 
 // The steps of a request, in the order of `Exchange.swift`.
 extension Explainer {
+    /// The request with its token where a provider of its location looks for one.
+    private mutating func place(_ request: ExplainedRequest) -> ExplainedRequest {
+        guard let token = request.token else { return request }
+        var place = CredentialPlace.bearer
+        let limits = snapshot.limits[request.listener].http
+        if case .complete = head.parse(request.bytes.span, limits: limits),
+            case .route(let route, _) = snapshot.table.match(head, listener: request.listener)
+        {
+            let providers = configuration.locations[route].access.providers.map { configuration.providers[$0] }
+            place = taker(of: token, providers)?.places.first ?? .bearer
+        }
+        head.clear()
+        return request.with(token, in: place)
+    }
+    /// Signed tokens are known by their shape, keys by how they begin.
+    private func taker(of token: [UInt8], _ providers: [AuthProvider]) -> AuthProvider? {
+        let isSigned = UnpackedToken(token).parts == 3
+        let keys = providers.first { provider in
+            provider.kind == .apiKey && (provider.keyPrefix.map { token.starts(with: Array($0.utf8)) } ?? !isSigned)
+        }
+        return keys ?? providers.first { $0.kind == (isSigned ? .jwt : .introspection) }
+            ?? providers.first { $0.kind == .jwt || $0.kind == .introspection || $0.kind == .apiKey }
+    }
+
     private mutating func judge(_ bytes: [UInt8], _ request: ExplainedRequest) -> ExplainedOutcome {
         let limits = snapshot.limits[request.listener]
         var outcome = ExplainedOutcome(route: Int(limits.route))
@@ -201,14 +247,16 @@ extension Explainer {
         guard route.provider >= 0 else { return admit(route, &outcome) }
         outcome.isAsked = true
         let plan = snapshot.plans[Int(route.location)]
-        switch verdict(plan, now: request.now) {
+        let verdict = verdict(plan, now: request.now)
+        outcome.places = authenticator.places
+        switch verdict {
         case .authenticated(let principal): outcome.found = PrincipalSet(principal)
         case .authenticatedByAll(let principals): outcome.found = principals
         case .refused(let response): return deny(response, route, &outcome)
         case .later, .awaitKeys: return deny(.overloaded, route, &outcome)
-        // Nobody is asked, and there is no connection to look at.
-        case .lookup: return deny(.introspectionUnavailable, route, &outcome)
-        case .nameCertificate: return deny(.certificateMissing, route, &outcome)
+        case .lookup(let provider), .nameCertificate(let provider):
+            outcome.dependsOn = authenticator.name(of: provider) ?? ""
+            return
         }
         outcome.principals = outcome.found
         authorize(route, request, &outcome)
@@ -217,6 +265,13 @@ extension Explainer {
     private mutating func authorize(
         _ route: Route, _ request: ExplainedRequest, _ outcome: inout ExplainedOutcome
     ) {
+        let isTLS = configuration.listeners[request.listener].isTLS
+        if outcome.places.contains(.cookie),
+            !CrossSite.accepts(head, isTLS: isTLS, snapshot.crossOrigin, block: Int(route.crossOrigin))
+        {
+            outcome.refusal = .originDenied
+            return
+        }
         let location = Int(route.location)
         let address = Array(request.address.text.utf8)
         captured.clear()

@@ -12,7 +12,7 @@ struct ExplainCommand: ParsableCommand {
         discussion: """
             Nothing is sent anywhere: the request is judged by the code that serves requests, with the keys of files and \
             of saved key sets. Exits with 0 when the request is allowed, 1 when it is refused, 2 when the configuration \
-            or the arguments cannot be used.
+            or the arguments cannot be used, 3 when it depends on what a service says at run time.
             """)
 
     /// Far more than any token: what is larger shall be seen to be refused.
@@ -48,8 +48,10 @@ struct ExplainCommand: ParsableCommand {
     var url: String
 
     func run() throws {
+        var status: Int32 = 2
         do throws(ArgumentFault) {
             let configuration = try configuration()
+            try refuseCredentials(configuration)
             let keys = try savedKeys(configuration)
             var diagnostics: [Diagnostic] = []
             guard var explainer = Explainer(configuration, keys: keys, &diagnostics) else {
@@ -58,12 +60,11 @@ struct ExplainCommand: ParsableCommand {
             }
             let explanation = explainer.explain(try request(configuration))
             print(json ? explanation.json : explanation.text, terminator: "")
-            if case .refused = explanation.verdict { throw ArgumentFault(nil) }
+            status = explanation.exitStatus
         } catch {
-            guard let complaint = error.complaint else { throw ExitCode(1) }
-            if !complaint.isEmpty { Terminal.complain("gateway: \(complaint)") }
-            throw ExitCode(2)
+            if !error.complaint.isEmpty { Terminal.complain("gateway: \(error.complaint)") }
         }
+        guard status == 0 else { throw ExitCode(status) }
     }
 
     private func configuration() throws(ArgumentFault) -> GatewayConfiguration {
@@ -147,9 +148,7 @@ struct ExplainCommand: ParsableCommand {
         }
         let name = String(line[..<colon])
         guard name.lowercased().filter({ $0.isLetter }) != "authorization" else {
-            throw ArgumentFault(
-                "a token does not stand on the command line, where everybody on the machine can read it: "
-                    + "use --token-file or --token-stdin")
+            throw Self.tokenInArguments
         }
         let value = line[line.index(after: colon)...]
         return (name, String(value.first == " " ? value.dropFirst() : value))
@@ -180,8 +179,52 @@ struct ExplainCommand: ParsableCommand {
     }
 }
 
-/// What is wrong with what the command was given: nil means nothing, the request is refused; empty, it was said already.
+extension ExplainCommand {
+    /// A credential stands in no argument, wherever in the request some provider looks for it.
+    private func refuseCredentials(_ configuration: GatewayConfiguration) throws(ArgumentFault) {
+        for place in configuration.providers.flatMap(\.places) {
+            let isSaid: Bool
+            switch place {
+            case .bearer: isSaid = hasField(Array("authorization".utf8)) { _ in true }
+            case .field(let name): isSaid = hasField(name) { _ in true }
+            case .cookie(let name):
+                let word = String(decoding: name, as: UTF8.self) + "="
+                isSaid = hasField(Array("cookie".utf8)) { value in
+                    value.split(separator: ";").contains { $0.drop { $0 == " " }.hasPrefix(word) }
+                }
+            case .query(let name):
+                let word = String(decoding: name, as: UTF8.self) + "="
+                let query = url.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
+                isSaid = query.split(separator: "&").contains { $0.hasPrefix(word) }
+            }
+            if isSaid { throw Self.tokenInArguments }
+        }
+    }
+    private func hasField(_ name: [UInt8], _ isMeant: (Substring) -> Bool) -> Bool {
+        let folded = String(decoding: name, as: UTF8.self).lowercased().replacing("_", with: "-")
+        return header.contains { line in
+            guard let colon = line.firstIndex(of: ":") else { return false }
+            return line[..<colon].lowercased().replacing("_", with: "-") == folded
+                && isMeant(line[line.index(after: colon)...])
+        }
+    }
+    private static let tokenInArguments = ArgumentFault(
+        "a token does not stand on the command line, where everybody on the machine can read it: "
+            + "use --token-file or --token-stdin")
+}
+
+/// What is wrong with what the command was given; empty, it was said already.
 struct ArgumentFault: Error {
-    let complaint: String?
-    init(_ complaint: String?) { self.complaint = complaint }
+    let complaint: String
+    init(_ complaint: String) { self.complaint = complaint }
+}
+
+extension Explanation {
+    fileprivate var exitStatus: Int32 {
+        switch verdict {
+        case .forwarded, .answered: 0
+        case .refused: 1
+        case .depends: 3
+        }
+    }
 }

@@ -66,6 +66,7 @@ extension Explanation {
             case .forwarded: "forwarded"
             case .answered: "answered"
             case .refused: "refused"
+            case .depends: "depends"
             }
         writer.member("result", word)
         if case .refused(let refusal) = verdict {

@@ -31,6 +31,7 @@ extension Explanation {
         switch verdict {
         case .forwarded: "allowed, forwarded to \(upstream)"
         case .answered: "allowed, answered by the gateway"
+        case .depends(let provider): "depends on the service of \(provider)"
         case .refused(let refusal): "refused, \(refusal.status) \(refusal.code): \(refusal.detail)"
         }
     }

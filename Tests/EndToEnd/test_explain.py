@@ -1,5 +1,6 @@
 """`gateway explain`: what it says in full, and that a running gateway does exactly that."""
 
+import hashlib
 import json
 import os
 import re
@@ -230,6 +231,28 @@ def test_a_saved_key_set(folder):
     assert ["X-Auth-Provider", "partners"] in fields(json.loads(done.stdout)["forwarded"])
 
 
+@pytest.mark.parametrize("options", [["-H", "x_api_key: k"], ["-H", "Cookie: a=b; session=k"], ["/x?a=b&access_token=k"]])
+def test_other_credentials_in_the_arguments_are_refused(folder, options):
+    kinds = (
+        "auth_provider k api_key { url http://127.0.0.1:9/; from header X-API-Key; }"
+        "auth_provider c jwt { issuer off; audience off; key_file keys.json; token_from cookie session; }"
+        "auth_provider q jwt { issuer off; audience off; key_file keys.json; token_from query access_token; }"
+    )
+    (folder / "gateway.conf").write_text(FIXED + kinds)
+    done = explain(folder, *options, *(["/public/"] if options[0] == "-H" else []))
+    assert done.returncode == 2 and "--token-stdin" in done.stderr, done
+
+
+def test_what_a_service_says_is_not_known(folder):
+    kinds = "auth_provider opaque introspection { url http://127.0.0.1:9/; client_id g; client_secret ${env:UPSTREAM_KEY}; }"
+    (folder / "gateway.conf").write_text(FIXED.replace("auth any main partners", "auth any main opaque") + kinds)
+    done = explain(folder, "--json", "/partner/x", token="opaque-token")
+    assert done.returncode == 3, done
+    document = json.loads(done.stdout)
+    assert document["verdict"]["result"] == "depends" and document["response"] is None
+    assert {step["name"]: step["result"] for step in document["steps"]}["service"] == "not_checked"
+
+
 def test_secrets_are_not_printed(folder):
     secret = "a-secret-of-32-bytes-that-nobody-sees"
     (folder / "gateway.conf").write_text(
@@ -317,11 +340,8 @@ def test_the_page_lists_every_check():
     root = Path(__file__).parents[2]
     source = (root / "Sources/Policy/Explanation.swift").read_text()
     cases = re.search(r"enum Check: .*?\n(.*?)\n    }", source, re.DOTALL)[1]
-    names = set()
-    for line in cases.splitlines():
-        if line.strip().startswith("case "):
-            for word in line.strip().removeprefix("case ").split(", "):
-                names.add(re.search(r'(?:\w+ = )?"?(\w+)"?$', word)[1])
+    words = re.sub(r"//.*|\bcase\b", "", cases)
+    names = {raw or name for name, raw in re.findall(r'(\w+)(?: = "(\w+)")?', words)}
     page = (root / "docs/explain.md").read_text().split("## The checks")[1].split("## JSON")[0]
     listed = {name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
     assert listed == names
@@ -343,6 +363,9 @@ auth_provider open jwt {{ issuer off; audience off; key_file @keys@; required_cl
 auth_provider far jwt {{
     issuer https://far.example.com; audience off; jwks http://127.0.0.1:@dead@/jwks;
 }}
+auth_provider keys api_key {{ file @apikeys@; from header X-API-Key; prefix gk_; }}
+auth_provider cookie jwt {{ issuer {ISSUER}; audience off; key_file @keys@; token_from cookie session; }}
+auth_provider query jwt {{ issuer {ISSUER}; audience off; key_file @keys@; token_from query access_token; }}
 client_max_body_size 1k;
 roles_file @roles@;
 policy strong {{ require claim amr contains mfa; require any {{ scope orders; claim level >= 2; }} }}
@@ -371,6 +394,11 @@ server {{
     location ~ "^/t/(?<tenant>[a-z]+)/" {{ require claim tenant = $tenant; proxy_pass http://@origin@; }}
     location /wild/ {{ grant_wildcards on; require all permission a:b c:d; proxy_pass http://@origin@; }}
     location /trial/ {{ auth_mode report; require permission x; proxy_pass http://@origin@; }}
+    location /keys/ {{ auth keys; require permission read:data; proxy_pass http://@origin@; }}
+    location /mixed/ {{ auth any main keys; proxy_pass http://@origin@; }}
+    location /both/ {{ auth all main keys; proxy_pass http://@origin@; }}
+    location /cookie/ {{ auth cookie; proxy_pass http://@origin@; }}
+    location /query/ {{ auth query; return 200 "yes"; }}
     location /once/ {{ auth off; keepalive_timeout 0; return 204; }}
 }}
 """
@@ -425,6 +453,23 @@ CASES = {
     "no token, the client closes": Case("credential", "token_missing", fields=["Connection: close"]),
     "no token, a body is announced": Case("credential", "token_missing", method="POST", fields=["Content-Length: 9"]),
     "two tokens": Case("credential", "invalid_request", token=lambda: good() + " " + good()),
+    "API key": Case(path="/keys/x", token="gk_good"),
+    "API key beside tokens": Case(path="/mixed/x", token="gk_good"),
+    "token beside API keys": Case(path="/mixed/x", token=good),
+    "no API key": Case("credential", "api_key_missing", path="/keys/x"),
+    "API key of another kind": Case("key_prefix", "api_key_invalid", "/keys/x", "xx_good"),
+    "unknown API key": Case("api_key", "api_key_invalid", "/keys/x", "gk_unknown"),
+    "API key that expired": Case("api_key", "api_key_invalid", "/keys/x", "gk_old"),
+    "API key that was revoked": Case("api_key", "api_key_revoked", "/keys/x", "gk_revoked"),
+    "API key that may not": Case("requirement", "insufficient_scope", "/keys/x", "gk_poor"),
+    "one of two credentials": Case("credential", "token_missing", path="/both/x", token="gk_good"),
+    "cookie": Case(path="/cookie/x", token=good, fields=["Cookie: a=b"]),
+    "cookie of another site": Case(
+        "origin", "origin_denied", "/cookie/x", good, "POST", ["Origin: https://evil.example.com"]
+    ),
+    "query": Case(path="/query/x?a=b", token=good),
+    "query, expired": Case("expiry", "token_expired", "/query/x", lambda: good(exp=1000, iat=None)),
+    "bound to a certificate": Case("binding", "binding_mismatch", token=lambda: good(cnf={"x5t#S256": "A" * 43})),
     # its shape
     "large": Case("token_size", "token_too_large", token=lambda: "a" * 8193),
     "two parts": Case("token_shape", "token_malformed", token="a.b"),
@@ -504,7 +549,7 @@ CASES = {
     "nothing there": Case("action", "not_found", path="/empty/"),
     "TRACE": Case("method", "method_not_allowed", path="/public/x", method="TRACE"),
     "body": Case("body", "body_too_large", path="/public/x", method="POST", fields=["Content-Length: 99999"]),
-    "preflight": Case("preflight", "origin_denied", "/shared/x", None, "OPTIONS", ["Origin: null", PREFLIGHT[1]]),
+    "preflight": Case("origin", "origin_denied", "/shared/x", None, "OPTIONS", ["Origin: null", PREFLIGHT[1]]),
     # messages
     "long method": Case("message", "method_unsupported", method="M" * 40),
     "long path": Case("message", "uri_too_long", path="/" + "a" * 17_000),
@@ -521,18 +566,47 @@ CASES = {
 }
 
 
+def api_key(key: str, **members) -> dict:
+    return {"id": key, "hash": hashlib.sha256(key.encode()).hexdigest(), "subject": "robot", **members}
+
+
+API_KEYS = [
+    api_key("gk_good", permissions=["read:data"]),
+    api_key("gk_poor", permissions=[]),
+    api_key("gk_old", expires_at=1_700_000_000),
+    api_key("gk_revoked", revoked=True),
+]
+
+
 @pytest.fixture(scope="module")
 def values(tmp_path_factory):
     file = tmp_path_factory.mktemp("keys") / "jwks.json"
     file.write_text(json.dumps(key_set(KEY)))
     roles = file.parent / "roles.json"
     roles.write_text(json.dumps({"roles": {"reader": ["read:roles"], "writer": ["write:roles"]}}))
-    return {"keys": file, "roles": roles, "dead": take_port()}
+    keys = file.parent / "api_keys.json"
+    keys.write_text(json.dumps({"keys": API_KEYS}))
+    return {"keys": file, "apikeys": keys, "roles": roles, "dead": take_port()}
 
 
 def without_what_differs(lines) -> list[tuple[str, str]]:
     """Fields without the time, and with one id for all requests."""
     return [(n, "ID" if n.lower() == "x-request-id" else v) for n, v in map(tuple, lines) if n.lower() != "date"]
+
+
+def with_token(path: str, lines: list[str], token: str | None) -> tuple[str, list[str]]:
+    """The request with the token where its location looks for one."""
+    if token is None:
+        return path, lines
+    if path.startswith("/query/"):
+        return f"{path}{'&' if '?' in path else '?'}access_token={token}", lines
+    if path.startswith("/cookie/"):
+        cookies = [line for line in lines if line.startswith("Cookie")]
+        others = [f"{line}; session={token}" if line.startswith("Cookie") else line for line in lines]
+        return path, others if cookies else [*others, f"Cookie: session={token}"]
+    if path.startswith(("/keys/", "/both/")) or token.startswith("gk_"):
+        return path, [*lines, f"X-API-Key: {token}"]
+    return path, [*lines, bearer(token)]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -549,8 +623,8 @@ def test_a_running_gateway_does_what_explain_says(gateway, origin, tmp_path, nam
     assert (document["verdict"]["failed"], document["verdict"]["code"]) == (case.check, case.code)
     assert done.returncode == (1 if case.code else 0)
 
-    lines += [bearer(token)] if token is not None else []
-    request = "".join(f"{line}\r\n" for line in (f"{case.method} {case.path} HTTP/1.1", *lines, ""))
+    target, lines = with_token(case.path, lines, token)
+    request = "".join(f"{line}\r\n" for line in (f"{case.method} {target} HTTP/1.1", *lines, ""))
     before = gateway.rejected(case.code) if case.code else 0
     with gateway.connect() as client:
         client.send(request.encode())
@@ -578,9 +652,8 @@ def test_the_cases_reach_what_can_be_reached_without_an_upstream():
     codes = set(re.findall(r'(?:Answer\(\d+, |\.token\(|\.closing\(\d+, )"([a-z_]+)"', table))
     beyond = {
         "request_timeout", "chunk_invalid", "version_unsupported", "overloaded", "internal_error",
-        "token_revoked", "revocation_stale", "binding_mismatch", "token_inactive", "auth_service_refused",
-        "api_key_missing", "api_key_invalid", "api_key_revoked", "certificate_missing", "certificate_invalid",
-        "introspection_unavailable", "auth_service_unavailable",
+        "token_revoked", "revocation_stale", "certificate_missing", "certificate_invalid", "token_inactive",
+        "auth_service_refused", "auth_service_unavailable", "introspection_unavailable",
         "upstream_unavailable", "upstream_invalid", "upstream_closed", "upstream_timeout", "no_live_upstream",
     }  # fmt: skip
     assert codes - {case.code for case in CASES.values()} == beyond
