@@ -253,6 +253,35 @@ def test_what_a_service_says_is_not_known(folder):
     assert {step["name"]: step["result"] for step in document["steps"]}["service"] == "not_checked"
 
 
+@pytest.mark.parametrize(
+    ("auth", "token", "status", "verdict", "code"),
+    [
+        ("device", False, 1, "refused", "certificate_missing"),
+        ("all main device", True, 1, "refused", "certificate_missing"),
+        ("any main device", True, 0, "answered", None),
+        ("any main device", False, 1, "refused", "token_missing"),
+        ("check", True, 3, "depends", None),
+    ],
+)
+def test_what_needs_a_connection_or_a_service(folder, auth, token, status, verdict, code):
+    files = Path(__file__).parents[1] / "ConfigurationTests/Golden/files"
+    (folder / "gateway.conf").write_text(
+        FIXED
+        + f"""
+        auth_provider device client_certificate {{ subject cn; }}
+        auth_provider check request {{ url http://127.0.0.1:9/check; }}
+        server {{
+            listen 127.0.0.1:18443 ssl; ssl_certificate {files}/tls.crt; ssl_certificate_key {files}/tls.key;
+            ssl_client_certificate {files}/tls.crt; ssl_verify_client optional;
+            auth {auth}; location / {{ return 204; }}
+        }}"""
+    )
+    done = explain(folder, "--json", "https://localhost:18443/x", token=fixed_token() if token else None)
+    document = json.loads(done.stdout)
+    check_schema(document)
+    assert (done.returncode, document["verdict"]["result"], document["verdict"]["code"]) == (status, verdict, code)
+
+
 def test_secrets_are_not_printed(folder):
     secret = "a-secret-of-32-bytes-that-nobody-sees"
     (folder / "gateway.conf").write_text(
@@ -308,7 +337,7 @@ def check_schema(document: dict) -> None:
         assert verdict["code"] is verdict["status"] is None
         assert failed == ([verdict["failed"]] if verdict["would_refuse"] else [])
     assert (document["forwarded"] is None) == (verdict["result"] != "forwarded")
-    assert (document["response"] is None) == (verdict["result"] == "forwarded")
+    assert (document["response"] is None) == (verdict["result"] in ("forwarded", "depends"))
     if document["response"]:
         assert set(document["response"]) == {"status", "fields", "body"}
     if document["forwarded"]:
