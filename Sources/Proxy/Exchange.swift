@@ -339,13 +339,14 @@ extension Worker {
         if clients[client].requestIsComplete { requestEnded(client) } else { startBodyClock(id) }
     }
 
-    /// The fields that say who is asking are the same for all requests of a credential: they are made once.
+    /// The fields that say who is asking are the same for all requests of a credential: from its second one on they are kept.
     private mutating func writeIdentity(of id: SlotID, _ route: Route) {
         let principals = exchanges[id].principals
         guard principals.count == 1, route.identityStamp != 0 else { return write(route.identityFields, of: id) }
         if authenticator.writeFields(principals.first, stamp: route.identityStamp, to: &added) { return }
         let start = added.count
         write(route.identityFields, of: id)
+        guard exchanges[id].wasCached else { return }
         keepFields(added, from: start, of: principals.first, route.identityStamp, in: &authenticator)
     }
 
