@@ -59,8 +59,9 @@ package enum Gateway {
                 unixSockets: unixSockets)
             Thread.start(name: "worker \(i)") {
                 Host.ownDescriptors()
-                var worker = Worker(options)
-                worker.run()
+                work(options)
+                // Only when all that the worker owned is gone: the process may end then, and OpenSSL with it.
+                control.post(.drained(worker: options.index))
             }
         }
         var plane = ControlPlane(
@@ -80,6 +81,13 @@ package enum Gateway {
         Host.trimCode()
         plane.run()
         finish(logs, configuration)
+        // Fetches and feeds may still run on threads of their own. Nobody waits for them, so nothing that they use is taken
+        // down first: exit() would free OpenSSL under their hands.
+        _exit(0)
+    }
+    private static func work(_ options: WorkerOptions) {
+        var worker = Worker(options)
+        worker.run()
     }
     private static func announce(_ plane: borrowing ControlPlane, limit: Int) {
         let wanted = plane.configuration.process.workerConnections

@@ -123,7 +123,6 @@ struct Worker: ~Copyable {
             flush()
             logLines.post(to: options.logs)
         }
-        options.control.post(.drained(worker: options.index))
     }
     private mutating func handle(_ event: Event) {
         switch event {
