@@ -7,13 +7,20 @@ struct AuthRouter: Sendable {
     private static let keySetMaxAgeSeconds = 300
 
     let service: AuthService
+    let limits: LoginLimits
+    let client: ForwardedClient
     let keys: KeyService
 
-    func add(to router: some RouterMethods<BasicRequestContext>) {
+    func add(to router: some RouterMethods<AuthCall>) {
         for path: RouterPath in ["/api/v1/auth/login", "/auth/login", "/login"] {
             router.post(path) { request, context in
+                let address = client.address(in: request.headers, peer: context.peerAddress)
+                try limits.admit(address)
                 let credentials = try Credentials(try await request.jsonBody())
-                return try Response.json(try await service.login(credentials, logger: context.logger))
+                let answer = try await limits.guarding(LoginAttempt(name: credentials.name, address: address)) {
+                    try await service.login(credentials, logger: context.logger)
+                }
+                return try Response.json(answer)
             }
         }
         for path: RouterPath in ["/api/v1/auth/refresh", "/auth/refresh", "/refresh"] {

@@ -36,6 +36,9 @@ final class PasswordHasher: Sendable {
         return try await run { Argon2id.verify(password, against: hash ?? decoy) && hash != nil }
     }
 
+    /// How many wait for a thread now.
+    var waiting: Int { queue.withLock(\.count) }
+
     /// A new hash with the current parameters.
     func hash(_ password: [UInt8]) async throws(Problem) -> String {
         try await run { Argon2id.hash(password) }

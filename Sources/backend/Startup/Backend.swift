@@ -11,6 +11,7 @@ struct Backend {
 
     private let settings: Settings
     private let logger: Logger
+    private let metrics = MetricRegistry()
 
     init(_ settings: Settings) {
         self.settings = settings
@@ -32,7 +33,7 @@ struct Backend {
             database: database, lifetime: settings.refreshTokenLifetime, idle: settings.refreshTokenIdle,
             grace: settings.refreshGrace)
         try await serve([
-            ExpirySweep(store: store, logger: logger),
+            ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
             authListener(keys: keys, database: database, store: store),
             resourceListener(verifier: verifier, database: database),
         ])
@@ -54,12 +55,21 @@ struct Backend {
     private func authListener(keys: KeyService, database: Database, store: RefreshTokenStore) -> Listener {
         let tokens = TokenService(
             keys: keys, issuer: settings.issuer, audience: settings.audience, lifetime: settings.accessTokenLifetime)
+        let hasher = PasswordHasher()
+        metrics.gauge("backend_password_hashes_waiting", "Logins that wait for a hashing thread.") {
+            Double(hasher.waiting)
+        }
+        let limits = LoginLimits(
+            rate: AddressRate(perSecond: settings.loginRate), limiter: LoginLimiter(database: database),
+            audit: AuditLog(logger: logger, metrics: metrics), metrics: metrics)
         let service = AuthService(
-            users: UserTable(database: database), hasher: PasswordHasher(), rbac: RBACService(database: database),
+            users: UserTable(database: database), hasher: hasher, rbac: RBACService(database: database),
             tokens: tokens, refreshTokens: store, clientID: settings.clientID)
-        let router = Router(options: .autoGenerateHeadEndpoints).add(middleware: ProblemMiddleware())
+        let router = Router(context: AuthCall.self, options: .autoGenerateHeadEndpoints).add(
+            middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
-        AuthRouter(service: service, keys: keys).add(to: router)
+        MetricRoutes(metrics: metrics).add(to: router)
+        AuthRouter(service: service, limits: limits, client: settings.trustedProxies, keys: keys).add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }
 
@@ -67,6 +77,7 @@ struct Backend {
         let router = Router(context: ResourceCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
+        MetricRoutes(metrics: metrics).add(to: router)
         ResourceRoutes(verifier: verifier, users: UserTable(database: database)).add(to: router)
         return Listener("resource", on: settings.resourceListen, router: router, logger: logger)
     }

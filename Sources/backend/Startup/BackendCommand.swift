@@ -27,6 +27,8 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "How long a session lives (30d).") var refreshTokenLifetime: String?
     @Option(help: "How long an unused refresh token lives (7d).") var refreshTokenIdle: String?
     @Option(help: "How long a spent refresh token still gets its successor (10s).") var refreshGrace: String?
+    @Option(help: "Proxies whose X-Forwarded-For is believed, or none (127.0.0.1, ::1).") var trustedProxies: String?
+    @Option(help: "Logins a second that one address may ask for (10).") var loginRate: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical (info).") var logLevel: String?
 
     private var flags: [String: String] {
@@ -35,7 +37,8 @@ struct BackendCommand: AsyncParsableCommand {
             "private_key": privateKey, "public_key": publicKey, "secrets": secrets, "permissions": permissions,
             "issuer": issuer, "audience": audience, "client_id": clientID,
             "access_token_lifetime": accessTokenLifetime, "refresh_token_lifetime": refreshTokenLifetime,
-            "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace, "log_level": logLevel,
+            "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace,
+            "trusted_proxies": trustedProxies, "login_rate": loginRate, "log_level": logLevel,
         ]
         return flags.compactMapValues { $0 }
     }

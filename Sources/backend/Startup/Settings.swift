@@ -19,6 +19,10 @@ struct Settings: Sendable {
     let refreshTokenLifetime: Lifetime
     let refreshTokenIdle: Lifetime
     let refreshGrace: Lifetime
+    /// Whose X-Forwarded fields are believed.
+    let trustedProxies: ForwardedClient
+    /// Logins a second from one address, ten seconds' worth of them at once.
+    let loginRate: Int
     let logLevel: Logger.Level
 
     /// Every setting by its name in the file, with its default; `--auth-listen` and `BACKEND_AUTH_LISTEN` are made of it.
@@ -37,6 +41,8 @@ struct Settings: Sendable {
         "refresh_token_lifetime": "30d",
         "refresh_token_idle": "7d",
         "refresh_grace": "10s",
+        "trusted_proxies": "127.0.0.1, ::1",
+        "login_rate": "10",
         "log_level": "info",
     ]
 
@@ -57,6 +63,11 @@ struct Settings: Sendable {
         refreshTokenLifetime = try reader.lifetime("refresh_token_lifetime", secondsFrom: 1)
         refreshTokenIdle = try reader.lifetime("refresh_token_idle", secondsFrom: 1)
         refreshGrace = try reader.lifetime("refresh_grace", secondsFrom: 0)
+        trustedProxies = try reader.value(
+            "trusted_proxies", "addresses, as in 127.0.0.1, ::1, or none", ForwardedClient.init)
+        loginRate = try reader.value("login_rate", "a number from 1 to 100000") { text in
+            Int(text).flatMap { 1...100_000 ~= $0 ? $0 : nil }
+        }
         let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         logLevel = try reader.value("log_level", "one of \(levels)", Logger.Level.init(rawValue:))
     }

@@ -47,6 +47,18 @@ struct Database: Sendable {
         migrator.registerMigration("users, roles and sessions") { connection in
             try connection.execute(sql: schema)
         }
+        migrator.registerMigration("failed logins") { connection in
+            try connection.execute(
+                sql: """
+                    CREATE TABLE login_failures (
+                        subject BLOB NOT NULL PRIMARY KEY,
+                        failures INTEGER NOT NULL,
+                        last_ms INTEGER NOT NULL,
+                        locked_until_ms INTEGER NOT NULL
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX login_failures_by_age ON login_failures (last_ms);
+                    """)
+        }
         return migrator
     }
 

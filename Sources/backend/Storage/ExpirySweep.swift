@@ -5,6 +5,7 @@ import ServiceLifecycle
 
 struct ExpirySweep: Service {
     let store: RefreshTokenStore
+    let limiter: LoginLimiter
     let logger: Logger
 
     /// The grace is ten seconds: an encrypted successor outlives it by no more than this.
@@ -14,8 +15,9 @@ struct ExpirySweep: Service {
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             do {
                 try await store.sweep(nowMilliseconds: Date.now.milliseconds)
+                try await limiter.sweep(nowMilliseconds: Date.now.milliseconds)
             } catch {
-                logger.error("expired sessions could not be deleted", metadata: ["error": "\(error)"])
+                logger.error("what has expired could not be deleted", metadata: ["error": "\(error)"])
             }
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(Self.pauseSeconds)) }
         }

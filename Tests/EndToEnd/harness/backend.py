@@ -77,7 +77,8 @@ class Backend:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BACKEND_")}
         with open(self.folder / "backend.log", "ab") as log:
             self.process = subprocess.Popen([BINARY, *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=inherited | (environment or {}), cwd=self.folder)
+                                            env=inherited | {"BACKEND_LOGIN_RATE": "1000"} | (environment or {}),
+                                            cwd=self.folder)
 
     def start(self, *flags: str, environment: dict[str, str] | None = None) -> "Backend":
         """Starts on its own ports and waits until both services are ready."""

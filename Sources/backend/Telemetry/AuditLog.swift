@@ -1,0 +1,49 @@
+// One structured line for every event that matters to security, and a counter of them; never a secret in either.
+import Logging
+
+enum AuditEvent: String, CaseIterable, Sendable {
+    case login
+    case loginRefused = "login_refused"
+    case loginLocked = "login_locked"
+    case loginLimited = "login_limited"
+
+    /// What is an attack, or may be one, stands out.
+    var level: Logger.Level {
+        switch self {
+        case .loginLocked, .loginLimited: .warning
+        case .login, .loginRefused: .notice
+        }
+    }
+}
+
+struct AuditLog: Sendable {
+    private static let counter = "backend_audit_events_total"
+
+    private let logger: Logger
+    private let metrics: MetricRegistry
+
+    init(logger: Logger, metrics: MetricRegistry) {
+        var logger = logger
+        logger[metadataKey: "log"] = "audit"
+        // Quiet logs are for what is ordinary; these lines are evidence.
+        logger.logLevel = min(logger.logLevel, .notice)
+        self.logger = logger
+        self.metrics = metrics
+        metrics.counter(
+            Self.counter, "Security events by kind.", labels: AuditEvent.allCases.map { "event=\"\($0.rawValue)\"" })
+    }
+
+    /// `subject` is a known user; `actor` who did it, when that is another.
+    func record(
+        _ event: AuditEvent, subject: String? = nil, actor: String? = nil, address: String? = nil,
+        _ more: [String: String] = [:]
+    ) {
+        var metadata: Logger.Metadata = ["event": "\(event.rawValue)"]
+        metadata["sub"] = subject.map { "\($0)" }
+        metadata["actor"] = actor.map { "\($0)" }
+        metadata["address"] = address.map { "\($0)" }
+        for (name, value) in more { metadata[name] = "\(value)" }
+        logger.log(level: event.level, "audit", metadata: metadata)
+        metrics.add(Self.counter, label: "event=\"\(event.rawValue)\"")
+    }
+}
