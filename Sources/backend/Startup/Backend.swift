@@ -26,13 +26,15 @@ struct Backend {
         let keys = KeyService(active: try await provider.signingKey())
         let verifier = TokenVerifier(
             key: try await provider.verificationKey(), issuer: settings.issuer, audience: settings.audience)
-        let accounts = try readAccounts()
         let database = try Database(path: settings.database)
-        try accounts.run(in: database, nowMilliseconds: Date.now.milliseconds)
+        let reload = AccountReload(files: [settings.secrets, settings.permissions], database: database, logger: logger)
+        { [self] () throws(StartupFailure) in try readAccounts() }
+        try readAccounts().run(in: database, nowMilliseconds: Date.now.milliseconds)
         let store = RefreshTokenStore(
             database: database, lifetime: settings.refreshTokenLifetime, idle: settings.refreshTokenIdle,
             grace: settings.refreshGrace)
         try await serve([
+            reload,
             ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
             authListener(keys: keys, database: database, store: store),
             resourceListener(verifier: verifier, database: database),
