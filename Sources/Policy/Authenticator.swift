@@ -11,8 +11,8 @@ package struct Authenticator: ~Copyable {
     /// Providers at one time, those of earlier configurations included that exchanges still hold.
     private static let maximumProviders = 1024
 
-    /// Signatures that are checked in one turn of the loop: some 150 µs with RS256. More would keep those waiting who have
-    /// been seen before.
+    /// Signatures that are checked in one turn of the loop while nobody else is served: some 150 µs with RS256. One after the
+    /// other they find the processor's caches full of what they need.
     package static let verificationsPerTurn = 8
 
     private let inPlace = InPlace()
@@ -57,8 +57,8 @@ package struct Authenticator: ~Copyable {
         update(providers)
     }
 
-    /// From here on signatures are checked, up to the budget of a turn of the loop; after `endVerifying` none are.
-    package mutating func beginVerifying() { budget = Self.verificationsPerTurn }
+    /// From here on signatures are checked, `count` at most; after `endVerifying` none are.
+    package mutating func beginVerifying(atMost count: Int = verificationsPerTurn) { budget = count }
     package mutating func endVerifying() { budget = 0 }
 
     /// Who sends the request.

@@ -44,8 +44,13 @@ struct WaitingLine: ~Copyable {
 }
 
 extension Worker {
-    /// The signature is checked at the end of this turn of the loop or of one of the next, after those who came before. Signatures
-    /// one after the other find the processor's caches full of what they need, and the socket calls between them likewise.
+    /// While requests are served whose token was seen before, they are not kept waiting by more than this many signatures.
+    private static let verificationsBesideOthers = 1
+    /// How long after the last of them: some gaps between requests of a client that sends a thousand a second.
+    private static let sparingNanoseconds: UInt64 = 10_000_000
+
+    /// The signature is checked at the end of this turn of the loop or of one of the next, after those who came before, and after
+    /// the output of all others has left.
     mutating func awaitTurn(_ id: SlotID) {
         guard waitingForTurn.count < WaitingLine.limit else { return refuse(id, .overloaded) }
         exchanges[id].waiting = .turn
@@ -53,14 +58,21 @@ extension Worker {
     }
     /// Takes up as many as one turn may check.
     mutating func takeUpWaiting() {
-        if waitingForTurn.isEmpty { return }
-        authenticator.beginVerifying()
+        let most = verificationsNow()
+        authenticator.beginVerifying(atMost: most)
         // Each that is taken up costs a signature, or ends: the line cannot be walked twice in one turn.
-        for _ in 0..<min(waitingForTurn.count, Authenticator.verificationsPerTurn) {
+        for _ in 0..<min(waitingForTurn.count, most) {
             guard let (id, hash) = waitingForTurn.next() else { break }
             if exchanges.contains(id), exchanges[id].waiting == .turn { takeUp(id, hash, isFinal: false) }
         }
         authenticator.endVerifying()
+    }
+    private mutating func verificationsNow() -> Int {
+        if authenticator.hits != hitsAtLastTurn {
+            hitsAtLastTurn = authenticator.hits
+            sparesUntil = Instant(nanoseconds: loop.now.nanoseconds + Self.sparingNanoseconds)
+        }
+        return loop.now < sparesUntil ? Self.verificationsBesideOthers : Authenticator.verificationsPerTurn
     }
 
     /// One fetch serves all who wait; the control thread says when it is over.

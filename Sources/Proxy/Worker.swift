@@ -73,6 +73,9 @@ struct Worker: ~Copyable {
     var resumedUpstreams: [SlotID] = []
     /// Exchanges that wait, see Suspension.swift; and providers whose keys were asked for.
     var waitingForTurn = WaitingLine()
+    /// Until when few signatures are checked in a turn, and the cache's hits when that was last looked at.
+    var sparesUntil = Instant(nanoseconds: 0)
+    var hitsAtLastTurn: UInt64 = 0
     var waitingForKeys: [SlotID] = []
     var wantedKeys: [String] = []
     /// Of the keys of each provider.
@@ -118,9 +121,13 @@ struct Worker: ~Copyable {
         while !isDone {
             loop.wait(mayBlock: waitingForTurn.isEmpty)
             while let event = loop.next() { handle(event) }
-            takeUpWaiting()
             resume()
             flush()
+            if !waitingForTurn.isEmpty {
+                takeUpWaiting()
+                resume()
+                flush()
+            }
             logLines.post(to: options.logs)
         }
     }
