@@ -22,7 +22,9 @@ import JSON
     private let signatureCount: Int
     private let scheme: Scheme
     private let key: PublicKey
-    /// For digests, made when they are first wanted: an RSA key has one for each of its six algorithms, by their raw values; all
+    /// For PKCS #1 signatures of an RSA key, if it has the usual exponent; made with the key, for most are of such keys.
+    private let pkcs1: PKCS1Verifier?
+    /// For all other digests, made when they are first wanted: an RSA key has one for each of its six algorithms, by their raw values; all
     /// others have one.
     private var contexts = unsafe InlineArray<6, OpaquePointer?>(repeating: nil)
     /// For messages; nil for all but Edwards keys.
@@ -47,6 +49,7 @@ import JSON
         } else {
             unsafe messageContext = nil
         }
+        if case .rsa = scheme { pkcs1 = PKCS1Verifier(key) } else { pkcs1 = nil }
         self.key = key
     }
     deinit {
@@ -83,7 +86,11 @@ import JSON
     ) -> Bool {
         guard signature.count == signatureCount else { return false }
         switch scheme {
-        case .rsa: return unsafe verifyDigest(signature, context(algorithm), digest)
+        case .rsa:
+            if algorithm.rawValue < SignatureAlgorithm.ps256.rawValue, pkcs1 != nil {
+                return pkcs1?.verify(signature, digest) ?? false
+            }
+            return unsafe verifyDigest(signature, context(algorithm), digest)
         case .ecdsa(let curve):
             var encoded = ECDSASignature()
             return unsafe encoded.encode(signature, on: curve)

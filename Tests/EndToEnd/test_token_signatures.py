@@ -8,6 +8,7 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from harness.gateway import run_command
 from harness.raw import get
@@ -365,6 +366,50 @@ def test_J28_garbage_in_the_padding(gateway, origin, rsa_key, block):
     assert len(block(whole)) == 256
     forged = with_signature(token, raw_rsa(rsa_key, block(whole)))
     expect_invalid(gateway, origin, forged, "signature_invalid", "/all/x")
+
+
+def test_J28_signature_and_modulus_added_up(gateway, origin, rsa_key):
+    """RFC 8017 section 5.2.2 step 1: the same residue is not the same signature."""
+    n = rsa_key.public.public_numbers().n
+    for i in range(2000):
+        token = rsa_key.token(jti=str(i))
+        larger = int.from_bytes(unb64(token.rsplit(".", 1)[1]), "big") + n
+        if larger < 1 << 2048:
+            break
+    else:
+        pytest.skip("this key's modulus leaves no room for one")
+    forged = with_signature(token, larger.to_bytes(256, "big"))
+    expect_invalid(gateway, origin, forged, "signature_invalid", "/all/x")
+    assert gateway.request(get("/all/x", bearer(token))).status == 200
+
+
+@pytest.mark.parametrize("exponent", [65539, 2**32 - 5])
+def test_other_exponents(start, origin, rsa_key, tmp_path, exponent):
+    """Only the usual exponent has a way of its own."""
+    numbers = rsa_key.private.private_numbers()
+    try:
+        d = pow(exponent, -1, (numbers.p - 1) * (numbers.q - 1))
+    except ValueError:
+        pytest.skip("this key's primes do not go with that exponent")
+    public = rsa.RSAPublicNumbers(exponent, numbers.p * numbers.q)
+    crt = [rsa.rsa_crt_dmp1(d, numbers.p), rsa.rsa_crt_dmq1(d, numbers.q), rsa.rsa_crt_iqmp(numbers.p, numbers.q)]
+    key = SigningKey("RS256", "odd", rsa.RSAPrivateNumbers(numbers.p, numbers.q, d, *crt, public).private_key())
+    (tmp_path / "jwks.json").write_text(json.dumps(key_set(key)))
+    gateway = start(f"""
+        access_log @folder@/access.log json;
+        admin {{ listen 127.0.0.1:@admin_port@; }}
+        auth_provider main jwt {{ issuer {ISSUER}; audience {AUDIENCE}; key_file {tmp_path}/jwks.json; }}
+        server {{
+            listen 127.0.0.1:@port@; auth main; location / {{ proxy_pass http://@origin@; }}
+            location /good {{ auth off; proxy_pass http://@origin@; }}
+        }}
+    """)
+    token = key.token()
+    assert gateway.request(get("/x", bearer(token))).status == 200
+    origin.reset()
+    signature = bytearray(unb64(token.rsplit(".", 1)[1]))
+    signature[-1] ^= 1
+    expect_invalid(gateway, origin, with_signature(token, bytes(signature)), "signature_invalid")
 
 
 PSS = {"PS256": hashes.SHA256(), "PS384": hashes.SHA384(), "PS512": hashes.SHA512()}

@@ -45,6 +45,7 @@ enum Rules {
         "Sources/JOSE/PublicKey.swift": "OpenSSL imports and makes keys",
         "Sources/JOSE/SHA256.swift": "OpenSSL's digest",
         "Sources/JOSE/SecretKey.swift": "OpenSSL checks HMACs",
+        "Sources/JOSE/PKCS1Verifier.swift": "OpenSSL's numbers of an RSA key",
         "Sources/JOSE/VerifyingKey.swift": "OpenSSL checks signatures",
         "Sources/JSON/JSONEvent.swift": "compares with literals",
         "Sources/Policy/Pattern.swift": "PCRE2",
