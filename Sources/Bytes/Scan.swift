@@ -33,6 +33,13 @@ extension Span where Element == UInt8 {
             unsafe other.withUnsafeBufferPointer { b in unsafe cs_equal(a.baseAddress, b.baseAddress, a.count) != 0 }
         }
     }
+    /// Whether all bytes are visible ASCII, and neither `%` nor `other`.
+    public func isVisible(without other: UInt8) -> Bool {
+        unsafe withUnsafeBufferPointer { bytes in
+            guard let start = bytes.baseAddress else { return true }
+            return unsafe cs_is_visible_without(start, bytes.count, other) != 0
+        }
+    }
     /// Decodes base64url from the first byte on, for as long as all 16 of the next are digits and 16 bytes of room are left;
     /// gives the digits taken, a multiple of 16.
     func decodeBase64URL(into free: inout MutableSpan<UInt8>) -> Int {

@@ -17,10 +17,32 @@ struct RegisteredClaims {
         case issuer, audience, expires, notBefore, issuedAt, subject, permissions, confirmation, other
 
         init(_ name: JSONEvent, in payload: borrowing Span<UInt8>) {
-            // Nearly all names are of another length.
-            if !name.isEscaped && name.range.count != 3 {
+            if name.isEscaped {
+                self.init(escaped: name, in: payload)
+            } else if name.range.count == 3 {
+                let text = payload.extracting(name.range)
+                self.init(text[0], text[1], text[2])
+            } else {
                 self = name.equals("permissions", in: payload) ? .permissions : .other
-            } else if name.equals("iss", in: payload) {
+            }
+        }
+
+        private init(_ a: UInt8, _ b: UInt8, _ c: UInt8) {
+            switch (a, b, c) {
+            case (UInt8(ascii: "i"), UInt8(ascii: "s"), UInt8(ascii: "s")): self = .issuer
+            case (UInt8(ascii: "a"), UInt8(ascii: "u"), UInt8(ascii: "d")): self = .audience
+            case (UInt8(ascii: "e"), UInt8(ascii: "x"), UInt8(ascii: "p")): self = .expires
+            case (UInt8(ascii: "n"), UInt8(ascii: "b"), UInt8(ascii: "f")): self = .notBefore
+            case (UInt8(ascii: "i"), UInt8(ascii: "a"), UInt8(ascii: "t")): self = .issuedAt
+            case (UInt8(ascii: "s"), UInt8(ascii: "u"), UInt8(ascii: "b")): self = .subject
+            case (UInt8(ascii: "c"), UInt8(ascii: "n"), UInt8(ascii: "f")): self = .confirmation
+            default: self = .other
+            }
+        }
+
+        /// A name spelled with escapes means what it says.
+        private init(escaped name: JSONEvent, in payload: borrowing Span<UInt8>) {
+            if name.equals("iss", in: payload) {
                 self = .issuer
             } else if name.equals("aud", in: payload) {
                 self = .audience

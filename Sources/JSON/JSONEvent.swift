@@ -21,6 +21,9 @@ package struct JSONEvent: BitwiseCopyable, Sendable {
     /// `yes` and `no` are the literals true and false.
     package enum Kind: UInt8, Sendable, BitwiseCopyable {
         case beginObject, endObject, beginArray, endArray, name, string, number, yes, no, null, end
+
+        /// Called as it stands, where the derived one is a call through the conformance from every other module.
+        package static func == (a: Kind, b: Kind) -> Bool { a.rawValue == b.rawValue }
     }
 
     package var kind: Kind
@@ -47,8 +50,7 @@ package struct JSONEvent: BitwiseCopyable, Sendable {
             return text.next(document) < 0
         }
         guard Int(end - start) == count else { return false }
-        for i in 0..<count where unsafe document[Int(start) + i] != literal.utf8Start[i] { return false }
-        return true
+        return document.extracting(range).isEqual(to: unsafe Span(_unsafeStart: literal.utf8Start, count: count))
     }
 
     /// Whether the text of this name or string is exactly `other`, escapes decoded.
