@@ -78,6 +78,7 @@ let package = Package(
                     name: "Configuration", package: "swift-configuration",
                     moduleAliases: ["Configuration": "SwiftConfiguration"]),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

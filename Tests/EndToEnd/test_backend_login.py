@@ -242,7 +242,7 @@ def test_b16_key_set_is_public_and_may_be_cached(backend):
     answer = backend.auth.get("/.well-known/jwks.json")
     assert answer.status_code == 200
     assert "max-age=300" in answer.headers["cache-control"]
-    (key,) = answer.json()["keys"]
+    key = answer.json()["keys"][0]
     assert set(key) == {"kty", "alg", "use", "kid", "n", "e"}
     numbers = backend.key.public_key().public_numbers()
     assert int.from_bytes(_unpadded(key["n"])) == numbers.n
@@ -250,7 +250,7 @@ def test_b16_key_set_is_public_and_may_be_cached(backend):
 
 
 def test_key_id_is_the_thumbprint(backend):
-    (key,) = backend.key_set()
+    key = backend.key_set()[0]
     text = json.dumps({name: key[name] for name in ("e", "kty", "n")}, sort_keys=True, separators=(",", ":"))
     assert _unpadded(key["kid"]) == hashlib.sha256(text.encode()).digest()
 

@@ -3,13 +3,12 @@ import HTTPTypes
 import Hummingbird
 
 struct AuthRouter: Sendable {
-    /// Gateways refresh keys at most this often; a new key is known everywhere after it.
-    private static let keySetMaxAgeSeconds = 300
-
     let service: AuthService
     let limits: LoginLimits
     let client: ForwardedClient
     let keys: KeyService
+    /// A new key is known everywhere after it.
+    let keySetMaxAge: Lifetime
 
     func add(to router: some RouterMethods<AuthCall>) {
         for path: RouterPath in ["/api/v1/auth/login", "/auth/login", "/login"] {
@@ -34,7 +33,7 @@ struct AuthRouter: Sendable {
                 keys.publishedKeys,
                 fields: [
                     .contentType: "application/jwk-set+json",
-                    .cacheControl: "public, max-age=\(Self.keySetMaxAgeSeconds)",
+                    .cacheControl: "public, max-age=\(keySetMaxAge.seconds)",
                 ])
         }
     }

@@ -17,7 +17,7 @@ struct TokenVerifier: Sendable {
     /// Longer tokens are not decoded at all (RFC 8725 §3.11 asks for such bounds).
     private static let sizeLimitBytes = 8 * 1024
 
-    let key: VerificationKey
+    let keys: KeyService
     let issuer: String
     let audience: String
 
@@ -28,20 +28,28 @@ struct TokenVerifier: Sendable {
         guard parts.count == 3, let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
             let signature = Base64URL.decode(parts[2])
         else { throw .malformed }
-        try check(header: JoseObject(header))
+        let key = try key(for: JoseObject(header))
         // Before any claim is believed.
         let signed = Data(token.utf8.prefix(parts[0].utf8.count + 1 + parts[1].utf8.count))
         guard (try? key.algorithm.verify(signature, signs: signed)) == true else { throw .badSignature }
         return try principal(JoseObject(payload), now: now.timeIntervalSince1970)
     }
 
-    private func check(header: JoseObject) throws(TokenRefusal) {
-        guard header["alg"] == .some(key.jwk.alg) else { throw .wrongAlgorithm }
+    /// The key that the header names, when the header asks for nothing that this key does not do.
+    private func key(for header: JoseObject) throws(TokenRefusal) -> VerificationKey {
+        let known = keys.verificationKeys
+        guard let algorithm = header["alg"], known.contains(where: { $0.jwk.alg == algorithm }) else {
+            throw .wrongAlgorithm
+        }
         // We implement no extension, so a critical one must be refused (RFC 7515 §4.1.11).
         guard !header.has("crit") else { throw .criticalHeader }
-        guard header["kid"] == .some(key.jwk.thumbprint) else { throw .unknownKey }
+        guard let name = header["kid"], let key = known.first(where: { $0.jwk.thumbprint == name }) else {
+            throw .unknownKey
+        }
+        guard key.jwk.alg == algorithm else { throw .wrongAlgorithm }
         let type = header["typ"]?.lowercased()
         guard type == "at+jwt" || type == "application/at+jwt" else { throw .wrongType }
+        return key
     }
 
     private func principal(_ claims: JoseObject, now: Double) throws(TokenRefusal) -> Principal {

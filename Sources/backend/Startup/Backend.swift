@@ -22,10 +22,9 @@ struct Backend {
     }
 
     func run() async throws {
-        let provider = SigningKeyProvider(privateKeyPath: settings.privateKey, publicKeyPath: settings.publicKey)
-        let keys = KeyService(active: try await provider.signingKey())
-        let verifier = TokenVerifier(
-            key: try await provider.verificationKey(), issuer: settings.issuer, audience: settings.audience)
+        let keyFiles = KeyFiles(privateKey: settings.privateKey, publicKey: settings.publicKey)
+        let keys = KeyService(try await readKeys(keyFiles))
+        let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
         let database = try Database(path: settings.database)
         let reload = AccountReload(files: [settings.secrets, settings.permissions], database: database, logger: logger)
         { [self] () throws(StartupFailure) in try readAccounts() }
@@ -36,11 +35,26 @@ struct Backend {
         try await serve([
             reload,
             ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
+            KeyRotation(
+                files: keyFiles, keys: keys, accessTokenLifetime: settings.accessTokenLifetime,
+                age: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, logger: logger),
             authListener(keys: keys, database: database, store: store),
             resourceListener(verifier: verifier, database: database),
         ])
         try database.close()
         logger.info("stopped")
+    }
+
+    /// The key ring, with a next key made where there is none.
+    private func readKeys(_ files: KeyFiles) async throws(StartupFailure) -> KeyRing {
+        let ring = try await files.ring()
+        guard ring.next == nil else { return ring }
+        do {
+            try files.provideNext(algorithm: ring.active.verification.jwk.alg)
+        } catch {
+            logger.warning("there is no next signing key", metadata: ["error": "\(error)"])
+        }
+        return try await files.ring()
     }
 
     private func readAccounts() throws(StartupFailure) -> AccountImport {
@@ -71,7 +85,10 @@ struct Backend {
             middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
         MetricRoutes(metrics: metrics).add(to: router)
-        AuthRouter(service: service, limits: limits, client: settings.trustedProxies, keys: keys).add(to: router)
+        AuthRouter(
+            service: service, limits: limits, client: settings.trustedProxies, keys: keys,
+            keySetMaxAge: settings.keySetMaxAge
+        ).add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }
 

@@ -10,7 +10,8 @@ struct BackendCommand: AsyncParsableCommand {
         discussion: """
             Every setting is a flag, an environment variable (BACKEND_AUTH_LISTEN for --auth-listen) or a member of the \
             JSON file of --config ("auth_listen"); the first of these that names it wins.
-            """)
+            """,
+        subcommands: [KeysCommand.self])
 
     @Option(help: "A JSON file with settings.") var config: String?
     @Option(help: "HOST:PORT of the auth service (127.0.0.1:5000).") var authListen: String?
@@ -18,6 +19,9 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "The SQLite file (run/backend.sqlite).") var database: String?
     @Option(help: "The PEM of the signing key, mode 0600 (keys/private_key.pem).") var privateKey: String?
     @Option(help: "The PEM of its public half (keys/public_key.pem).") var publicKey: String?
+    @Option(help: "The age at which the signing key is rotated, 0s: only by command (0s).") var keyRotation: String?
+    @Option(help: "How long others may keep the key set; the next key is published for so long (300s).")
+    var keySetMaxAge: String?
     @Option(help: "The users (keys/secrets.json).") var secrets: String?
     @Option(help: "The permissions of each role (keys/permissions.json).") var permissions: String?
     @Option(help: "The iss of tokens (https://localhost:8443).") var issuer: String?
@@ -34,7 +38,8 @@ struct BackendCommand: AsyncParsableCommand {
     private var flags: [String: String] {
         let flags: [String: String?] = [
             "auth_listen": authListen, "resource_listen": resourceListen, "database": database,
-            "private_key": privateKey, "public_key": publicKey, "secrets": secrets, "permissions": permissions,
+            "private_key": privateKey, "public_key": publicKey, "key_rotation": keyRotation,
+            "key_set_max_age": keySetMaxAge, "secrets": secrets, "permissions": permissions,
             "issuer": issuer, "audience": audience, "client_id": clientID,
             "access_token_lifetime": accessTokenLifetime, "refresh_token_lifetime": refreshTokenLifetime,
             "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace,
@@ -43,11 +48,16 @@ struct BackendCommand: AsyncParsableCommand {
         return flags.compactMapValues { $0 }
     }
 
+    /// What flags, environment, file and defaults say together.
+    func settings() throws(StartupFailure) -> Settings {
+        try Settings(flags: flags, file: config)
+    }
+
     func run() async throws {
         // What this process writes (the database, its journal) is for its owner alone.
         umask(0o077)
         do {
-            try await Backend(Settings(flags: flags, file: config)).run()
+            try await Backend(settings()).run()
         } catch let failure as StartupFailure {
             FileHandle.standardError.write(Data("backend: \(failure)\n".utf8))
             throw ExitCode.failure

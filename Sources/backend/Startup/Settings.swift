@@ -8,6 +8,10 @@ struct Settings: Sendable {
     let database: String
     let privateKey: String
     let publicKey: String
+    /// The age at which the signing key is replaced; zero: only by command.
+    let keyRotation: Lifetime
+    /// How long others may keep the key set, and so how long a key is published before it signs.
+    let keySetMaxAge: Lifetime
     let secrets: String
     let permissions: String
     /// The `iss` of every token, compared exactly by whoever verifies.
@@ -32,6 +36,8 @@ struct Settings: Sendable {
         "database": "run/backend.sqlite",
         "private_key": "keys/private_key.pem",
         "public_key": "keys/public_key.pem",
+        "key_rotation": "0s",
+        "key_set_max_age": "300s",
         "secrets": "keys/secrets.json",
         "permissions": "keys/permissions.json",
         "issuer": "https://localhost:8443",
@@ -54,6 +60,8 @@ struct Settings: Sendable {
         database = try reader.text("database")
         privateKey = try reader.text("private_key")
         publicKey = try reader.text("public_key")
+        keyRotation = try reader.lifetime("key_rotation", secondsFrom: 0)
+        keySetMaxAge = try reader.lifetime("key_set_max_age", secondsFrom: 1)
         secrets = try reader.text("secrets")
         permissions = try reader.text("permissions")
         issuer = try reader.text("issuer")

@@ -1,0 +1,22 @@
+// Lets one process at a time read or change the files of the keys; it goes with the process that holds it.
+import Foundation
+
+struct KeyFilesLock {
+    private let file: FileHandle
+
+    /// Waits for its turn, which takes as long as it takes to make a key.
+    init(folder: String) throws(StartupFailure) {
+        let path = folder + "/.lock"
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+        }
+        guard let file = FileHandle(forUpdatingAtPath: path), lockf(file.fileDescriptor, F_LOCK, 0) == 0 else {
+            throw StartupFailure("\(folder): the folder of the keys cannot be written, so they cannot be rotated")
+        }
+        self.file = file
+    }
+
+    func release() {
+        try? file.close()
+    }
+}

@@ -1,0 +1,72 @@
+// Follows the files of the keys, which a command may rotate, and rotates them itself when the active key is old enough.
+import Foundation
+import Logging
+import ServiceLifecycle
+
+struct KeyRotation: Service {
+    /// A token that was signed as the key went may reach a verifier with leeway, and this loop sees a rotation a second late.
+    static let marginSeconds = 60
+
+    let files: KeyFiles
+    let keys: KeyService
+    let accessTokenLifetime: Lifetime
+    /// The age at which the active key is replaced; zero: only by command.
+    let age: Lifetime
+    let keySetMaxAge: Lifetime
+    let logger: Logger
+
+    private static let pauseSeconds = 1
+
+    func run() async throws {
+        var seen: [String] = []
+        var rotationFailed = false
+        while !Task.isShuttingDownGracefully, !Task.isCancelled {
+            files.sweepRetired(now: Int64(Date.now.timeIntervalSince1970))
+            if isDue, !rotationFailed { rotationFailed = await !rotate() }
+            let stamp = files.stamp
+            if stamp != seen {
+                seen = stamp
+                rotationFailed = false
+                await reload()
+            }
+            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(Self.pauseSeconds)) }
+        }
+    }
+
+    /// The end of publication for a key that stops signing now.
+    static func retiredUntil(_ now: Date, accessTokenLifetime: Lifetime) -> Int64 {
+        Int64(now.timeIntervalSince1970) + Int64(accessTokenLifetime.seconds + marginSeconds)
+    }
+
+    private var isDue: Bool {
+        guard age.seconds > 0, let since = files.activeSince else { return false }
+        return Date.now.timeIntervalSince(since) >= Double(age.seconds)
+    }
+
+    private func rotate() async -> Bool {
+        let now = Date.now
+        do {
+            try await files.rotate(
+                retiredUntil: Self.retiredUntil(now, accessTokenLifetime: accessTokenLifetime),
+                publishedSeconds: keySetMaxAge.seconds, now: now)
+            return true
+        } catch {
+            // It is tried again when a file changes, and at the next start.
+            logger.error("the signing key is due but cannot be rotated", metadata: ["error": "\(error)"])
+            return false
+        }
+    }
+
+    /// Takes what lies there; when it cannot be read, the keys of before go on.
+    private func reload() async {
+        do {
+            let ring = try await files.ring()
+            let before = keys.verificationKeys.first?.jwk.thumbprint
+            keys.replace(with: ring)
+            let kid = ring.active.verification.jwk.thumbprint
+            if kid != before { logger.notice("another key signs from now on", metadata: ["kid": "\(kid)"]) }
+        } catch {
+            logger.error("the keys cannot be read; those of before go on", metadata: ["error": "\(error)"])
+        }
+    }
+}
