@@ -70,7 +70,7 @@ def test_halves_of_two_key_pairs(prepare):
     ('{"users": [', "1:12: the text ends where a value is expected"),
     ('{"users": 1}', '1:11: "users" must be an array, not a number'),
     ('{}', '1:1: "users" is missing'),
-    ('{"users": [], "clients": []}', '1:15: unknown member "clients"; known are "users"'),
+    ('{"users": [], "groups": []}', '1:15: unknown member "groups"; known are "clients", "users"'),
     (users(ALICE | {"admin": True}), 'unknown member "users[0].admin"'),
     (users(ALICE | {"roles": ["root"]}), 'unknown role "root"; the permissions file has "admin", "guest", "user"'),
     (users(ALICE | {"roles": ["user", "user"]}), 'the role "user" stands here twice'),

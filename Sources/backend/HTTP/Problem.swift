@@ -14,11 +14,22 @@ struct Problem: HTTPResponseError, Encodable {
     /// The WWW-Authenticate field; RFC 9110 §15.5.2 wants one in every 401.
     var challenge: String?
     var retryAfterSeconds: Int?
+    /// The `error` of RFC 6749 §5.2, whose form the answer then has.
+    var oauthError: String?
 
-    private enum CodingKeys: String, CodingKey { case type, title, status, code, detail, member }
+    private enum CodingKeys: String, CodingKey {
+        case type, title, status, code, detail, member, error
+        case errorDescription = "error_description"
+    }
 
     func encode(to encoder: any Encoder) throws {
         var members = encoder.container(keyedBy: CodingKeys.self)
+        if let oauthError {
+            try members.encode(oauthError, forKey: .error)
+            try members.encode(detail, forKey: .errorDescription)
+            try members.encode(code, forKey: .code)
+            return
+        }
         try members.encode("about:blank", forKey: .type)
         try members.encode(status.reasonPhrase, forKey: .title)
         try members.encode(status.code, forKey: .status)
@@ -28,7 +39,7 @@ struct Problem: HTTPResponseError, Encodable {
     }
 
     func response(from request: Request, context: some RequestContext) throws -> Response {
-        var fields: HTTPFields = [.contentType: "application/problem+json"]
+        var fields: HTTPFields = [.contentType: oauthError == nil ? "application/problem+json" : "application/json"]
         if let challenge { fields[.wwwAuthenticate] = challenge }
         if let retryAfterSeconds { fields[.retryAfter] = String(retryAfterSeconds) }
         return try Response.json(self, status: status, fields: fields)

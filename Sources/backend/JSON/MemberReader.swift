@@ -74,6 +74,11 @@ struct MemberReader {
         return flag
     }
 
+    mutating func optionalArray(_ name: String) throws(JSONFault) -> [JSONNode]? {
+        guard take(name) != nil else { return nil }
+        return try array(name)
+    }
+
     mutating func array(_ name: String) throws(JSONFault) -> [JSONNode] {
         let node = try node(name)
         guard case .array(let elements) = node.value else {

@@ -38,7 +38,7 @@ struct RequirePermission: RouterMiddleware {
     }
 
     /// The token of the one Authorization field; the scheme's case does not matter (RFC 9110 §11.1).
-    private static func bearerToken(in fields: HTTPFields) throws -> String {
+    static func bearerToken(in fields: HTTPFields) throws -> String {
         let values = fields[values: .authorization]
         guard let value = values.first else { throw Problem.missingToken }
         let words = value.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)

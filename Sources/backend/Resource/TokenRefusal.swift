@@ -15,6 +15,7 @@ enum TokenRefusal: String, Error {
     case mistypedClaim = "claim_type"
     case expired = "token_expired"
     case notYetValid = "token_not_yet_valid"
+    case revoked = "token_revoked"
 
     /// 401 with the challenge of RFC 6750 §3.1.
     var problem: Problem {

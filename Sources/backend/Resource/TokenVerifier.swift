@@ -9,6 +9,12 @@ struct Principal: Sendable {
     let name: String?
     let roles: [String]
     let permissions: [String]
+    let tokenID: String?
+    let session: String?
+    /// Seconds since 1970; a token that does not say when it was issued counts as older than any.
+    let issuedAt: Int64
+    let expires: Int64
+    let clientID: String?
 }
 
 struct TokenVerifier: Sendable {
@@ -65,7 +71,9 @@ struct TokenVerifier: Sendable {
         guard let subject = claims["sub"], !subject.isEmpty else { throw .missingClaim }
         return Principal(
             subject: subject, name: claims["name"], roles: claims.strings("roles"),
-            permissions: claims.strings("permissions"))
+            permissions: claims.strings("permissions"), tokenID: claims["jti"], session: claims["sid"],
+            issuedAt: claims.number("iat").flatMap { Int64(exactly: $0.rounded(.down)) } ?? 0,
+            expires: Int64(exactly: expiry.rounded(.down)) ?? .max, clientID: claims["client_id"])
     }
 }
 

@@ -38,7 +38,7 @@ struct Backend {
             KeyRotation(
                 files: keyFiles, keys: keys, accessTokenLifetime: settings.accessTokenLifetime,
                 age: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, logger: logger),
-            authListener(keys: keys, database: database, store: store),
+            authListener(keys: keys, verifier: verifier, database: database, store: store),
             resourceListener(verifier: verifier, database: database),
         ])
         try database.close()
@@ -65,10 +65,17 @@ struct Backend {
                 "a plain password was replaced by its hash",
                 metadata: ["file": "\(settings.secrets)", "sub": "\(name)"])
         }
+        for client in users.clients where client.replacement != nil {
+            logger.warning(
+                "a plain secret was replaced by its hash",
+                metadata: ["file": "\(settings.secrets)", "client": "\(client.id)"])
+        }
         return AccountImport(roles: roles, users: users)
     }
 
-    private func authListener(keys: KeyService, database: Database, store: RefreshTokenStore) -> Listener {
+    private func authListener(
+        keys: KeyService, verifier: TokenVerifier, database: Database, store: RefreshTokenStore
+    ) -> Listener {
         let tokens = TokenService(
             keys: keys, issuer: settings.issuer, audience: settings.audience, lifetime: settings.accessTokenLifetime)
         let hasher = PasswordHasher()
@@ -89,7 +96,26 @@ struct Backend {
             service: service, limits: limits, client: settings.trustedProxies, keys: keys,
             keySetMaxAge: settings.keySetMaxAge
         ).add(to: router)
+        addProgramRoutes(to: router, service: service, verifier: verifier, database: database)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
+    }
+
+    /// What programs use: API keys and the endpoints of OAuth.
+    private func addProgramRoutes(
+        to router: Router<AuthCall>, service: AuthService, verifier: TokenVerifier, database: Database
+    ) {
+        let sessions = SessionTable(database: database)
+        let callers = CallerVerifier(verifier: verifier, sessions: sessions)
+        let apiKeys = APIKeyService(
+            keys: APIKeyTable(database: database), users: service.users, rbac: service.rbac)
+        APIKeyRouter(service: apiKeys, callers: callers).add(to: router)
+        OAuthRouter(
+            authentication: ClientAuthentication(clients: ClientTable(database: database)),
+            introspection: Introspection(
+                callers: callers, sessions: sessions, apiKeys: apiKeys, issuer: settings.issuer,
+                audience: settings.audience),
+            service: service, callers: callers, sessions: sessions
+        ).add(to: router)
     }
 
     private func resourceListener(verifier: TokenVerifier, database: Database) -> Listener {

@@ -10,6 +10,7 @@ struct AccountImport {
         do {
             try database.pool.write { connection in
                 try importRoles(connection)
+                try ClientTable.replaceAll(users.clients, connection)
                 for user in users.users { try importUser(user, connection, nowMilliseconds) }
                 try retireUsers(connection, nowMilliseconds)
             }

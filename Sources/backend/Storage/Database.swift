@@ -59,6 +59,9 @@ struct Database: Sendable {
                     CREATE INDEX login_failures_by_age ON login_failures (last_ms);
                     """)
         }
+        migrator.registerMigration("clients and API keys") { connection in
+            try connection.execute(sql: ClientTable.schema + APIKeyTable.schema)
+        }
         return migrator
     }
 

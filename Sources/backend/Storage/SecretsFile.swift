@@ -1,4 +1,4 @@
-// secrets.json: the users with their password hashes and roles. Plain passwords are hashed and replaced in the file.
+// secrets.json: users with their password hashes and roles, and clients. What is plain is hashed and replaced in the file.
 
 struct SecretsFile: Sendable {
     struct Entry: Sendable {
@@ -10,7 +10,7 @@ struct SecretsFile: Sendable {
         let roles: [String]
     }
 
-    /// A plain password that stood in the file, now as its hash: bytes `from..<to` become `text`.
+    /// A plain password or secret that stood in the file, now as its hash: bytes `from..<to` become `text`.
     private struct Replacement {
         let from: Int
         let to: Int
@@ -20,6 +20,7 @@ struct SecretsFile: Sendable {
     let users: [Entry]
     /// The users whose plain password was replaced by its hash.
     let replaced: [String]
+    let clients: [ClientEntry]
 
     /// Reads the users; every role must be one of `roles`.
     static func read(_ path: String, roles: PermissionsFile) throws(StartupFailure) -> SecretsFile {
@@ -32,9 +33,10 @@ struct SecretsFile: Sendable {
             throw StartupFailure(file: path, error)
         }
         if !parser.replacements.isEmpty {
-            try FileReading.replacePrivately(path, with: apply(parser.replacements, to: bytes))
+            let inOrder = parser.replacements.sorted { $0.from < $1.from }
+            try FileReading.replacePrivately(path, with: apply(inOrder, to: bytes))
         }
-        return SecretsFile(users: parser.users, replaced: parser.replaced)
+        return SecretsFile(users: parser.users, replaced: parser.replaced, clients: parser.clients)
     }
 
     /// Only the members change: the rest of the file stays as its author wrote it.
@@ -50,12 +52,15 @@ struct SecretsFile: Sendable {
         let roles: Set<String>
         var users: [Entry] = []
         var replaced: [String] = []
+        var clients: [ClientEntry] = []
         var replacements: [Replacement] = []
 
         mutating func parse(_ bytes: [UInt8]) throws(JSONFault) {
             var reader = try MemberReader(try JSONReader.parse(bytes))
             let nodes = try reader.array("users")
+            let programs = try reader.optionalArray("clients") ?? []
             try reader.finish()
+            try parse(clients: programs)
             var names: Set<String> = []
             for (index, node) in nodes.enumerated() {
                 let user = try entry(MemberReader(node, path: "users[\(index)]"))
@@ -63,6 +68,22 @@ struct SecretsFile: Sendable {
                     throw JSONFault(message: "the user \"\(user.name)\" stands here twice", position: node.start)
                 }
                 users.append(user)
+            }
+        }
+
+        private mutating func parse(clients nodes: [JSONNode]) throws(JSONFault) {
+            var ids: Set<String> = []
+            for (index, node) in nodes.enumerated() {
+                let members = try MemberReader(node, path: "clients[\(index)]")
+                let client = try ClientEntry(members)
+                guard ids.insert(client.id).inserted else {
+                    throw JSONFault(message: "the client \"\(client.id)\" stands here twice", position: node.start)
+                }
+                if let text = client.replacement, let member = members.member("secret") {
+                    replacements.append(
+                        Replacement(from: member.start.offset, to: member.node.endOffset, text: text))
+                }
+                clients.append(client)
             }
         }
 
