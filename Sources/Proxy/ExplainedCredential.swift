@@ -34,8 +34,14 @@ extension Explainer {
             isAllowed = !isDenied
         }
         if var step = revocationStep(location) {
-            step.result = isAllowed ? .notChecked : .notReached
-            if !isAllowed { step.got = nil }
+            if !isAllowed {
+                step.result = .notReached
+                step.got = nil
+            } else if refusal == .tokenRevoked {
+                step.result = .failed
+                step.got = journal.revoked
+                isAllowed = false
+            }
             explanation.steps.append(step)
         }
         if isAllowed {
@@ -45,13 +51,14 @@ extension Explainer {
         }
     }
 
-    /// Without a feed nobody knows what was revoked.
+    /// Without a journal nobody knows what was revoked.
     private func revocationStep(_ location: Location) -> Explanation.Step? {
         guard let index = location.access.revocation else { return nil }
-        return Explanation.Step(
+        var step = Explanation.Step(
             .revocation, demands("revocation", at: location.position),
-            expected: "not revoked by \"\(configuration.revocations[index].name)\"",
-            got: "known to a running gateway only: not checked")
+            expected: "not revoked by \"\(configuration.revocations[index].name)\"", got: journal.good)
+        step.result = journal.isKnown ? .passed : .notChecked
+        return step
     }
 
     /// A page of another site makes a browser send its cookies, too.

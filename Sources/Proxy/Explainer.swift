@@ -101,7 +101,9 @@ package struct Explainer: ~Copyable {
     /// Permissions and scopes for the challenge.
     var missing = ByteBuffer(capacity: 64)
     /// What the sources of keys have, by provider.
-    let keys: [String: JSONWebKeySet]
+    var keys: [String: JSONWebKeySet]
+    /// What a gateway keeps on the disk of what was revoked.
+    var journal = ExplainedJournal.none
 
     /// Nil when the configuration cannot be put to use: the diagnostics say why.
     package init?(
@@ -110,8 +112,10 @@ package struct Explainer: ~Copyable {
         var pool = UpstreamPool()
         guard var snapshot = Snapshot.compile(configuration, into: &pool, &diagnostics) else { return nil }
         var authenticator = Authenticator(configuration.providers, workers: 1)
+        authenticator.update(configuration.providers, configuration.revocations)
         for (name, set) in keys { authenticator.install(set, provider: name) }
         snapshot.plans = authenticator.plans(configuration.locations.map(\.access))
+        snapshot.revocations = authenticator.revocationBlocks(configuration.locations)
         self.configuration = configuration
         self.snapshot = snapshot
         self.authenticator = authenticator
@@ -273,6 +277,9 @@ extension Explainer {
             return
         }
         let location = Int(route.location)
+        if isRevoked(outcome.found, location: location, now: request.now) {
+            return deny(.tokenRevoked, route, &outcome)
+        }
         let address = Array(request.address.text.utf8)
         captured.clear()
         missing.clear()

@@ -92,7 +92,9 @@ struct RevocationJournal: ~Copyable {
 
     /// What the file holds; nothing when there is none.
     static func load(_ path: String, now: Int64) throws(FileFailure) -> JournalContents {
-        let file = try JournalFile(path)
+        try read(JournalFile(path), now: now)
+    }
+    static func read(_ file: consuming JournalFile, now: Int64) throws(FileFailure) -> JournalContents {
         var contents = JournalContents()
         var buffer = ByteBuffer(capacity: 2 << 20)
         let digest = SHA256()

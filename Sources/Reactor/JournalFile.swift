@@ -7,6 +7,7 @@ import Glibc
 /// errno of the call that failed.
 package struct FileFailure: Error {
     package let number: Int32
+    package var isAbsence: Bool { number == ENOENT }
     package var text: String {
         if number == EPERM { return "it is no file, belongs to somebody else, or others may write it" }
         return unsafe String(cString: strerror(number))
@@ -17,9 +18,12 @@ package struct JournalFile: ~Copyable {
     private let descriptor: Int32
 
     /// Opens it, or makes it; it is no link to somewhere else.
-    package init(_ path: String) throws(FileFailure) {
-        let flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY
-        let opened = unsafe open(path, flags, 0o600)
+    package init(_ path: String) throws(FileFailure) { try self.init(path, O_RDWR | O_APPEND | O_CREAT) }
+    /// Only to look at what another process keeps there.
+    package init(reading path: String) throws(FileFailure) { try self.init(path, O_RDONLY) }
+
+    private init(_ path: String, _ access: Int32) throws(FileFailure) {
+        let opened = unsafe open(path, access | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0o600)
         guard opened >= 0 else { throw FileFailure(number: errno) }
         var status = stat()
         // What is read here is believed: nobody else can have written it.

@@ -22,6 +22,9 @@ package struct StateFolder: Sendable, Equatable {
         self.path = path
     }
 
+    /// The folder of another process, to read in.
+    package init(reading path: String) { self.path = path }
+
     /// Replaces a file: after a crash the old or the new one is there. Sleeps until the disk has it.
     package func replace(_ name: String, with bytes: [UInt8]) throws(StateError) {
         let temporary = ".\(name).new"

@@ -11,7 +11,7 @@ struct ExplainCommand: ParsableCommand {
         commandName: "explain", abstract: "Say what would become of a request, check by check, and why.",
         discussion: """
             Nothing is sent anywhere: the request is judged by the code that serves requests, with the keys of files and \
-            of saved key sets. Exits with 0 when the request is allowed, 1 when it is refused, 2 when the configuration \
+            of saved key sets, and with what a gateway keeps in state_dir. Exits with 0 when the request is allowed, 1 when it is refused, 2 when the configuration \
             or the arguments cannot be used, 3 when it depends on what a service says at run time.
             """)
 
@@ -58,7 +58,9 @@ struct ExplainCommand: ParsableCommand {
                 Terminal.report(diagnostics)
                 throw ArgumentFault("the configuration cannot be put to use")
             }
-            let explanation = explainer.explain(try request(configuration))
+            let request = try request(configuration)
+            for remark in explainer.recall(now: request.now) { Terminal.complain("gateway: \(remark)") }
+            let explanation = explainer.explain(request)
             print(json ? explanation.json : explanation.text, terminator: "")
             status = explanation.exitStatus
         } catch {
