@@ -146,3 +146,25 @@ def test_without_cache_each_request_asks(begin, service):
         second.send(get("/x"))
         assert first.read_response().status == second.read_response().status == 200
     assert len(service.questions) == 6, "nobody shares an answer that may not be kept"
+
+
+SECOND = "auth_provider second request { url @other@; }\n"
+BOTH = SECOND + CONFIGURATION.replace("auth legacy;", "auth all legacy second;").replace("@settings@", "")
+
+
+def test_all_asks_each_service_in_its_order(start, service, origin):
+    second = Service()
+    try:
+        gateway = start(BOTH, service=service.url, other=second.url)
+        assert gateway.request(get("/x")).status == 200
+        assert (len(service.questions), len(second.questions)) == (1, 1)
+        origin.reset()
+        second.status = 403
+        assert gateway.request(get("/x", "Cookie: s=2")).status == 403
+        service.status, second.status = 403, 200
+        asked = len(second.questions)
+        assert gateway.request(get("/x", "Cookie: s=3")).status == 403
+        assert len(second.questions) == asked, "the first one's no is enough"
+        assert origin.requests == []
+    finally:
+        second.close()
