@@ -339,14 +339,14 @@ extension Worker {
         if clients[client].requestIsComplete { requestEnded(client) } else { startBodyClock(id) }
     }
 
-    /// The fields that say who is asking are the same for all requests of a credential: from its second one on they are kept.
+    /// The fields that say who is asking are the same for all requests of a credential: its first one makes and keeps them,
+    /// so that one whose credential is cached allocates nothing.
     private mutating func writeIdentity(of id: SlotID, _ route: Route) {
         let principals = exchanges[id].principals
         guard principals.count == 1, route.identityStamp != 0 else { return write(route.identityFields, of: id) }
         if authenticator.writeFields(principals.first, stamp: route.identityStamp, to: &added) { return }
         let start = added.count
         write(route.identityFields, of: id)
-        guard exchanges[id].wasCached else { return }
         keepFields(added, from: start, of: principals.first, route.identityStamp, in: &authenticator)
     }
 
