@@ -49,12 +49,17 @@ package enum KeyFiles {
             let found = files(of: name)
             for folder in [parent] + found.map(\.parentFolder)
                 + found.compactMap(SourceFile.target(of:)).map(\.parentFolder)
-            where !folder.contains(where: { "*?[".contains($0) }) && !folders.contains(folder) {
+            where !isPattern(folder) && !folders.contains(folder) {
                 folders.append(folder)
             }
         }
         return folders
     }
+
+    /// Whether a pattern stands for some of the folders, so that one of them may come unseen.
+    package static func hasUnnamedFolders(_ names: [String]) -> Bool { names.contains { isPattern($0.parentFolder) } }
+
+    private static func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
 
     /// A folder stands for the PEM and JSON files in it; hidden ones are somebody's half-written or older ones.
     private static func files(of name: String) -> [String] {

@@ -14,6 +14,8 @@ struct KeyFileWatch: ~Copyable {
 
     private var folders = FolderWatch()
     private var names: [String] = []
+    /// Folders that a pattern stands for may come without an event: only reading it again tells.
+    private var hasUnnamedFolders = false
     private var firstChange: Instant?
     private var lastChange = Instant(nanoseconds: 0)
     private var lookedAt = Instant(nanoseconds: 0)
@@ -24,6 +26,7 @@ struct KeyFileWatch: ~Copyable {
     /// Watches for changes of what `key_file` and `roles_file` named; those that were so far are forgotten.
     mutating func follow(_ names: [String]) {
         self.names = names
+        hasUnnamedFolders = KeyFiles.hasUnnamedFolders(names)
         _ = folders.follow(KeyFiles.folders(of: names))
         firstChange = nil
     }
@@ -37,7 +40,8 @@ struct KeyFileWatch: ~Copyable {
         if names.isEmpty { return false }
         if now.nanoseconds &- lookedAt.nanoseconds > Self.lookNanoseconds {
             lookedAt = now
-            if folders.follow(KeyFiles.folders(of: names)) { noteChange(now: now) }
+            let isOther = hasUnnamedFolders ? folders.follow(KeyFiles.folders(of: names)) : folders.isOutdated()
+            if isOther { noteChange(now: now) }
         }
         guard let first = firstChange else { return false }
         let isCalm = now.nanoseconds &- lastChange.nanoseconds >= Self.calmNanoseconds
