@@ -187,6 +187,19 @@ def test_B11_key_loses_what_its_owner_loses(prepare):
     backend.stop()
 
 
+def test_a_key_that_cannot_be_stored_is_not_given_out(prepare):
+    backend = with_clients(prepare())
+    login = backend.login()
+    with contextlib.closing(sqlite3.connect(backend.folder / "run/backend.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = backend.auth.post(PATH, json={"name": "nightly"}, headers=bearer(login))
+        problem(answer, 503, "api_key_generation_failed")
+        assert answer.headers["retry-after"] == "1"
+    assert listed(backend, login) == []
+    assert create(backend, login)["name"] == "nightly"
+    backend.stop()
+
+
 def test_key_opens_the_gateway_until_it_is_revoked(running, start):
     gateway = start(CONFIGURATION, auth_service_port=running.auth_port, secret=SECRET)
     login = running.login()

@@ -1,5 +1,4 @@
 // A key with which a program of a user calls the API, without the secret that nobody but its owner has.
-import Crypto
 import Foundation
 
 struct APIKey: Sendable {
@@ -23,10 +22,10 @@ struct APIKeySecret: Sendable {
 
     /// A new key from the system's random generator.
     init() {
-        id = Self.random(Self.idBytes).map { byte in
+        id = Data.random(count: Self.idBytes).map { byte in
             String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
         }.joined()
-        text = "\(Self.prefix)\(id)_\(Base64URL.encode(Self.random(Self.secretBytes)))"
+        text = "\(Self.prefix)\(id)_\(Base64URL.encode(.random(count: Self.secretBytes)))"
     }
 
     /// A key as a client presents it, or nil when it cannot be one of ours.
@@ -42,10 +41,5 @@ struct APIKeySecret: Sendable {
     }
 
     /// What the store knows it by. 256 random bits need no salt and no slow hash.
-    var hash: Data { Data(SHA256.hash(data: Data(text.utf8))) }
-
-    private static func random(_ count: Int) -> Data {
-        var generator = SystemRandomNumberGenerator()
-        return Data((0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
-    }
+    var hash: Data { Data(sha256Of: text) }
 }

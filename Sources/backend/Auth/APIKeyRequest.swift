@@ -23,9 +23,9 @@ struct APIKeyRequest: Sendable {
     }
 
     private static func permissions(_ members: inout MemberReader) throws(JSONFault) -> [String]? {
-        guard members.member("permissions") != nil else { return nil }
+        guard let elements = try members.optionalArray("permissions") else { return nil }
         var permissions: Set<String> = []
-        for element in try members.array("permissions") {
+        for element in elements {
             guard case .string(let text) = element.value, (1...permissionLimitCharacters).contains(text.utf8.count)
             else {
                 throw JSONFault(

@@ -1,5 +1,6 @@
 // Argon2id (RFC 9106) from libargon2. Unsafe: the C functions take pointers to our arrays for the length of the call only.
 import CArgon2
+import Foundation
 
 enum Argon2id {
     /// What a hash costs: memory in KiB, passes over it, and lanes.
@@ -19,8 +20,7 @@ enum Argon2id {
 
     /// The PHC string of a password under a new random salt.
     static func hash(_ password: [UInt8]) -> String {
-        var generator = SystemRandomNumberGenerator()
-        let salt = (0..<saltSizeBytes).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        let salt = [UInt8](Data.random(count: saltSizeBytes))
         let size = argon2_encodedlen(
             current.passes, current.memoryKiB, current.lanes, UInt32(saltSizeBytes), UInt32(hashSizeBytes), Argon2_id)
         var text = [CChar](repeating: 0, count: size)

@@ -1,5 +1,4 @@
 // Counts failed logins per name and per name and address, on disk, and locks with a pause that doubles (OWASP).
-import Crypto
 import Foundation
 import GRDB
 import HTTPTypes
@@ -10,10 +9,8 @@ struct LoginAttempt: Sendable {
     let address: String
 
     /// Hashes: names that nobody has may be passwords typed into the wrong field.
-    fileprivate var pair: Data { Self.subject("pair\0\(name)\0\(AddressRate.network(of: address))") }
-    fileprivate var nameAlone: Data { Self.subject("name\0\(name)") }
-
-    private static func subject(_ text: String) -> Data { Data(SHA256.hash(data: Data(text.utf8))) }
+    fileprivate var pair: Data { Data(sha256Of: "pair\0\(name)\0\(AddressRate.network(of: address))") }
+    fileprivate var nameAlone: Data { Data(sha256Of: "name\0\(name)") }
 }
 
 struct LoginLimiter: Sendable {

@@ -1,5 +1,4 @@
 // The public half of a signing key as the world sees it: a JSON Web Key (RFC 7517) named by its thumbprint (RFC 7638).
-import Crypto
 import Foundation
 
 /// A public key for signatures; members that a key type does not have are absent.
@@ -39,7 +38,7 @@ struct PublicJWK: Sendable, Encodable, Equatable {
         ]
         let members = required.compactMap { name, value in value.map { "\"\(name)\":\"\($0)\"" } }
         let text = "{" + members.joined(separator: ",") + "}"
-        return Base64URL.encode(Data(SHA256.hash(data: Data(text.utf8))))
+        return Base64URL.encode(Data(sha256Of: text))
     }
 
     private enum Member: String, CodingKey { case kty, alg, crv, n, e, x, y, use, kid }

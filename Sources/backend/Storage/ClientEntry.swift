@@ -11,8 +11,8 @@ enum ClientRight: String, Sendable, CaseIterable {
 }
 
 struct ClientEntry: Sendable {
-    static let idLimitCharacters = 128
-    static let secretLimitCharacters = 256
+    private static let idLimitCharacters = 128
+    private static let secretLimitCharacters = 256
     /// A machine makes it and no machine forgets it; shorter ones could be guessed from a fast hash.
     private static let secretLeastCharacters = 32
     private static let hashPrefix = "sha256:"
@@ -39,7 +39,7 @@ struct ClientEntry: Sendable {
                     "\"\(members.name(of: "secret"))\" must have \(Self.secretLeastCharacters) characters or more",
                     at: "secret")
             }
-            secretHash = Self.hash(of: secret)
+            secretHash = Data(sha256Of: secret)
             replacement = "\"secret_hash\": \"\(Self.hashPrefix)\(Base64URL.encode(secretHash))\""
         } else {
             let text = try members.string("secret_hash", charactersUpTo: 128)
@@ -55,8 +55,6 @@ struct ClientEntry: Sendable {
         rights = try Self.rights(&members)
         try members.finish()
     }
-
-    static func hash(of secret: String) -> Data { Data(SHA256.hash(data: Data(secret.utf8))) }
 
     private static func rights(_ members: inout MemberReader) throws(JSONFault) -> Set<ClientRight> {
         var rights: Set<ClientRight> = []

@@ -34,7 +34,7 @@ struct ClientTable: Sendable {
 
     /// The client with this name and secret.
     func client(id: String, secret: String) async throws -> Client? {
-        let hash = ClientEntry.hash(of: secret)
+        let hash = Data(sha256Of: secret)
         return try await database.pool.read { connection in
             // What is compared is a hash: how long that takes tells nobody how near his guess was.
             try Row.fetchOne(

@@ -8,8 +8,7 @@ struct RefreshToken: Sendable {
 
     /// A new token from the system's random generator.
     init() {
-        var generator = SystemRandomNumberGenerator()
-        text = Base64URL.encode(Data((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) }))
+        text = Base64URL.encode(.random(count: 32))
     }
 
     /// A token as a client presents it, or nil when it cannot be one of ours.
@@ -19,7 +18,7 @@ struct RefreshToken: Sendable {
     }
 
     /// What the store knows it by. 256 random bits need no salt and no slow hash.
-    var hash: Data { Data(SHA256.hash(data: Data(text.utf8))) }
+    var hash: Data { Data(sha256Of: text) }
 
     /// The successor, readable only with this token: a stolen database yields no live token.
     func seal(successor: RefreshToken) throws -> Data {
