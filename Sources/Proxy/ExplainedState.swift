@@ -41,7 +41,7 @@ extension Explainer {
     }
 
     private mutating func recallRevocations(_ folder: String, _ now: Int64) {
-        let path = folder + "/" + RevocationJournal.name
+        let path = RevocationJournal.path(in: folder)
         do throws(FileFailure) {
             let contents = try RevocationJournal.read(JournalFile(reading: path), now: now)
             authenticator.revoke(contents.entries, now: now)

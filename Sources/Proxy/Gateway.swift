@@ -72,7 +72,7 @@ package enum Gateway {
             try plane.openRevocationJournal()
         } catch {
             throw Diagnostic(
-                at: SourcePosition(file: "\(state?.path ?? "")/\(RevocationJournal.name)", line: 1, column: 1),
+                at: SourcePosition(file: RevocationJournal.path(in: state?.path ?? ""), line: 1, column: 1),
                 "the journal of revocations cannot be opened: \(error.text)")
         }
         plane.serveLookups()

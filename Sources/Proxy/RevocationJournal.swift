@@ -31,7 +31,6 @@ enum JournalMessage: Sendable {
 }
 
 struct RevocationJournal: ~Copyable {
-    static let name = "revocations"
     private static let entryBytes = 61
     private static let lineLimit = 512
 
@@ -90,10 +89,13 @@ struct RevocationJournal: ~Copyable {
         }
     }
 
-    /// What the file holds; nothing when there is none.
+    static func path(in stateFolder: String) -> String { stateFolder + "/revocations" }
+
+    /// What the file holds; one that is not there is made.
     static func load(_ path: String, now: Int64) throws(FileFailure) -> JournalContents {
         try read(JournalFile(path), now: now)
     }
+    /// What an open journal holds.
     static func read(_ file: consuming JournalFile, now: Int64) throws(FileFailure) -> JournalContents {
         var contents = JournalContents()
         var buffer = ByteBuffer(capacity: 2 << 20)

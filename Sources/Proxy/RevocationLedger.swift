@@ -58,7 +58,7 @@ struct RevocationLedger: ~Copyable {
 
     /// What the journal holds, before anybody is served.
     mutating func load(_ folder: String, now: Int64, time: Instant) throws(FileFailure) -> JournalContents {
-        let contents = try RevocationJournal.load(folder + "/" + RevocationJournal.name, now: now)
+        let contents = try RevocationJournal.load(RevocationJournal.path(in: folder), now: now)
         for entry in contents.entries { _ = set.insert(entry, now: now) }
         lines = contents.lines
         cursors = contents.cursors
@@ -144,7 +144,7 @@ extension ControlPlane {
         let journal = Mailbox<JournalMessage>()
         revocations.journal = journal
         revocations.folder = folder
-        RevocationJournal.start(folder + "/" + RevocationJournal.name, journal, inbox)
+        RevocationJournal.start(RevocationJournal.path(in: folder), journal, inbox)
         if isMoved { revocations.rewriteAt = loop.now }
         revocations.compact(now: loop.wallSeconds, time: loop.now)
     }

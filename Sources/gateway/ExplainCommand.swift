@@ -11,8 +11,9 @@ struct ExplainCommand: ParsableCommand {
         commandName: "explain", abstract: "Say what would become of a request, check by check, and why.",
         discussion: """
             Nothing is sent anywhere: the request is judged by the code that serves requests, with the keys of files and \
-            of saved key sets, and with what a gateway keeps in state_dir. Exits with 0 when the request is allowed, 1 when it is refused, 2 when the configuration \
-            or the arguments cannot be used, 3 when it depends on what a service says at run time.
+            of saved key sets, and with what a gateway keeps in state_dir. Exits with 0 when the request is allowed, \
+            1 when it is refused, 2 when the configuration or the arguments cannot be used, 3 when it depends on what \
+            a service says at run time.
             """)
 
     /// Far more than any token: what is larger shall be seen to be refused.
