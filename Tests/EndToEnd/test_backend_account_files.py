@@ -2,7 +2,7 @@
 
 import json
 
-from harness.backend import ROLES, USERS, backend_key, prepare, problem  # noqa: F401
+from harness.backend import ROLES, USERS, backend_key, bearer, prepare, problem  # noqa: F401
 from harness.waiting import wait_until
 
 
@@ -26,17 +26,85 @@ def test_B11_changed_permissions_are_in_the_next_token(prepare):
     backend.stop()
 
 
+def rewrite_user(backend, changed: str, **members) -> None:
+    """Changes one user in secrets.json and waits until the backend has read it."""
+    count = backend.log.count("users and roles were re-read")
+    content = json.loads(backend.read("keys/secrets.json"))
+    for user in content["users"]:
+        if user["name"] == changed:
+            user.update(members)
+    backend.write("keys/secrets.json", json.dumps(content, indent=count + 1), mode=0o600)
+    wait_until(lambda: backend.log.count("users and roles were re-read") > count, within=5, what="the file is re-read")
+
+
+def test_B11_changed_roles_end_the_old_access_tokens_and_not_the_session(prepare):
+    backend = prepare().start()
+    tokens, other = backend.login(), backend.login("admin", "battery staple")
+    made = backend.auth.post("/api/v1/auth/api-key", headers=bearer(tokens["access_token"]), json={"name": "k"})
+    assert made.status_code == 201
+    for count, roles in enumerate([["user", "guest"], ["guest"], ["guest"], ["user"]]):
+        old = tokens["access_token"]
+        before = len(backend.revocations)
+        rewrite_user(backend, "alice", roles=roles)
+        entries = backend.revocations[before:]
+        if count == 2:
+            # Nothing changed: nobody is bothered.
+            assert entries == [] and backend.validate(old) == "Valid"
+            continue
+        (entry,) = entries
+        assert (entry["kind"], entry["value"]) == ("sub", "alice")
+        assert backend.claims(old)["iat"] < entry["before"]
+        assert backend.validate(old) == "Invalid"
+        assert backend.claims(backend.login()["access_token"])["roles"] == roles
+        answer = backend.refresh(tokens["refresh_token"])
+        assert answer.status_code == 200, answer.text
+        tokens = answer.json()
+        assert backend.validate(tokens["access_token"]) == "Valid"
+        assert backend.claims(tokens["access_token"])["roles"] == roles
+    assert backend.validate(other["access_token"]) == "Valid"
+    backend.stop()
+
+
+def test_B11_changed_permissions_of_a_role_end_the_tokens_of_those_who_have_it(prepare):
+    backend = prepare().start()
+    tokens, other = backend.login(), backend.login("admin", "battery staple")
+    backend.write("keys/permissions.json", json.dumps(
+        {"roles": ROLES | {"guest": ["read:nothing"], "admin": ROLES["admin"] + ["delete:users"]}}))
+    wait_until(lambda: "users and roles were re-read" in backend.log, within=5, what="the file is re-read")
+    assert backend.validate(other["access_token"]) == "Invalid"
+    assert backend.validate(tokens["access_token"]) == "Valid"
+    assert [entry["value"] for entry in backend.revocations] == ["admin"]
+    backend.stop()
+
+
 def test_B11_disabled_user_is_logged_out(prepare):
     backend = prepare().start()
     tokens = backend.login()
-    users = json.loads(backend.read("keys/secrets.json"))["users"]
-    users[0]["disabled"] = True
-    backend.write("keys/secrets.json", json.dumps({"users": users}), mode=0o600)
-    wait_until(lambda: backend.log.count("users and roles were re-read") >= 1, within=5, what="the file is re-read")
+    rewrite_user(backend, "alice", disabled=True)
     problem(backend.refresh(tokens["refresh_token"]), 401, "refresh_revoked")
+    assert backend.validate(tokens["access_token"]) == "Invalid"
+    (entry,) = backend.revocations
+    assert (entry["kind"], entry["value"]) == ("sub", "alice")
+    assert backend.claims(tokens["access_token"])["iat"] < entry["before"]
     problem(backend.auth.post("/login", json={"username": "alice", "password": "correct horse"}), 401,
             "invalid_credentials")
     assert backend.login("admin", "battery staple")
+    backend.stop()
+
+
+def test_new_password_and_removed_user_end_what_they_had(prepare):
+    backend = prepare().start()
+    tokens = backend.login()
+    other = json.loads(backend.read("keys/secrets.json"))["users"][1]
+    rewrite_user(backend, "alice", password_hash=other["password_hash"])
+    problem(backend.refresh(tokens["refresh_token"]), 401, "refresh_revoked")
+    assert backend.validate(tokens["access_token"]) == "Invalid"
+    again = backend.login("alice", "battery staple")
+    assert backend.validate(again["access_token"]) == "Valid"
+    rewrite_user(backend, "alice", name="alicia")
+    problem(backend.refresh(again["refresh_token"]), 401, "refresh_revoked")
+    assert backend.validate(again["access_token"]) == "Invalid"
+    assert [entry["value"] for entry in backend.revocations if entry["kind"] == "sub"] == ["alice", "alice"]
     backend.stop()
 
 

@@ -211,6 +211,8 @@ def test_key_opens_the_gateway_until_it_is_revoked(running, start):
         assert client.get("/panel").status_code == 403
         assert client.get("/reader", headers={"X-API-Key": "gk_live_wrong"}).json()["code"] == "api_key_invalid"
         assert running.auth.delete(f"{PATH}/{made['id']}", headers=bearer(login)).status_code == 204
+        entry = running.revocations[-1]
+        assert (entry["kind"], entry["value"], entry["before"]) == ("api_key", made["id"], None)
         answer = client.get("/reader")
         assert (answer.status_code, answer.json()["code"]) == (401, "api_key_invalid")
     assert made["api_key"] not in gateway.log and SECRET not in gateway.log

@@ -4,6 +4,16 @@ import GRDB
 import HTTPTypes
 import Logging
 
+/// A good API key and what it may do now.
+struct APIKeyUse: Sendable {
+    let key: APIKey
+    /// Those of its permissions that its owner still has.
+    let permissions: [String]
+    /// Seconds since 1970: when it was made, or later when all tokens of its owner were ended since. A gateway that was
+    /// told so keeps the key out no longer than until it asks again.
+    let issued: Int64
+}
+
 struct APIKeyService: Sendable {
     let keys: APIKeyTable
     let users: UserTable
@@ -48,13 +58,16 @@ struct APIKeyService: Sendable {
         logger.notice("API key revoked", metadata: ["sub": "\(user)", "key": "\(id)"])
     }
 
-    /// The key that is presented, with those of its permissions that its owner still has.
-    func use(_ secret: APIKeySecret) async throws -> (key: APIKey, permissions: [String])? {
+    /// The key that is presented, when it is good.
+    func use(_ secret: APIKeySecret) async throws -> APIKeyUse? {
         guard let key = try await keys.use(secret.id, hash: secret.hash, nowMilliseconds: Date.now.milliseconds) else {
             return nil
         }
         let granted = try await permissions(of: key.user)
-        return (key, key.permissions.filter(granted.contains))
+        let validFrom = try await keys.revocations.validFrom(of: key.user) ?? 0
+        return APIKeyUse(
+            key: key, permissions: key.permissions.filter(granted.contains),
+            issued: max(key.createdMilliseconds / 1000, validFrom))
     }
 
     private func permissions(of user: String) async throws -> Set<String> {

@@ -1,5 +1,6 @@
 // Login and refresh, step by step as the sequence diagrams have them.
 import Foundation
+import HTTPTypes
 import Logging
 
 /// What both answer (RFC 6749 §5.1).
@@ -17,12 +18,20 @@ struct TokenAnswer: Sendable, Encodable {
     }
 }
 
+/// What `validate` answers.
+enum TokenStatus: String, Sendable, Encodable {
+    case valid = "Valid"
+    case invalid = "Invalid"
+    case expired = "Expired"
+}
+
 struct AuthService: Sendable {
     let users: UserTable
     let hasher: PasswordHasher
     let rbac: RBACService
     let tokens: TokenService
     let refreshTokens: RefreshTokenStore
+    let callers: CallerVerifier
     let clientID: String
 
     /// Checks name and password, begins a session and returns its tokens; throws a `Problem`.
@@ -37,10 +46,11 @@ struct AuthService: Sendable {
         }
         try await upgradeHash(of: user, credentials, logger)
         let now = Date.now
-        let (session, refreshToken) = try await refreshTokens.begin(
-            user: user.name, clientID: clientID, nowMilliseconds: now.milliseconds)
-        logger.info("login", metadata: ["sub": "\(user.name)", "sid": "\(session.id)"])
-        return try await answer(for: user, session: session, refreshToken: refreshToken, now: now)
+        let grant = try await refreshTokens.begin(
+            user: user, clientID: clientID, nowMilliseconds: now.milliseconds)
+        guard let grant, let answer = try await answer(grant, now: now) else { throw Problem.invalidCredentials }
+        logger.info("login", metadata: ["sub": "\(user.name)", "sid": "\(grant.session.id)"])
+        return answer
     }
 
     /// Spends a refresh token and returns its successor with a new access token; throws a `Problem`.
@@ -48,11 +58,10 @@ struct AuthService: Sendable {
         guard let token = RefreshToken(presented: presented) else { throw Problem.refreshInvalid }
         let now = Date.now
         switch try await refreshTokens.rotate(token, nowMilliseconds: now.milliseconds) {
-        case .continued(let session, let next):
-            // Roles are read anew: what was taken away since the login is gone from this token on.
-            guard let user = try await users.user(named: session.user) else { throw Problem.refreshRevoked }
-            logger.info("refresh", metadata: ["sub": "\(user.name)", "sid": "\(session.id)"])
-            return try await answer(for: user, session: session, refreshToken: next, now: now)
+        case .continued(let grant):
+            guard let answer = try await answer(grant, now: now) else { throw Problem.refreshRevoked }
+            logger.info("refresh", metadata: ["sub": "\(grant.session.user)", "sid": "\(grant.session.id)"])
+            return answer
         case .unknown: throw Problem.refreshInvalid
         case .expired: throw Problem.refreshExpired
         case .revoked: throw Problem.refreshRevoked
@@ -64,14 +73,60 @@ struct AuthService: Sendable {
         }
     }
 
-    private func answer(
-        for user: User, session: Session, refreshToken: RefreshToken, now: Date
-    ) async throws -> TokenAnswer {
+    /// Ends the session of a refresh token. One that we do not know, or whose session has ended, is as good as
+    /// ended: there is nothing to tell a guesser (RFC 7009 §2.2).
+    func logout(refreshToken presented: String, logger: Logger) async throws {
+        guard let token = RefreshToken(presented: presented),
+            let session = try await refreshTokens.end(of: token, nowMilliseconds: Date.now.milliseconds)
+        else { return }
+        logger.info("logout", metadata: ["sub": "\(session.user)", "sid": "\(session.id)"])
+    }
+
+    /// Ends the session of an access token, and the token.
+    func logout(accessToken: String, logger: Logger) async throws {
+        let caller = try await callers.caller(bearing: accessToken)
+        try await refreshTokens.end(
+            session: caller.session, tokenID: caller.principal.tokenID, nowMilliseconds: Date.now.milliseconds)
+        logger.info("logout", metadata: ["sub": "\(caller.principal.subject)", "sid": "\(caller.session)"])
+    }
+
+    /// Ends all sessions and tokens of the user whose live refresh token this is.
+    func logoutAll(refreshToken presented: String, logger: Logger) async throws {
+        let now = Date.now.milliseconds
+        guard let token = RefreshToken(presented: presented),
+            let user = try await refreshTokens.owner(of: token, nowMilliseconds: now)
+        else { throw Problem.refreshInvalid }
+        try await endAll(of: user, logger: logger)
+    }
+
+    /// Ends all sessions and tokens of the access token's user.
+    func logoutAll(accessToken: String, logger: Logger) async throws {
+        try await endAll(of: try await callers.caller(bearing: accessToken).principal.subject, logger: logger)
+    }
+
+    private func endAll(of user: String, logger: Logger) async throws {
+        try await refreshTokens.endAll(of: user, nowMilliseconds: Date.now.milliseconds)
+        logger.info("logout everywhere", metadata: ["sub": "\(user)"])
+    }
+
+    /// What a resource would say to this access token: `Valid`, `Expired`, or `Invalid` for everything else.
+    func status(of accessToken: String) async throws -> TokenStatus {
+        do {
+            _ = try await callers.caller(bearing: accessToken)
+            return .valid
+        } catch let problem as Problem where problem.status == .unauthorized {
+            return problem.code == TokenRefusal.expired.rawValue ? .expired : .invalid
+        }
+    }
+
+    /// The tokens of a grant; nil when its user is no more. His roles are read anew, after the grant: what was taken
+    /// away since the login is gone from this token on, and what is taken away a moment later ends it.
+    private func answer(_ grant: SessionGrant, now: Date) async throws -> TokenAnswer? {
+        guard let user = try await users.user(named: grant.session.user), !user.disabled else { return nil }
         let permissions = try await rbac.permissions(of: user.roles)
-        let accessToken = try await tokens.accessToken(
-            for: user, session: session, permissions: permissions, now: now)
+        let accessToken = try await tokens.accessToken(for: user, grant, permissions: permissions, now: now)
         return TokenAnswer(
-            accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds, refreshToken: refreshToken.text)
+            accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds, refreshToken: grant.refreshToken.text)
     }
 
     /// The only moment when the password is at hand to hash it with stronger parameters.

@@ -17,7 +17,7 @@ struct CallerVerifier: Sendable {
         try await caller(bearing: try RequirePermission.bearerToken(in: request.headers))
     }
 
-    /// Checks the token as every resource does, and then what only we know: whether its session was ended.
+    /// Checks the token as every resource does, and then what only we know: whether it was revoked.
     func caller(bearing token: String) async throws -> Caller {
         let principal: Principal
         do throws(TokenRefusal) {
@@ -26,7 +26,7 @@ struct CallerVerifier: Sendable {
             throw error.problem
         }
         guard let session = principal.session else { throw TokenRefusal.missingClaim.problem }
-        guard try await sessions.isAlive(session, of: principal.subject) else { throw TokenRefusal.revoked.problem }
+        guard try await sessions.isAlive(principal, issuer: verifier.issuer) else { throw TokenRefusal.revoked.problem }
         return Caller(principal: principal, session: session)
     }
 }

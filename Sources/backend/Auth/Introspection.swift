@@ -74,6 +74,6 @@ struct Introspection: Sendable {
         }
         return IntrospectionAnswer(
             active: true, iss: issuer, sub: found.key.user, exp: found.key.expiresMilliseconds.map { $0 / 1000 },
-            iat: found.key.createdMilliseconds / 1000, permissions: found.permissions, apiKeyID: found.key.id)
+            iat: found.issued, permissions: found.permissions, apiKeyID: found.key.id)
     }
 }

@@ -34,22 +34,27 @@ struct OAuthRouter: Sendable {
 
     /// Ends the session of the token (RFC 7009 §2.1). For one that is not good there is nothing to do or to tell (§2.2).
     private func revoke(_ text: String, for client: Client, logger: Logger) async throws {
-        guard let session = try await session(of: text) else { return }
+        guard let (session, tokenID) = try await session(of: text) else { return }
         guard session.clientID == client.id else {
             throw Problem.oauth("unauthorized_client", "the token was issued to another client")
         }
-        try await sessions.end(session.id, nowMilliseconds: Date.now.milliseconds)
+        try await service.refreshTokens.end(
+            session: session.id, tokenID: tokenID, nowMilliseconds: Date.now.milliseconds)
         logger.notice(
             "token revoked",
             metadata: ["sub": "\(session.user)", "sid": "\(session.id)", "client": "\(client.id)"])
     }
 
-    private func session(of text: String) async throws -> Session? {
-        if let token = RefreshToken(presented: text) { return try await sessions.session(of: token) }
+    /// The session of a token, with the `jti` of an access token.
+    private func session(of text: String) async throws -> (Session, tokenID: String?)? {
+        if let token = RefreshToken(presented: text) {
+            return try await sessions.session(of: token).map { ($0, tokenID: nil) }
+        }
         do {
             let caller = try await callers.caller(bearing: text)
             return caller.principal.clientID.map { clientID in
-                Session(id: caller.session, user: caller.principal.subject, clientID: clientID)
+                let session = Session(id: caller.session, user: caller.principal.subject, clientID: clientID)
+                return (session, tokenID: caller.principal.tokenID)
             }
         } catch let problem as Problem where problem.status == .unauthorized {
             return nil

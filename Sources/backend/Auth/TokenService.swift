@@ -37,11 +37,14 @@ struct TokenService: Sendable {
     let lifetime: Lifetime
 
     /// A signed access token for a session of this user, with the permissions that he has now.
-    func accessToken(for user: User, session: Session, permissions: [String], now: Date) async throws -> String {
-        let issuedAt = Int(now.timeIntervalSince1970.rounded(.down))
+    func accessToken(
+        for user: User, _ grant: SessionGrant, permissions: [String], now: Date
+    ) async throws -> String {
+        // Right after all tokens of a user were ended, a new one must not look like one of them.
+        let issuedAt = max(Int(now.timeIntervalSince1970.rounded(.down)), Int(grant.validFrom))
         let claims = AccessTokenClaims(
             iss: issuer, sub: user.name, aud: audience, exp: issuedAt + lifetime.seconds, nbf: issuedAt, iat: issuedAt,
-            jti: UUID().uuidString.lowercased(), sid: session.id, clientID: session.clientID,
+            jti: UUID().uuidString.lowercased(), sid: grant.session.id, clientID: grant.session.clientID,
             name: user.displayName, email: user.email, role: user.roles.first, roles: user.roles,
             permissions: permissions)
         return try await keys.sign(claims)

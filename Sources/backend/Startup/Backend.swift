@@ -26,12 +26,16 @@ struct Backend {
         let keys = KeyService(try await readKeys(keyFiles))
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
         let database = try Database(path: settings.database)
-        let reload = AccountReload(files: [settings.secrets, settings.permissions], database: database, logger: logger)
-        { [self] () throws(StartupFailure) in try readAccounts() }
-        try readAccounts().run(in: database, nowMilliseconds: Date.now.milliseconds)
+        let revocations = RevocationStore(
+            database: database, issuer: settings.issuer, accessTokenLifetime: settings.accessTokenLifetime)
+        let reload = AccountReload(
+            files: [settings.secrets, settings.permissions], database: database, revocations: revocations,
+            logger: logger
+        ) { [self] () throws(StartupFailure) in try readAccounts() }
+        try readAccounts().run(in: database, revocations: revocations, nowMilliseconds: Date.now.milliseconds)
         let store = RefreshTokenStore(
-            database: database, lifetime: settings.refreshTokenLifetime, idle: settings.refreshTokenIdle,
-            grace: settings.refreshGrace)
+            database: database, revocations: revocations, lifetime: settings.refreshTokenLifetime,
+            idle: settings.refreshTokenIdle, grace: settings.refreshGrace)
         try await serve([
             reload,
             ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
@@ -85,9 +89,10 @@ struct Backend {
         let limits = LoginLimits(
             rate: AddressRate(perSecond: settings.loginRate), limiter: LoginLimiter(database: database),
             audit: AuditLog(logger: logger, metrics: metrics), metrics: metrics)
+        let callers = CallerVerifier(verifier: verifier, sessions: SessionTable(database: database))
         let service = AuthService(
             users: UserTable(database: database), hasher: hasher, rbac: RBACService(database: database),
-            tokens: tokens, refreshTokens: store, clientID: settings.clientID)
+            tokens: tokens, refreshTokens: store, callers: callers, clientID: settings.clientID)
         let router = Router(context: AuthCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
@@ -96,25 +101,25 @@ struct Backend {
             service: service, limits: limits, client: settings.trustedProxies, keys: keys,
             keySetMaxAge: settings.keySetMaxAge
         ).add(to: router)
-        addProgramRoutes(to: router, service: service, verifier: verifier, database: database)
+        addProgramRoutes(to: router, service: service, database: database)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }
 
     /// What programs use: API keys and the endpoints of OAuth.
     private func addProgramRoutes(
-        to router: Router<AuthCall>, service: AuthService, verifier: TokenVerifier, database: Database
+        to router: Router<AuthCall>, service: AuthService, database: Database
     ) {
-        let sessions = SessionTable(database: database)
-        let callers = CallerVerifier(verifier: verifier, sessions: sessions)
+        let callers = service.callers
         let apiKeys = APIKeyService(
-            keys: APIKeyTable(database: database), users: service.users, rbac: service.rbac)
+            keys: APIKeyTable(database: database, revocations: service.refreshTokens.revocations),
+            users: service.users, rbac: service.rbac)
         APIKeyRouter(service: apiKeys, callers: callers).add(to: router)
         OAuthRouter(
             authentication: ClientAuthentication(clients: ClientTable(database: database)),
             introspection: Introspection(
-                callers: callers, sessions: sessions, apiKeys: apiKeys, issuer: settings.issuer,
+                callers: callers, sessions: callers.sessions, apiKeys: apiKeys, issuer: settings.issuer,
                 audience: settings.audience),
-            service: service, callers: callers, sessions: sessions
+            service: service, callers: callers, sessions: callers.sessions
         ).add(to: router)
     }
 

@@ -4,6 +4,7 @@ import GRDB
 
 struct APIKeyTable: Sendable {
     let database: Database
+    let revocations: RevocationStore
 
     /// Nobody needs more programs of his own; each key is one more that can be lost.
     static let limitForUser = 20
@@ -68,7 +69,9 @@ struct APIKeyTable: Sendable {
             try connection.execute(
                 sql: "UPDATE api_keys SET revoked_ms = ? WHERE id = ? AND user = ? AND revoked_ms IS NULL",
                 arguments: [now, id, user])
-            return connection.changesCount > 0
+            guard connection.changesCount > 0 else { return false }
+            try revocations.revoke([revocations.entry(apiKey: id, nowMilliseconds: now)], in: connection)
+            return true
         }
     }
 

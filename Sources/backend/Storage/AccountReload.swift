@@ -26,15 +26,17 @@ struct AccountReload: Service {
     private let first: [Stamp]
     private let read: @Sendable () throws(StartupFailure) -> AccountImport
     private let database: Database
+    private let revocations: RevocationStore
     private let logger: Logger
 
     /// Made before the files are read for the first time, so that no change falls between.
     init(
-        files: [String], database: Database, logger: Logger,
+        files: [String], database: Database, revocations: RevocationStore, logger: Logger,
         read: @escaping @Sendable () throws(StartupFailure) -> AccountImport
     ) {
         self.files = files
         self.database = database
+        self.revocations = revocations
         self.logger = logger
         self.read = read
         first = files.map(Stamp.init)
@@ -54,7 +56,7 @@ struct AccountReload: Service {
     /// One bad line must not log everybody out: what was read before stays.
     private func reload() {
         do throws(StartupFailure) {
-            try read().run(in: database, nowMilliseconds: Date.now.milliseconds)
+            try read().run(in: database, revocations: revocations, nowMilliseconds: Date.now.milliseconds)
             logger.notice("users and roles were re-read")
         } catch {
             logger.error("users and roles stay as they were", metadata: ["error": "\(error)"])

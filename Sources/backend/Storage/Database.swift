@@ -62,6 +62,9 @@ struct Database: Sendable {
         migrator.registerMigration("clients and API keys") { connection in
             try connection.execute(sql: ClientTable.schema + APIKeyTable.schema)
         }
+        migrator.registerMigration("revocations") { connection in
+            try connection.execute(sql: revocationSchema)
+        }
         return migrator
     }
 
@@ -108,5 +111,22 @@ struct Database: Sendable {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session);
         CREATE INDEX refresh_tokens_in_grace ON refresh_tokens (spent_ms) WHERE successor IS NOT NULL;
+        """
+
+    /// Seconds since 1970, as in tokens. AUTOINCREMENT: a cursor that was given must not come again after a deletion.
+    private static let revocationSchema = """
+        CREATE TABLE revocations (
+            cursor INTEGER PRIMARY KEY AUTOINCREMENT,
+            issuer TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            value TEXT NOT NULL,
+            until INTEGER NOT NULL,
+            -- Only what was issued before it is dead.
+            before INTEGER
+        ) STRICT;
+        CREATE INDEX revocations_by_value ON revocations (value, kind);
+        CREATE INDEX revocations_by_expiry ON revocations (until);
+        -- Outlives the user: one of the same name must not inherit the tokens of the one before.
+        CREATE TABLE valid_from (user TEXT NOT NULL PRIMARY KEY, seconds INTEGER NOT NULL) STRICT;
         """
 }

@@ -10,10 +10,19 @@ struct Session: Sendable {
     let clientID: String
 }
 
+/// What a login and a rotation hand out.
+struct SessionGrant: Sendable {
+    let session: Session
+    let refreshToken: RefreshToken
+    /// The first second in which access tokens of this user count, as it stood in the transaction that granted this:
+    /// what ends all of them a moment later ends the one that is minted for this grant, too.
+    let validFrom: Int64
+}
+
 /// What presenting a refresh token leads to.
 enum Rotation: Sendable {
     /// The session goes on with this token: new, or the same again for a replay inside the grace.
-    case continued(Session, next: RefreshToken)
+    case continued(SessionGrant)
     /// Nobody was given this token.
     case unknown
     case expired
@@ -25,21 +34,28 @@ enum Rotation: Sendable {
 
 struct RefreshTokenStore: Sendable {
     let database: Database
+    let revocations: RevocationStore
     let lifetime: Lifetime
     let idle: Lifetime
     let grace: Lifetime
 
-    /// Begins a session and returns its first token; both are on disk when this returns.
-    func begin(user: String, clientID: String, nowMilliseconds now: Int64) async throws -> (Session, RefreshToken) {
-        let session = Session(id: UUID().uuidString.lowercased(), user: user, clientID: clientID)
+    /// Begins a session and returns its first token; both are on disk when this returns. Nil when the user was
+    /// disabled, or given another password, since he was read.
+    func begin(user: User, clientID: String, nowMilliseconds now: Int64) async throws -> SessionGrant? {
+        let session = Session(id: UUID().uuidString.lowercased(), user: user.name, clientID: clientID)
         let token = RefreshToken()
-        try await database.pool.write { connection in
+        return try await database.pool.write { connection in
+            let unchanged = try Bool.fetchOne(
+                connection,
+                sql: "SELECT EXISTS (SELECT 1 FROM users WHERE name = ? AND NOT disabled AND imported_hash = ?)",
+                arguments: [user.name, user.importedHash])
+            guard unchanged == true else { return nil }
             try connection.execute(
                 sql: "INSERT INTO sessions (id, user, client_id, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?)",
-                arguments: [session.id, user, clientID, now, now + lifetime.milliseconds])
+                arguments: [session.id, session.user, clientID, now, now + lifetime.milliseconds])
             try insert(token, session: session.id, now: now, connection)
+            return try grant(session, token, connection)
         }
-        return (session, token)
     }
 
     /// Spends a token for its successor. The writer's transaction makes two that come at once take turns:
@@ -60,7 +76,43 @@ struct RefreshTokenStore: Sendable {
             try connection.execute(
                 sql: "UPDATE refresh_tokens SET spent_ms = ?, successor = ? WHERE hash = ?",
                 arguments: [now, try token.seal(successor: next), token.hash])
-            return .continued(session, next: next)
+            return .continued(try grant(session, next, connection))
+        }
+    }
+
+    /// Ends the session that this token belongs to, spent or not; nil for a token that nobody was given.
+    func end(of token: RefreshToken, nowMilliseconds now: Int64) async throws -> Session? {
+        try await database.pool.write { connection in
+            guard let row = try Self.find(token, connection) else { return nil }
+            let session = Session(id: row["session"], user: row["user"], clientID: row["client_id"])
+            try end(session.id, now: now, connection)
+            return session
+        }
+    }
+
+    /// Ends a session by its `sid`, and the access token that asked for it.
+    func end(session: String, tokenID: String?, nowMilliseconds now: Int64) async throws {
+        try await database.pool.write { connection in
+            try end(session, now: now, connection)
+            guard let tokenID else { return }
+            try revocations.revoke([revocations.entry(tokenID: tokenID, nowMilliseconds: now)], in: connection)
+        }
+    }
+
+    /// Ends every session of the user and every token that he holds.
+    func endAll(of user: String, nowMilliseconds now: Int64) async throws {
+        try await database.pool.write { connection in
+            try revocations.endAll(of: user, nowMilliseconds: now, in: connection)
+        }
+    }
+
+    /// The user of a token whose session is alive.
+    func owner(of token: RefreshToken, nowMilliseconds now: Int64) async throws -> String? {
+        try await database.pool.read { connection in
+            guard let row = try Self.find(token, connection), (row["revoked_ms"] as Int64?) == nil,
+                now < (row["expires_ms"] as Int64)
+            else { return nil }
+            return row["user"]
         }
     }
 
@@ -72,6 +124,7 @@ struct RefreshTokenStore: Sendable {
             try connection.execute(
                 sql: "DELETE FROM sessions WHERE expires_ms < ?", arguments: [now - 86_400_000])
         }
+        try await revocations.sweep(nowMilliseconds: now)
     }
 
     private static func find(_ token: RefreshToken, _ connection: GRDB.Database) throws -> Row? {
@@ -92,10 +145,29 @@ struct RefreshTokenStore: Sendable {
     private func replay(
         _ token: RefreshToken, sealed: Data?, of session: Session, now: Int64, _ connection: GRDB.Database
     ) throws -> Rotation {
-        if let sealed { return .continued(session, next: try token.open(sealed)) }
-        try connection.execute(
-            sql: "UPDATE sessions SET revoked_ms = ? WHERE id = ?", arguments: [now, session.id])
+        if let sealed { return .continued(try grant(session, try token.open(sealed), connection)) }
+        try end(session.id, now: now, connection)
         return .reused(session)
+    }
+
+    /// The family is dead here and its access tokens at every gateway, in one commit. The grace ends too.
+    private func end(_ session: String, now: Int64, _ connection: GRDB.Database) throws {
+        try connection.execute(
+            sql: "UPDATE sessions SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL", arguments: [now, session])
+        // Whoever ends it again and again must not fill the feed.
+        guard connection.changesCount > 0 else { return }
+        try connection.execute(
+            sql: "UPDATE refresh_tokens SET successor = NULL WHERE session = ? AND successor IS NOT NULL",
+            arguments: [session])
+        try revocations.revoke([revocations.entry(session: session, nowMilliseconds: now)], in: connection)
+    }
+
+    private func grant(
+        _ session: Session, _ token: RefreshToken, _ connection: GRDB.Database
+    ) throws -> SessionGrant {
+        SessionGrant(
+            session: session, refreshToken: token,
+            validFrom: try RevocationStore.validFrom(of: session.user, connection) ?? 0)
     }
 
     private func insert(

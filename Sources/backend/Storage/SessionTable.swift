@@ -13,16 +13,26 @@ struct SessionTable: Sendable {
 
     let database: Database
 
-    /// Whether access tokens of this session count: it was not ended, and its user may log in.
-    func isAlive(_ session: String, of user: String) async throws -> Bool {
+    /// Whether an access token with these claims counts: its session was not ended, its user may log in, and neither
+    /// was it revoked itself nor all that he held when it was minted.
+    func isAlive(_ principal: Principal, issuer: String) async throws -> Bool {
         try await database.pool.read { connection in
             try Bool.fetchOne(
                 connection,
                 sql: """
                     SELECT EXISTS (
-                        SELECT 1 FROM sessions AS session JOIN users AS user ON user.name = session.user
-                        WHERE session.id = ? AND session.user = ? AND session.revoked_ms IS NULL AND NOT user.disabled)
-                    """, arguments: [session, user]) ?? false
+                        SELECT 1 FROM sessions AS session
+                        JOIN users AS user ON user.name = session.user
+                        LEFT JOIN valid_from ON valid_from.user = user.name
+                        WHERE session.id = :sid AND session.user = :sub AND session.revoked_ms IS NULL
+                          AND NOT user.disabled AND :iat >= coalesce(valid_from.seconds, 0)
+                          AND NOT EXISTS (
+                              SELECT 1 FROM revocations WHERE kind = 'jti' AND value = :jti AND issuer = :issuer))
+                    """,
+                arguments: [
+                    "sid": principal.session, "sub": principal.subject, "iat": principal.issuedAt,
+                    "jti": principal.tokenID, "issuer": issuer,
+                ]) ?? false
         }
     }
 
@@ -59,18 +69,6 @@ struct SessionTable: Sendable {
                     session: Session(id: row["id"], user: row["user"], clientID: row["client_id"]),
                     expires: (row["expires_ms"] as Int64) / 1000, issued: (row["created_ms"] as Int64) / 1000)
             }
-        }
-    }
-
-    /// Ends a session: its refresh tokens, and its access tokens wherever the session is asked about. The grace ends too.
-    func end(_ session: String, nowMilliseconds now: Int64) async throws {
-        try await database.pool.write { connection in
-            try connection.execute(
-                sql: "UPDATE sessions SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL",
-                arguments: [now, session])
-            try connection.execute(
-                sql: "UPDATE refresh_tokens SET successor = NULL WHERE session = ? AND successor IS NOT NULL",
-                arguments: [session])
         }
     }
 }

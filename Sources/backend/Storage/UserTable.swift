@@ -8,6 +8,8 @@ struct User: Sendable {
     let displayName: String
     let email: String?
     let passwordHash: String
+    /// The hash that the file gave him: it changes with the password, and not when the same is hashed anew.
+    let importedHash: String
     let disabled: Bool
     let roles: [String]
 }
@@ -24,7 +26,8 @@ struct UserTable: Sendable {
                 connection, sql: "SELECT role FROM user_roles WHERE user = ? ORDER BY position", arguments: [name])
             return User(
                 name: row["name"], displayName: row["display_name"], email: row["email"],
-                passwordHash: row["password_hash"], disabled: row["disabled"], roles: roles)
+                passwordHash: row["password_hash"], importedHash: row["imported_hash"],
+                disabled: row["disabled"], roles: roles)
         }
     }
 

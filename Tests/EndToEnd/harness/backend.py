@@ -1,9 +1,11 @@
 """Starts the real backend in a folder of its own, with keys, users and roles, and looks after it until it ends."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -127,6 +129,13 @@ class Backend:
     def log(self) -> str:
         return self.read("backend.log")
 
+    @property
+    def revocations(self) -> list[dict]:
+        """What the gateways are told, in its order."""
+        with contextlib.closing(sqlite3.connect(self.folder / "run/backend.sqlite")) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute("SELECT * FROM revocations ORDER BY cursor")]
+
     # What clients do
 
     def login(self, name: str = "alice", password: str = "correct horse") -> dict:
@@ -143,13 +152,23 @@ class Backend:
             fields["Authorization"] = f"Bearer {token}"
         return self.resource.get(path, headers=fields)
 
+    def validate(self, token: str) -> str:
+        """What the auth service says to an access token: Valid, Invalid or Expired."""
+        answer = self.auth.post("/api/v1/auth/validate", headers=bearer(token))
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        assert set(answer.json()) == {"status"}
+        return answer.json()["status"]
+
     def key_set(self) -> list[dict]:
         return self.auth.get("/.well-known/jwks.json").json()["keys"]
 
     def claims(self, token: str) -> dict:
         """The claims of an access token, verified with the published key by another implementation."""
         key = jwt.PyJWK(self.key_set()[0])
-        return jwt.decode(token, key, algorithms=[key.algorithm_name], audience="gateway-demo", issuer="https://localhost:8443")
+        # After all tokens of a user were ended, the next ones are issued up to a second ahead.
+        return jwt.decode(token, key, algorithms=[key.algorithm_name], audience="gateway-demo",
+                          issuer="https://localhost:8443", leeway=5)
 
     def forge(self, key=None, header: dict | None = None, **claims) -> str:
         """A token as the auth service would sign it, with other claims; `None` removes one."""
@@ -160,6 +179,10 @@ class Backend:
         return jwt.encode({name: value for name, value in content.items() if value is not None}, key or self.key,
                           algorithm=(header or {}).get("alg", published["alg"]),
                           headers={"typ": "at+jwt", "kid": published["kid"]} | (header or {}))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict:
