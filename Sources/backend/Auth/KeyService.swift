@@ -3,7 +3,7 @@ import Foundation
 import JWTKit
 import Synchronization
 
-final class KeyService: Sendable {
+final class KeyService: VerificationKeys {
     private let ring: Mutex<KeyRing>
 
     init(_ ring: KeyRing) {

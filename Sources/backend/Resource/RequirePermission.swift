@@ -1,4 +1,4 @@
-// The guard before every protected route: verifies the token and asks for one permission.
+// The guard before every protected route: verifies who asks and wants one permission of him.
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -16,6 +16,8 @@ struct ResourceCall: RequestContext {
 struct RequirePermission: RouterMiddleware {
     let permission: String
     let verifier: TokenVerifier
+    /// nil: requests need not have come through the gateway.
+    let gateway: GatewayIdentity?
 
     func handle(
         _ request: Request, context: ResourceCall,
@@ -28,7 +30,17 @@ struct RequirePermission: RouterMiddleware {
         return try await next(request, context)
     }
 
+    /// Whom the access token names. The gateway's word alone is enough for who came without one, as with an API key,
+    /// and beside a token it must be about the same subject.
     private func principal(of request: Request) throws -> Principal {
+        let vouched = try gateway?.principal(of: request.headers)
+        if let vouched, request.headers[.authorization] == nil { return vouched }
+        let principal = try bearer(of: request)
+        guard vouched == nil || vouched?.subject == principal.subject else { throw Problem.gatewayIdentityMismatched }
+        return principal
+    }
+
+    private func bearer(of request: Request) throws -> Principal {
         let token = try Self.bearerToken(in: request.headers)
         do throws(TokenRefusal) {
             return try verifier.verify(token, now: .now)

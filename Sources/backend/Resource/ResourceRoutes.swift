@@ -32,6 +32,7 @@ struct ResourceRoutes: Sendable {
     }
 
     let verifier: TokenVerifier
+    let gateway: GatewayIdentity?
     let users: UserTable
     let started = ContinuousClock.now
 
@@ -47,7 +48,7 @@ struct ResourceRoutes: Sendable {
     }
 
     private func requirePermission(_ permission: String) -> RequirePermission {
-        RequirePermission(permission: permission, verifier: verifier)
+        RequirePermission(permission: permission, verifier: verifier, gateway: gateway)
     }
 
     private func protectedData(_ request: Request, _ context: ResourceCall) throws -> Response {

@@ -3,6 +3,11 @@ import Foundation
 import HTTPTypes
 import JWTKit
 
+/// Keys that are believed at the moment; they may be exchanged while the process runs.
+protocol VerificationKeys: Sendable {
+    var verificationKeys: [VerificationKey] { get }
+}
+
 /// Who calls, as a verified token says.
 struct Principal: Sendable {
     let subject: String
@@ -23,9 +28,11 @@ struct TokenVerifier: Sendable {
     /// Longer tokens are not decoded at all (RFC 8725 §3.11 asks for such bounds).
     private static let sizeLimitBytes = 8 * 1024
 
-    let keys: KeyService
+    let keys: any VerificationKeys
     let issuer: String
     let audience: String
+    /// The `typ` of its tokens: none is taken for one of another kind (RFC 8725 §3.11).
+    var type = "at+jwt"
 
     /// The principal of a correctly signed, current token for this service.
     func verify(_ token: String, now: Date) throws(TokenRefusal) -> Principal {
@@ -54,7 +61,7 @@ struct TokenVerifier: Sendable {
         }
         guard key.jwk.alg == algorithm else { throw .wrongAlgorithm }
         let type = header["typ"]?.lowercased()
-        guard type == "at+jwt" || type == "application/at+jwt" else { throw .wrongType }
+        guard type == self.type || type == "application/\(self.type)" else { throw .wrongType }
         return key
     }
 

@@ -25,6 +25,11 @@ struct Backend {
         let keyFiles = KeyFiles(privateKey: settings.privateKey, publicKey: settings.publicKey)
         let keys = KeyService(try await readKeys(keyFiles))
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
+        let gatewayKeys =
+            settings.gatewayKeys.isEmpty ? nil : try await GatewayKeys(paths: settings.gatewayKeys, logger: logger)
+        let gateway = gatewayKeys.map { keys in
+            GatewayIdentity(keys: keys, issuer: settings.gatewayIssuer, audience: settings.gatewayAudience)
+        }
         let database = try Database(path: settings.database)
         let revocations = RevocationStore(
             database: database, issuer: settings.issuer, accessTokenLifetime: settings.accessTokenLifetime)
@@ -36,15 +41,17 @@ struct Backend {
         let store = RefreshTokenStore(
             database: database, revocations: revocations, lifetime: settings.refreshTokenLifetime,
             idle: settings.refreshTokenIdle, grace: settings.refreshGrace)
-        try await serve([
+        var services: [any Service] = [
             reload,
             ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
             KeyRotation(
                 files: keyFiles, keys: keys, accessTokenLifetime: settings.accessTokenLifetime,
                 age: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, logger: logger),
             authListener(keys: keys, verifier: verifier, database: database, store: store),
-            resourceListener(verifier: verifier, database: database),
-        ])
+            resourceListener(verifier: verifier, gateway: gateway, database: database),
+        ]
+        if let gatewayKeys { services.append(gatewayKeys) }
+        try await serve(services)
         try database.close()
         logger.info("stopped")
     }
@@ -123,12 +130,14 @@ struct Backend {
         ).add(to: router)
     }
 
-    private func resourceListener(verifier: TokenVerifier, database: Database) -> Listener {
+    private func resourceListener(
+        verifier: TokenVerifier, gateway: GatewayIdentity?, database: Database
+    ) -> Listener {
         let router = Router(context: ResourceCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
         MetricRoutes(metrics: metrics).add(to: router)
-        ResourceRoutes(verifier: verifier, users: UserTable(database: database)).add(to: router)
+        ResourceRoutes(verifier: verifier, gateway: gateway, users: UserTable(database: database)).add(to: router)
         return Listener("resource", on: settings.resourceListen, router: router, logger: logger)
     }
 

@@ -33,6 +33,10 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "How long a spent refresh token still gets its successor (10s).") var refreshGrace: String?
     @Option(help: "Proxies whose X-Forwarded-For is believed, or none (127.0.0.1, ::1).") var trustedProxies: String?
     @Option(help: "Logins a second that one address may ask for (10).") var loginRate: String?
+    @Option(help: "PEMs of the gateway's identity keys, or none: its tokens are not asked for (none).")
+    var gatewayKeys: String?
+    @Option(help: "The iss of the gateway's identity tokens (gateway).") var gatewayIssuer: String?
+    @Option(help: "Their aud (resources).") var gatewayAudience: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical (info).") var logLevel: String?
 
     private var flags: [String: String] {
@@ -43,7 +47,8 @@ struct BackendCommand: AsyncParsableCommand {
             "issuer": issuer, "audience": audience, "client_id": clientID,
             "access_token_lifetime": accessTokenLifetime, "refresh_token_lifetime": refreshTokenLifetime,
             "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace,
-            "trusted_proxies": trustedProxies, "login_rate": loginRate, "log_level": logLevel,
+            "trusted_proxies": trustedProxies, "login_rate": loginRate, "gateway_keys": gatewayKeys,
+            "gateway_issuer": gatewayIssuer, "gateway_audience": gatewayAudience, "log_level": logLevel,
         ]
         return flags.compactMapValues { $0 }
     }

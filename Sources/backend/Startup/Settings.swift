@@ -1,5 +1,6 @@
 // The effective configuration: flags, then BACKEND_… variables, then the file of --config, then the defaults.
 import Configuration
+import Foundation
 import Logging
 
 struct Settings: Sendable {
@@ -27,6 +28,10 @@ struct Settings: Sendable {
     let trustedProxies: ForwardedClient
     /// Logins a second from one address, ten seconds' worth of them at once.
     let loginRate: Int
+    /// Files of the keys with which the gateway signs its identity tokens; none: such tokens are not asked for.
+    let gatewayKeys: [String]
+    let gatewayIssuer: String
+    let gatewayAudience: String
     let logLevel: Logger.Level
 
     /// Every setting by its name in the file, with its default; `--auth-listen` and `BACKEND_AUTH_LISTEN` are made of it.
@@ -49,6 +54,9 @@ struct Settings: Sendable {
         "refresh_grace": "10s",
         "trusted_proxies": "127.0.0.1, ::1",
         "login_rate": "10",
+        "gateway_keys": "none",
+        "gateway_issuer": "gateway",
+        "gateway_audience": "resources",
         "log_level": "info",
     ]
 
@@ -76,8 +84,19 @@ struct Settings: Sendable {
         loginRate = try reader.value("login_rate", "a number from 1 to 100000") { text in
             Int(text).flatMap { 1...100_000 ~= $0 ? $0 : nil }
         }
+        gatewayKeys = try reader.value("gateway_keys", "paths, as in keys/identity/public_key.pem, or none", Self.paths)
+        gatewayIssuer = try reader.text("gateway_issuer")
+        gatewayAudience = try reader.text("gateway_audience")
         let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         logLevel = try reader.value("log_level", "one of \(levels)", Logger.Level.init(rawValue:))
+    }
+
+    /// A list as in `one.pem, two.pem`, or `none`; nil when an element is empty.
+    private static func paths(_ text: String) -> [String]? {
+        if text == "none" { return [] }
+        let paths = text.split(separator: ",", omittingEmptySubsequences: false)
+            .map { $0.trimmingCharacters(in: .whitespaces) }
+        return paths.contains("") ? nil : paths
     }
 }
 
