@@ -44,6 +44,7 @@ let package = Package(
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-O2"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         // 1–8: a strict order, see docs/architecture.md
@@ -54,6 +55,7 @@ let package = Package(
         library("Telemetry", ["Bytes", "JSON"]),
         library("JOSE", ["Bytes", "JSON", "COpenSSL"]),
         library("Configuration", ["Bytes", "JSON", "HTTP", "JOSE"]),
+        library("HTTP2", ["Bytes", "HTTP", "CNGHTTP2"]),
         library("Transport", ["Bytes", "Reactor", "COpenSSL"]),
         library("Connections", ["Bytes", "HTTP", "Transport", "Reactor"]),
         library("Policy", ["Bytes", "JSON", "HTTP", "JOSE", "Configuration", "CPCRE2"]),
@@ -96,6 +98,7 @@ let package = Package(
         tests("BytesTests", ["Bytes"]),
         tests("JSONTests", ["JSON", "Bytes"]),
         tests("HTTPTests", ["HTTP", "Bytes"]),
+        tests("HTTP2Tests", ["HTTP2", "HTTP", "Bytes"]),
         tests("ReactorTests", ["Reactor", "Bytes"]),
         tests("TelemetryTests", ["Telemetry", "Bytes", "JSON"]),
         tests("JOSETests", ["JOSE", "JSON", "Bytes", "TokenSigning"]),

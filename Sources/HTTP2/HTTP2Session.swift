@@ -1,0 +1,169 @@
+// One HTTP/2 connection as the server sees it: bytes in, events out. It knows no socket.
+// Owns the nghttp2 session and the state its callbacks write to, and frees both in deinit; the state's address is stable,
+// and nghttp2 calls back only from within the calls made here.
+package import Bytes
+import CNGHTTP2
+package import HTTP
+
+@safe package struct HTTP2Session: ~Copyable {
+    private let session: OpaquePointer
+    private let state: UnsafeMutablePointer<SessionState>
+
+    /// Nil when there is no memory. The first bytes to send, our SETTINGS, wait already.
+    package init?(limits: HTTP2Limits = HTTP2Limits(), now: Instant) {
+        let state = UnsafeMutablePointer<SessionState>.allocate(capacity: 1)
+        unsafe state.initialize(to: SessionState(limits: limits, now: now))
+        guard let session = unsafe SessionCallbacks.makeSession(state, limits) else {
+            unsafe state.deinitialize(count: 1)
+            unsafe state.deallocate()
+            return nil
+        }
+        unsafe self.session = unsafe session
+        unsafe self.state = unsafe state
+    }
+
+    deinit {
+        unsafe nghttp2_session_del(session)
+        unsafe state.deinitialize(count: 1)
+        unsafe state.deallocate()
+    }
+
+    /// What the ranges of events are of.
+    package var bytes: Span<UInt8> {
+        @_lifetime(borrow self) borrowing get {
+            unsafe _overrideLifetime(state.pointee.bytes.bytes, borrowing: self)
+        }
+    }
+    /// Something is to be sent, or to come.
+    package var isOpen: Bool {
+        unsafe nghttp2_session_want_read(session) != 0 || nghttp2_session_want_write(session) != 0
+    }
+
+    // MARK: in
+
+    /// Takes bytes of the connection. After a failure, what `write` gives is the last to be sent.
+    package mutating func receive(_ input: Span<UInt8>, now: Instant) -> SessionFailure? {
+        unsafe state.pointee.forgetTaken()
+        unsafe state.pointee.now = now
+        let session = unsafe session
+        let code = unsafe input.withUnsafeBufferPointer {
+            unsafe nghttp2_session_mem_recv(session, $0.baseAddress, $0.count)
+        }
+        let waiting = unsafe nghttp2_session_get_outbound_queue_size(session)
+        let isFlood =
+            code == Int(NGHTTP2_ERR_FLOODED.rawValue) || code == Int(NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue)
+        if unsafe isFlood || state.pointee.isOverdrawn || waiting > state.pointee.limits.waitingFrames {
+            return end(NGHTTP2_ENHANCE_YOUR_CALM, .flooded)
+        }
+        if code < 0 { return end(NGHTTP2_PROTOCOL_ERROR, .protocolError) }
+        resetRefused()
+        return nil
+    }
+
+    private func end(_ code: nghttp2_error_code, _ failure: SessionFailure) -> SessionFailure {
+        _ = unsafe nghttp2_session_terminate_session(session, code.rawValue)
+        return failure
+    }
+
+    /// A request that others could read in another way is not answered, but reset.
+    private func resetRefused() {
+        let count = unsafe state.pointee.events.count
+        for k in unsafe state.pointee.taken..<count {
+            guard case .refused(let stream, .message(let error)) = unsafe state.pointee.events[k] else { continue }
+            if error.status == 400 { reset(stream, code: NGHTTP2_PROTOCOL_ERROR.rawValue) }
+        }
+    }
+
+    /// The next event, if there is one.
+    package mutating func next() -> StreamEvent? {
+        guard unsafe state.pointee.taken < state.pointee.events.count else { return nil }
+        let event = unsafe state.pointee.events[state.pointee.taken]
+        unsafe state.pointee.taken += 1
+        return event
+    }
+
+    /// Parses the head of an event. When it is refused with a status of 400, its stream is reset.
+    package mutating func readHead(
+        stream: Int32, _ range: Range<Int>, endsStream: Bool, into head: inout RequestHead
+    ) -> MessageError? {
+        let limits = unsafe state.pointee.limits.head
+        let error = head.parse(section: bytes.extracting(range), endsStream: endsStream, limits: limits)
+        if let error, error.status == 400 { reset(stream, code: NGHTTP2_PROTOCOL_ERROR.rawValue) }
+        return error
+    }
+
+    /// So many bytes of a body went on: the client may send as many more.
+    package mutating func consume(_ count: Int, stream: Int32) {
+        _ = unsafe nghttp2_session_consume(session, stream, count)
+    }
+
+    // MARK: out
+
+    /// Queues the head of an answer: field lines as HTTP/1 has them. False: the stream is gone, or it has an answer.
+    package mutating func respond(
+        status: Int, _ lines: Span<UInt8>, stream: Int32, endsStream: Bool
+    ) -> Bool {
+        guard unsafe nghttp2_session_find_stream(session, stream) != nil,
+            unsafe nghttp2_session_get_stream_user_data(session, stream) == nil
+        else { return false }
+        var fields = FieldList(status: status)
+        fields.add(lines)
+        return unsafe SessionCallbacks.submit(session, state, stream, fields, endsStream: endsStream)
+    }
+
+    /// Bytes of an answer's body that wait on a stream.
+    package borrowing func waiting(stream: Int32) -> Int {
+        guard let id = unsafe SessionCallbacks.body(session, state, stream) else { return 0 }
+        return unsafe state.pointee.bodies[id].queue.count
+    }
+
+    /// Queues a part of the body. False: the stream is gone.
+    package mutating func send(_ part: Span<UInt8>, stream: Int32, pool: inout BufferPool) -> Bool {
+        guard let id = unsafe SessionCallbacks.body(session, state, stream),
+            unsafe !state.pointee.bodies[id].isEnded
+        else { return false }
+        unsafe state.pointee.bodies[id].queue.reserve(part.count, &pool)
+        unsafe state.pointee.bodies[id].queue.append(part)
+        _ = unsafe nghttp2_session_resume_data(session, stream)
+        return true
+    }
+
+    /// The body is whole; field lines may follow it.
+    package mutating func finish(stream: Int32, trailers: [UInt8] = []) -> Bool {
+        guard let id = unsafe SessionCallbacks.body(session, state, stream),
+            unsafe !state.pointee.bodies[id].isEnded
+        else { return false }
+        unsafe state.pointee.bodies[id].isEnded = true
+        unsafe state.pointee.bodies[id].trailers = trailers
+        _ = unsafe nghttp2_session_resume_data(session, stream)
+        return true
+    }
+
+    /// Ends one stream (RFC 9113 section 7 has the codes).
+    package func reset(_ stream: Int32, code: UInt32) {
+        _ = unsafe nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, code)
+    }
+
+    /// Says that the connection will end: streams that are on their way are still taken (RFC 9113 section 6.8).
+    package mutating func announceEnd() { _ = unsafe nghttp2_submit_shutdown_notice(session) }
+
+    /// No stream beyond those that came is taken; `isOpen` is false when these are done.
+    package mutating func drain() {
+        let last = unsafe nghttp2_session_get_last_proc_stream_id(session)
+        _ = unsafe nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, 0, nil, 0)
+    }
+
+    /// Appends what is to be sent, until about `size` bytes wait.
+    package mutating func write(to out: inout ByteQueue, upTo size: Int, pool: inout BufferPool) -> SessionFailure? {
+        while out.count < size {
+            var data: UnsafePointer<UInt8>?
+            let count = unsafe nghttp2_session_mem_send(session, &data)
+            if count < 0 { return .protocolError }
+            guard count > 0 else { break }
+            out.reserve(count, &pool)
+            unsafe out.append(Span(_unsafeElements: UnsafeBufferPointer(start: data, count: count)))
+        }
+        if unsafe state.pointee.isOverdrawn { return end(NGHTTP2_ENHANCE_YOUR_CALM, .flooded) }
+        return nil
+    }
+}

@@ -1,0 +1,91 @@
+// What the callbacks of a session write to: its events, their bytes, and the bodies that wait to be sent.
+import Bytes
+package import HTTP
+
+/// Bounds of one session, each with its reason.
+package struct HTTP2Limits: Sendable {
+    package var head = HTTPLimits()
+    /// Streams at once: what browsers and gRPC clients expect to be allowed.
+    package var streamCount: UInt32 = 128
+    /// Bytes of a body that may wait for us on one stream, and on all of them: the cap on a connection's memory.
+    package var streamWindow: Int32 = 65_535
+    package var connectionWindow: Int32 = 1 << 20
+    /// Resets by the client, as by us: bursts of cancelled requests happen, a steady flood is rapid reset.
+    package var resetBurst: UInt64 = 1_000
+    package var resetsPerSecond: UInt64 = 33
+    /// SETTINGS: clients send one, and one more when they change their mind.
+    package var settingsBurst: UInt64 = 100
+    package var settingsPerSecond: UInt64 = 10
+    /// Empty DATA and PRIORITY: a browser of old sends a few for each request.
+    package var emptyBurst: UInt64 = 10_000
+    package var emptyPerSecond: UInt64 = 1_000
+    /// Acknowledgements of PING and SETTINGS that wait to be sent. No rate of PINGs: gRPC pings once per round trip.
+    package var waitingAcknowledgements = 1_000
+    /// Frames of any kind that wait: a client that causes them and reads nothing.
+    package var waitingFrames = 4_000
+
+    package init() {}
+}
+
+/// What is to be sent on one stream.
+struct OutboundBody: ~Copyable {
+    var queue = ByteQueue()
+    var isEnded = false
+    /// Field lines to send behind the body.
+    var trailers: [UInt8] = []
+}
+
+struct SessionState: ~Copyable {
+    let limits: HTTP2Limits
+    var now: Instant
+    var events: [StreamEvent] = []
+    var taken = 0
+    var bytes = ByteBuffer(capacity: 0)
+    /// Of the block of fields that is being received; there is one at a time (RFC 9113 section 4.3).
+    var section: FieldSection
+    var bodies: SlotTable<OutboundBody>
+    var resets: FrameBudget
+    var settings: FrameBudget
+    var empties: FrameBudget
+    var isOverdrawn = false
+
+    init(limits: HTTP2Limits, now: Instant) {
+        self.limits = limits
+        self.now = now
+        section = FieldSection(limits: limits.head)
+        bodies = SlotTable(capacity: Int(limits.streamCount))
+        resets = FrameBudget(limits.resetBurst, perSecond: limits.resetsPerSecond, now: now)
+        settings = FrameBudget(limits.settingsBurst, perSecond: limits.settingsPerSecond, now: now)
+        empties = FrameBudget(limits.emptyBurst, perSecond: limits.emptyPerSecond, now: now)
+    }
+
+    /// Forgets the events that were taken.
+    mutating func forgetTaken() {
+        guard taken == events.count else { return }
+        events.removeAll(keepingCapacity: true)
+        taken = 0
+        if bytes.count > 1 << 16 { bytes = ByteBuffer(capacity: 0) }
+        bytes.clear()
+    }
+
+    mutating func beginSection(isTrailer: Bool) { section = FieldSection(limits: limits.head, isTrailer: isTrailer) }
+
+    mutating func endSection(stream: Int32, isTrailer: Bool, endsStream: Bool) {
+        let start = bytes.count
+        if let error = section.write(to: &bytes) {
+            events.append(.refused(stream: stream, .message(error)))
+        } else if isTrailer {
+            events.append(.trailers(stream: stream, start..<bytes.count))
+        } else {
+            events.append(.head(stream: stream, start..<bytes.count, endsStream: endsStream))
+        }
+        // The memory of a large section is not kept by an idle connection.
+        section = FieldSection(limits: limits.head)
+    }
+
+    mutating func body(_ data: borrowing Span<UInt8>, stream: Int32) {
+        let start = bytes.count
+        bytes.append(data)
+        events.append(.body(stream: stream, start..<bytes.count))
+    }
+}

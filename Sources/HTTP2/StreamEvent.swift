@@ -1,0 +1,42 @@
+// What a session says of its streams, in the order in which it happened.
+package import HTTP
+
+/// Why a request never became a head, or its stream was ended.
+package enum StreamRefusal: Error, Equatable, Sendable {
+    case message(MessageError)
+    /// What nghttp2 refuses by itself: fields, lengths and frames that RFC 9113 forbids.
+    case invalid
+
+    /// The machine code that answer, log and metric share.
+    package var code: StaticString {
+        switch self {
+        case .message(let error): error.code
+        case .invalid: "http2_message_invalid"
+        }
+    }
+}
+
+/// One event. Ranges are of the session's `bytes`, and hold until `receive` is called again.
+package enum StreamEvent: Equatable, Sendable {
+    /// A head, to be read with `readHead`.
+    case head(stream: Int32, Range<Int>, endsStream: Bool)
+    /// A request that is not to be handled. With a status of 400 its stream is reset already; one that is too large or
+    /// asks for something unknown can be answered.
+    case refused(stream: Int32, StreamRefusal)
+    /// Of the body. It counts against the flow-control window until `consume` is called.
+    case body(stream: Int32, Range<Int>)
+    /// Field lines, as text.
+    case trailers(stream: Int32, Range<Int>)
+    /// The client has sent all.
+    case end(stream: Int32)
+    /// The stream is gone; the code is that of RFC 9113 section 7.
+    case closed(stream: Int32, code: UInt32)
+}
+
+/// Why a whole connection ends.
+package enum SessionFailure: Error, Equatable, Sendable {
+    /// The bytes are not HTTP/2.
+    case protocolError
+    /// More frames of a kind that costs us and brings nothing than any client needs.
+    case flooded
+}

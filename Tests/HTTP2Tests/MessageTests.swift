@@ -1,0 +1,160 @@
+// Heads, bodies and trailers of HTTP/2 as the rest of the gateway sees them.
+import Bytes
+import Foundation
+import HTTP
+import HTTP2
+import Testing
+
+struct MessageTests {
+    private static func heads(_ fields: [(String, String)], ends: Bool = true) throws -> (
+        [ReadHead], [String], [SentFrame]
+    ) {
+        var client = RawClient()
+        client.headers(1, fields, ends: ends)
+        var server = try Conversation()
+        server.receive(client.bytes)
+        return (server.heads, server.refused, server.frames(ofType: 3))
+    }
+    private static func parsed(_ text: String) -> ReadHead? {
+        var head = RequestHead()
+        guard case .complete = head.parse(Array(text.utf8).span, limits: HTTPLimits()) else { return nil }
+        return ReadHead(head)
+    }
+
+    @Test func `a request is the same head as in HTTP 1`() throws {
+        let (heads, refused, _) = try Self.heads(RawClient.get("/x?y=%20", ("accept", "*/*"), ("cookie", "a=1")))
+        #expect(refused.isEmpty && heads.count == 1)
+        let text = "GET /x?y=%20 HTTP/1.1\r\nhost: a.test\r\naccept: */*\r\ncookie: a=1\r\n\r\n"
+        #expect(heads.first == Self.parsed(text) && heads.first != nil)
+    }
+
+    @Test func `generated requests are the same heads in both versions`() throws {
+        var random = SystemRandomNumberGenerator()
+        let names = [
+            "accept", "x-a", "authorization", "cookie", "x_b", "user-agent", "forwarded", "te", "content-type",
+        ]
+        let paths = ["/", "/a/../b", "/%41", "/a?b", "/a%2fb", "*", "/..", "/%", "//x", "/a;b"]
+        for _ in 0..<400 {
+            let method = ["GET", "POST", "OPTIONS", "PURGE"].randomElement(using: &random)!
+            let host = ["a.test", "A.test:80", "[::1]", "a..b", "u@h"].randomElement(using: &random)!
+            let path = paths.randomElement(using: &random)!
+            var fields = [(String, String)]()
+            for _ in 0..<Int.random(in: 0..<8, using: &random) {
+                let name = names.randomElement(using: &random)!
+                if name == "cookie" && fields.contains(where: { $0.0 == name }) { continue }
+                fields.append((name, name == "te" ? "trailers" : "v\(Int.random(in: 0..<99, using: &random))"))
+            }
+            let text =
+                "\(method) \(path) HTTP/1.1\r\nhost: \(host)\r\n"
+                + fields.map { "\($0.0): \($0.1)\r\n" }.joined() + "\r\n"
+            let pseudo = [(":method", method), (":scheme", "http"), (":authority", host), (":path", path)]
+            let (heads, refused, _) = try Self.heads(pseudo + fields)
+            #expect(heads.first == Self.parsed(text), "\(text) \(refused)")
+            #expect(heads.count + refused.count == 1)
+        }
+    }
+
+    @Test func `bytes may come in any pieces`() throws {
+        var client = RawClient()
+        client.headers(1, RawClient.get("/1", ("content-length", "5")), ends: false)
+        client.data(1, "hel")
+        client.data(1, "lo", ends: true)
+        client.headers(3, RawClient.get("/2"), ends: false)
+        client.data(3, "x")
+        client.headers(3, [("grpc-status", "0")])
+        for cut in 0..<client.bytes.count {
+            var server = try Conversation()
+            server.receive(Array(client.bytes[..<cut]))
+            server.receive(Array(client.bytes[cut...]))
+            #expect(server.heads.map(\.path) == ["/1", "/2"] && server.refused.isEmpty, "cut at \(cut)")
+            #expect(server.heads.map(\.framing) == [.length, .chunked])
+            #expect(server.bodies == [1: "hello", 3: "x"] && server.ended == [1, 3])
+            #expect(server.trailers == ["grpc-status: 0\r\n"])
+        }
+        var server = try Conversation()
+        for byte in client.bytes { server.receive([byte]) }
+        #expect(server.bodies == [1: "hello", 3: "x"] && server.heads.count == 2)
+    }
+
+    @Test func `cookie crumbs are joined where the first one stood`() throws {
+        let (heads, _, _) = try Self.heads(RawClient.get("/", ("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")))
+        #expect(heads.first?.fields == ["host host=a.test", "cookie cookie=a=1; b=2", "other x=y"])
+    }
+
+    @Test func `T05 crumbs are counted before they are joined`() throws {
+        let crumb = ("cookie", "a")
+        let (many, refusals, _) = try Self.heads(RawClient.get() + Array(repeating: crumb, count: 256))
+        #expect(many.count == 1 && refusals.isEmpty)
+        let (none, refused, _) = try Self.heads(RawClient.get() + Array(repeating: crumb, count: 257))
+        #expect(none.isEmpty && refused == ["header_too_large"])
+    }
+
+    @Test func `T04 fields are counted as they are decoded`() throws {
+        // One large field goes into the table, and comes back for one byte each time.
+        var client = RawClient()
+        let value = String(repeating: "v", count: 3_000)
+        var block = RawClient.block(RawClient.get())
+        block += [0x40] + RawClient.block([("x", value)]).dropFirst() + Array(repeating: 0xbe, count: 2_000)
+        client.frame(1, 5, 1, block)
+        var server = try Conversation()
+        server.receive(client.bytes)
+        #expect(server.heads.isEmpty && server.refused == ["header_too_large"] && server.failure == nil)
+    }
+
+    @Test func `too many fields are refused`() throws {
+        let (none, refused, _) = try Self.heads(RawClient.get() + Array(repeating: ("x", "y"), count: 101))
+        #expect(none.isEmpty && refused == ["header_too_large"])
+    }
+
+    @Test(arguments: [
+        [("host", "b.test")], [("transfer-encoding", "chunked")], [("connection", "close")], [("upgrade", "x")],
+        [("keep-alive", "1")], [("proxy-connection", "x")], [("te", "gzip")], [("X-Upper", "a")], [("a b", "c")],
+        [("x", "a\r\nb: c")], [("x", "a\0b")], [("x", " a")], [("x", "a ")], [("x", "\ta")], [("", "a")],
+        [(":path", "/again")], [("x", "y"), (":authority", "late")], [(":odd", "x")], [("a:b", "c")],
+        [("content-length", "1")], [("content-length", "0"), ("content-length", "0")], [("content-length", "+1")],
+        [(":protocol", "websocket")],
+    ])
+    func `T06 to T11 what others could misread resets the stream`(more: [(String, String)]) throws {
+        let (heads, refused, resets) = try Self.heads(RawClient.get() + more)
+        #expect(heads.isEmpty && refused.count >= 1, "\(more)")
+        #expect(resets.count == 1 && resets.first?.code == 1, "\(more): \(resets)")
+    }
+
+    @Test(arguments: [
+        [(":method", "GET"), (":scheme", "http"), (":path", "/")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a")],
+        [(":method", "GET"), (":authority", "a"), (":path", "/")],
+        [(":scheme", "http"), (":authority", "a"), (":path", "/")],
+        [(":method", "GET"), (":scheme", "ftp"), (":authority", "a"), (":path", "/")],
+        [(":method", "G T"), (":scheme", "http"), (":authority", "a"), (":path", "/")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "x")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "http://b/")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/a b")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/ HTTP/1.1\r\nx: y")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a\r\nx: y"), (":path", "/")],
+        [(":method", "GET"), (":scheme", "http"), (":authority", "u@a"), (":path", "/")],
+        [(":method", "CONNECT"), (":scheme", "http"), (":authority", "a:1"), (":path", "/")],
+    ])
+    func `T11 pseudo fields that make no request reset the stream`(fields: [(String, String)]) throws {
+        let (heads, refused, resets) = try Self.heads(fields)
+        #expect(heads.isEmpty && refused.count >= 1, "\(fields)")
+        #expect(resets.count == 1 && resets.first?.code == 1, "\(fields)")
+    }
+
+    @Test func `T10 a body of another length resets the stream`() throws {
+        for text in ["hell", "hello!"] {
+            var client = RawClient()
+            client.headers(1, RawClient.get("/", ("content-length", "5")), ends: false)
+            client.data(1, text, ends: true)
+            var server = try Conversation()
+            server.receive(client.bytes)
+            #expect(server.heads.count == 1 && server.closed == [1] && server.frames(ofType: 3).first?.code == 1)
+        }
+    }
+
+    @Test func `what nghttp2 refuses has one reason`() throws {
+        let (_, refused, _) = try Self.heads(RawClient.get("/", ("transfer-encoding", "chunked")))
+        #expect(refused == ["http2_message_invalid"])
+    }
+}
