@@ -11,8 +11,11 @@ package struct FieldSection: ~Copyable {
     /// Enough for the method and the scheme, and to begin a path with.
     private static var startSize: Int { 256 }
 
+    /// Bytes of memory that are kept for the next section.
+    private static var keptSize: Int { 8 * 1024 }
+
     private let limits: HTTPLimits
-    private let isTrailer: Bool
+    private var isTrailer: Bool
     /// Values of the pseudo-fields, one after the other.
     private var pseudo = ByteBuffer(capacity: FieldSection.startSize)
     private var method: Range<Int>?
@@ -32,6 +35,21 @@ package struct FieldSection: ~Copyable {
     package init(limits: HTTPLimits, isTrailer: Bool = false) {
         self.limits = limits
         self.isTrailer = isTrailer
+    }
+
+    /// Forgets everything: another section begins, in the same memory.
+    package mutating func begin(isTrailer: Bool) {
+        self.isTrailer = isTrailer
+        pseudo.clear()
+        lines.clear()
+        crumbs.clear()
+        (method, scheme, authority, path) = (nil, nil, nil, nil)
+        (crumbCount, cookiePlace, count, size) = (0, 0, 0, 0)
+        error = nil
+    }
+    /// The memory of a large section is not kept by an idle connection.
+    package mutating func forgetLarge() {
+        if size > Self.keptSize { self = FieldSection(limits: limits) }
     }
 
     package mutating func refuse(_ reason: MessageError) { if error == nil { error = reason } }

@@ -6,6 +6,9 @@ import CNGHTTP2
 package import HTTP
 
 @safe package struct HTTP2Session: ~Copyable {
+    /// Bytes that are taken before the cost of what they caused is looked at.
+    private static var slice: Int { 16 * 1024 }
+
     private let session: OpaquePointer
     private let state: UnsafeMutablePointer<SessionState>
 
@@ -38,6 +41,10 @@ package import HTTP
     package var isOpen: Bool {
         unsafe nghttp2_session_want_read(session) != 0 || nghttp2_session_want_write(session) != 0
     }
+    /// Bytes of all answers' bodies that wait.
+    package var waiting: Int { unsafe state.pointee.waiting }
+    /// Neither we nor the client have ended it.
+    package borrowing func isLive(_ stream: Int32) -> Bool { unsafe SessionCallbacks.isLive(session, stream) }
 
     // MARK: in
 
@@ -45,24 +52,38 @@ package import HTTP
     package mutating func receive(_ input: Span<UInt8>, now: Instant) -> SessionFailure? {
         unsafe state.pointee.forgetTaken()
         unsafe state.pointee.now = now
-        let session = unsafe session
-        let code = unsafe input.withUnsafeBufferPointer {
-            unsafe nghttp2_session_mem_recv(session, $0.baseAddress, $0.count)
+        var start = 0
+        while start < input.count {
+            let end = min(start + Self.slice, input.count)
+            if let failure = take(input.extracting(start..<end)) {
+                unsafe state.pointee.fail(failure)
+                endFailed()
+                return failure
+            }
+            start = end
         }
-        let waiting = unsafe nghttp2_session_get_outbound_queue_size(session)
-        let isFlood =
-            code == Int(NGHTTP2_ERR_FLOODED.rawValue) || code == Int(NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue)
-        if unsafe isFlood || state.pointee.isOverdrawn || waiting > state.pointee.limits.waitingFrames {
-            return end(NGHTTP2_ENHANCE_YOUR_CALM, .flooded)
-        }
-        if code < 0 { return end(NGHTTP2_PROTOCOL_ERROR, .protocolError) }
         resetRefused()
         return nil
     }
 
-    private func end(_ code: nghttp2_error_code, _ failure: SessionFailure) -> SessionFailure {
+    private func take(_ part: Span<UInt8>) -> SessionFailure? {
+        let session = unsafe session
+        let code = unsafe part.withUnsafeBufferPointer {
+            unsafe nghttp2_session_mem_recv(session, $0.baseAddress, $0.count)
+        }
+        if let failure = unsafe state.pointee.failure { return failure }
+        if code == Int(NGHTTP2_ERR_FLOODED.rawValue) || code == Int(NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue) {
+            return .flooded
+        }
+        if code < 0 { return .protocolError }
+        let waiting = unsafe nghttp2_session_get_outbound_queue_size(session)
+        return unsafe waiting > state.pointee.limits.waitingFrames ? .flooded : nil
+    }
+
+    private func endFailed() {
+        let isFlood = unsafe state.pointee.failure == .flooded
+        let code = isFlood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR
         _ = unsafe nghttp2_session_terminate_session(session, code.rawValue)
-        return failure
     }
 
     /// A request that others could read in another way is not answered, but reset.
@@ -99,16 +120,14 @@ package import HTTP
 
     // MARK: out
 
-    /// Queues the head of an answer: field lines as HTTP/1 has them. False: the stream is gone, or it has an answer.
-    package mutating func respond(
-        status: Int, _ lines: Span<UInt8>, stream: Int32, endsStream: Bool
-    ) -> Bool {
-        guard unsafe nghttp2_session_find_stream(session, stream) != nil,
-            unsafe nghttp2_session_get_stream_user_data(session, stream) == nil
-        else { return false }
-        var fields = FieldList(status: status)
-        fields.add(lines)
+    /// Queues the head of an answer. False: the stream is gone, or it has an answer.
+    package mutating func respond(_ fields: borrowing FieldList, stream: Int32, endsStream: Bool) -> Bool {
+        guard isLive(stream), unsafe nghttp2_session_get_stream_user_data(session, stream) == nil else { return false }
         return unsafe SessionCallbacks.submit(session, state, stream, fields, endsStream: endsStream)
+    }
+    /// Queues an interim answer (RFC 9113 section 8.1): another one follows.
+    package mutating func inform(_ fields: borrowing FieldList, stream: Int32) {
+        if isLive(stream) { unsafe SessionCallbacks.submitInterim(session, stream, fields) }
     }
 
     /// Bytes of an answer's body that wait on a stream.
@@ -122,13 +141,17 @@ package import HTTP
         guard let id = unsafe SessionCallbacks.body(session, state, stream),
             unsafe !state.pointee.bodies[id].isEnded
         else { return false }
+        if unsafe state.pointee.bodies[id].queue.isEmpty {
+            unsafe state.pointee.bodies[id].progress = unsafe state.pointee.now
+        }
         unsafe state.pointee.bodies[id].queue.reserve(part.count, &pool)
         unsafe state.pointee.bodies[id].queue.append(part)
+        unsafe state.pointee.waiting += part.count
         _ = unsafe nghttp2_session_resume_data(session, stream)
         return true
     }
 
-    /// The body is whole; field lines may follow it.
+    /// The body is whole; field lines may follow it. False: the stream is gone.
     package mutating func finish(stream: Int32, trailers: [UInt8] = []) -> Bool {
         guard let id = unsafe SessionCallbacks.body(session, state, stream),
             unsafe !state.pointee.bodies[id].isEnded
@@ -141,7 +164,18 @@ package import HTTP
 
     /// Ends one stream (RFC 9113 section 7 has the codes).
     package func reset(_ stream: Int32, code: UInt32) {
+        guard isLive(stream) else { return }
         _ = unsafe nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, code)
+    }
+
+    /// Resets the streams of which the client has taken nothing for so long although something waits.
+    package mutating func resetStalled(after nanoseconds: UInt64, now: Instant) {
+        for i in unsafe 0..<state.pointee.bodies.capacity {
+            guard let id = unsafe state.pointee.bodies.occupant(i) else { continue }
+            let since = unsafe state.pointee.bodies[id].progress.nanoseconds &+ nanoseconds
+            guard unsafe !state.pointee.bodies[id].queue.isEmpty && since <= now.nanoseconds else { continue }
+            unsafe reset(state.pointee.bodies[id].stream, code: NGHTTP2_CANCEL.rawValue)
+        }
     }
 
     /// Says that the connection will end: streams that are on their way are still taken (RFC 9113 section 6.8).
@@ -153,17 +187,28 @@ package import HTTP
         _ = unsafe nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, 0, nil, 0)
     }
 
-    /// Appends what is to be sent, until about `size` bytes wait.
-    package mutating func write(to out: inout ByteQueue, upTo size: Int, pool: inout BufferPool) -> SessionFailure? {
+    /// Appends what is to be sent, until about `size` bytes wait. After a failure all that is left is appended, and nothing
+    /// follows it.
+    package mutating func write(
+        to out: inout ByteQueue, upTo size: Int, now: Instant, pool: inout BufferPool
+    ) -> SessionFailure? {
+        unsafe state.pointee.now = now
+        pull(to: &out, upTo: size, &pool)
+        guard let failure = unsafe state.pointee.failure else { return nil }
+        endFailed()
+        pull(to: &out, upTo: Int.max, &pool)
+        return failure
+    }
+    private func pull(to out: inout ByteQueue, upTo size: Int, _ pool: inout BufferPool) {
         while out.count < size {
             var data: UnsafePointer<UInt8>?
+            unsafe state.pointee.pool = consume pool
             let count = unsafe nghttp2_session_mem_send(session, &data)
-            if count < 0 { return .protocolError }
+            pool = unsafe state.pointee.pool.take()!
+            if count < 0 { unsafe state.pointee.fail(.protocolError) }
             guard count > 0 else { break }
             out.reserve(count, &pool)
             unsafe out.append(Span(_unsafeElements: UnsafeBufferPointer(start: data, count: count)))
         }
-        if unsafe state.pointee.isOverdrawn { return end(NGHTTP2_ENHANCE_YOUR_CALM, .flooded) }
-        return nil
     }
 }

@@ -26,8 +26,9 @@ enum SessionCallbacks {
         unsafe register(callbacks)
         unsafe nghttp2_option_set_no_auto_window_update(option, 1)
         unsafe nghttp2_option_set_max_outbound_ack(option, limits.waitingAcknowledgements)
-        unsafe nghttp2_option_set_stream_reset_rate_limit(option, limits.resetBurst, limits.resetsPerSecond)
-        unsafe nghttp2_option_set_no_closed_streams(option, 1)
+        // Ours counts the resets that go out, too, and so ends the connection first, with the fitting code.
+        unsafe nghttp2_option_set_stream_reset_rate_limit(option, 2 * limits.resetBurst, limits.resetsPerSecond)
+        unsafe nghttp2_option_set_max_continuations(option, limits.continuations)
         var session: OpaquePointer?
         guard unsafe nghttp2_session_server_new2(&session, callbacks, state, option) == 0 else { return nil }
         var settings = [
@@ -49,9 +50,29 @@ enum SessionCallbacks {
     }
 
     private static func register(_ callbacks: OpaquePointer?) {
+        unsafe registerReceiving(callbacks)
+        unsafe nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { session, frame, user in
+            unsafe SessionCallbacks.sent(session!, frame!, SessionCallbacks.state(user))
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { session, stream, code, user in
+            let state = unsafe SessionCallbacks.state(user)
+            if let id = unsafe SessionCallbacks.body(session!, state, stream) { unsafe state.pointee.drop(id) }
+            unsafe state.pointee.events.append(.closed(stream: stream, code: code))
+            return 0
+        }
+    }
+    private static func registerReceiving(_ callbacks: OpaquePointer?) {
+        unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks) { _, header, user in
+            let state = unsafe SessionCallbacks.state(user), header = unsafe header!.pointee
+            if UInt32(header.type) == NGHTTP2_HEADERS.rawValue, unsafe !state.pointee.admits(header.stream_id) {
+                unsafe state.pointee.fail(.protocolError)
+            }
+            return unsafe SessionCallbacks.verdict(state)
+        }
         unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, user in
             let category = unsafe frame!.pointee.headers.cat
-            unsafe SessionCallbacks.state(user).pointee.beginSection(isTrailer: category != NGHTTP2_HCAT_REQUEST)
+            unsafe SessionCallbacks.state(user).pointee.section.begin(isTrailer: category != NGHTTP2_HCAT_REQUEST)
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) { _, _, name, n, value, v, _, user in
@@ -71,31 +92,22 @@ enum SessionCallbacks {
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
-            unsafe SessionCallbacks.received(frame!, SessionCallbacks.state(user))
-            return 0
+            let state = unsafe SessionCallbacks.state(user)
+            unsafe SessionCallbacks.received(frame!, state)
+            return unsafe SessionCallbacks.verdict(state)
         }
-        unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, _, user in
+        unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, code, user in
             let stream = unsafe frame!.pointee.hd.stream_id
-            if stream != 0 {
+            // More streams at once than were offered: no stream was begun that could be refused.
+            if stream != 0 && code != NGHTTP2_ERR_REFUSED_STREAM.rawValue {
                 unsafe SessionCallbacks.state(user).pointee.events.append(.refused(stream: stream, .invalid))
             }
             return 0
         }
-        unsafe nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
-            if unsafe UInt32(frame!.pointee.hd.type) == NGHTTP2_RST_STREAM.rawValue {
-                let state = unsafe SessionCallbacks.state(user)
-                if unsafe !state.pointee.resets.spend(at: state.pointee.now) { unsafe state.pointee.isOverdrawn = true }
-            }
-            return 0
-        }
-        unsafe nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { session, stream, code, user in
-            let state = unsafe SessionCallbacks.state(user)
-            if let id = unsafe SessionCallbacks.body(session!, state, stream) {
-                unsafe state.pointee.bodies.destroy(id)
-            }
-            unsafe state.pointee.events.append(.closed(stream: stream, code: code))
-            return 0
-        }
+    }
+    /// Stops nghttp2 at once when the connection has to end: what else came is not worth its time.
+    private static func verdict(_ state: State) -> Int32 {
+        unsafe state.pointee.failure == nil ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
     }
 
     // MARK: frames
@@ -113,17 +125,45 @@ enum SessionCallbacks {
             if ends {
                 unsafe state.pointee.events.append(.end(stream: header.stream_id))
             } else if isEmpty, unsafe !state.pointee.empties.spend(at: state.pointee.now) {
-                unsafe state.pointee.isOverdrawn = true
+                unsafe state.pointee.fail(.flooded)
             }
         case NGHTTP2_PRIORITY.rawValue:
-            if unsafe !state.pointee.empties.spend(at: state.pointee.now) { unsafe state.pointee.isOverdrawn = true }
+            if unsafe !state.pointee.empties.spend(at: state.pointee.now) { unsafe state.pointee.fail(.flooded) }
         case NGHTTP2_SETTINGS.rawValue:
-            if unsafe !state.pointee.settings.spend(at: state.pointee.now) { unsafe state.pointee.isOverdrawn = true }
+            if unsafe !state.pointee.settings.spend(at: state.pointee.now) { unsafe state.pointee.fail(.flooded) }
+        case NGHTTP2_RST_STREAM.rawValue: unsafe state.pointee.spendReset()
+        default: break
+        }
+    }
+
+    private static func sent(_ session: OpaquePointer, _ frame: UnsafePointer<nghttp2_frame>, _ state: State) {
+        let header = unsafe frame.pointee.hd
+        switch UInt32(header.type) {
+        case NGHTTP2_RST_STREAM.rawValue:
+            // Those behind a whole answer cost the client a request each.
+            if unsafe frame.pointee.rst_stream.error_code != 0 { unsafe state.pointee.spendReset() }
+        case NGHTTP2_GOAWAY.rawValue:
+            let code = unsafe frame.pointee.goaway.error_code
+            if code != 0 {
+                unsafe state.pointee.fail(code == NGHTTP2_ENHANCE_YOUR_CALM.rawValue ? .flooded : .protocolError)
+            }
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+            guard UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0,
+                let stream = unsafe nghttp2_session_find_stream(session, header.stream_id),
+                unsafe nghttp2_stream_get_state(stream) == NGHTTP2_STREAM_STATE_OPEN
+            else { return }
+            unsafe state.pointee.events.append(.answered(stream: header.stream_id))
         default: break
         }
     }
 
     // MARK: answers
+
+    static func isLive(_ session: OpaquePointer, _ stream: Int32) -> Bool {
+        guard let found = unsafe nghttp2_session_find_stream(session, stream) else { return false }
+        let state = unsafe nghttp2_stream_get_state(found)
+        return state != NGHTTP2_STREAM_STATE_CLOSED && state != NGHTTP2_STREAM_STATE_IDLE
+    }
 
     /// The body that waits on a stream. Its slot is kept as the stream's user data, one higher, so that nil is none.
     static func body(_ session: OpaquePointer, _ state: State, _ stream: Int32) -> SlotID? {
@@ -132,9 +172,10 @@ enum SessionCallbacks {
     }
 
     static func submit(
-        _ session: OpaquePointer, _ state: State, _ stream: Int32, _ list: FieldList, endsStream: Bool
+        _ session: OpaquePointer, _ state: State, _ stream: Int32, _ list: borrowing FieldList, endsStream: Bool
     ) -> Bool {
-        guard let id = unsafe state.pointee.bodies.insert(OutboundBody()) else { return false }
+        guard let id = unsafe state.pointee.bodies.insert(OutboundBody(stream: stream, now: state.pointee.now))
+        else { return false }
         let slot = unsafe UnsafeMutableRawPointer(bitPattern: Int(id.index) + 1)
         _ = unsafe nghttp2_session_set_stream_user_data(session, stream, slot)
         if endsStream { unsafe state.pointee.bodies[id].isEnded = true }
@@ -149,20 +190,29 @@ enum SessionCallbacks {
         }
         return code == 0
     }
+    static func submitInterim(_ session: OpaquePointer, _ stream: Int32, _ list: borrowing FieldList) {
+        let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
+        _ = unsafe withFields(list) { unsafe nghttp2_submit_headers(session, flags, stream, nil, $0, $1, nil) }
+    }
 
+    /// nghttp2 copies what it is given.
     private static func withFields(
-        _ list: FieldList, _ body: (UnsafePointer<nghttp2_nv>?, Int) -> Int32
+        _ list: borrowing FieldList, _ body: (UnsafePointer<nghttp2_nv>?, Int) -> Int32
     ) -> Int32 {
-        var text = list.text
-        return unsafe text.withUnsafeMutableBufferPointer { bytes in
-            let base = bytes.baseAddress
-            let fields = unsafe list.fields.map { field in
-                unsafe nghttp2_nv(
-                    name: base.map { unsafe $0 + field.name.lowerBound },
-                    value: base.map { unsafe $0 + field.value.lowerBound }, namelen: field.name.count,
-                    valuelen: field.value.count, flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue))
+        let count = list.fields.count
+        return unsafe list.text.bytes.withUnsafeBufferPointer { text in
+            let base = unsafe UnsafeMutablePointer(mutating: text.baseAddress)
+            return unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(count, 1)) { pairs in
+                for k in 0..<count {
+                    let field = list.fields[k]
+                    let pair = unsafe nghttp2_nv(
+                        name: base.map { unsafe $0 + field.name.lowerBound },
+                        value: base.map { unsafe $0 + field.value.lowerBound }, namelen: field.name.count,
+                        valuelen: field.value.count, flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue))
+                    unsafe pairs.initializeElement(at: k, to: pair)
+                }
+                return unsafe body(pairs.baseAddress, count)
             }
-            return unsafe fields.withUnsafeBufferPointer { unsafe body($0.baseAddress, $0.count) }
         }
     }
 
@@ -174,12 +224,13 @@ enum SessionCallbacks {
         guard let id = unsafe body(session, state, stream) else { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
         let count = unsafe min(size, state.pointee.bodies[id].queue.count)
         if unsafe count == 0 && !state.pointee.bodies[id].isEnded { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
-        if count > 0 { unsafe state.pointee.bodies[id].take(count, into: buffer) }
+        if count > 0 { unsafe state.pointee.take(count, of: id, into: buffer) }
         guard unsafe state.pointee.bodies[id].isEnded && state.pointee.bodies[id].queue.isEmpty else { return count }
         unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
         let lines = unsafe state.pointee.bodies[id].trailers
         if !lines.isEmpty {
             var list = FieldList()
+            list.begin()
             list.add(lines.span)
             unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
             _ = unsafe withFields(list) { unsafe nghttp2_submit_trailer(session, stream, $0, $1) }
@@ -188,10 +239,26 @@ enum SessionCallbacks {
     }
 }
 
-extension OutboundBody {
+extension SessionState {
+    /// Bytes that still wait on a stream when its sender is asked for more: so few that it never runs dry.
+    private static var refill: Int { 16 * 1024 }
+
     /// Moves the first `count` bytes that wait to `buffer`, which has room for them.
-    mutating func take(_ count: Int, into buffer: UnsafeMutablePointer<UInt8>) {
-        unsafe queue.bytes.withUnsafeBufferPointer { unsafe buffer.update(from: $0.baseAddress!, count: count) }
-        queue.consume(count)
+    mutating func take(_ count: Int, of id: SlotID, into buffer: UnsafeMutablePointer<UInt8>) {
+        unsafe bodies[id].copy(count, to: buffer)
+        bodies[id].queue.consume(count)
+        bodies[id].progress = now
+        waiting -= count
+        let left = bodies[id].queue.count
+        if !bodies[id].isEnded && (left == 0 || left < Self.refill && left + count >= Self.refill) {
+            events.append(.drained(stream: bodies[id].stream))
+        }
+    }
+}
+
+extension OutboundBody {
+    func copy(_ count: Int, to buffer: UnsafeMutablePointer<UInt8>) {
+        let bytes = queue.bytes
+        unsafe bytes.withUnsafeBufferPointer { unsafe buffer.update(from: $0.baseAddress!, count: count) }
     }
 }

@@ -23,19 +23,33 @@ package struct HTTP2Limits: Sendable {
     package var waitingAcknowledgements = 1_000
     /// Frames of any kind that wait: a client that causes them and reads nothing.
     package var waitingFrames = 4_000
+    /// CONTINUATION frames of one block of fields: a head of the largest size needs three, one that was cut by a library of
+    /// old some dozens.
+    package var continuations = 128
 
     package init() {}
 }
 
 /// What is to be sent on one stream.
 struct OutboundBody: ~Copyable {
+    let stream: Int32
     var queue = ByteQueue()
     var isEnded = false
     /// Field lines to send behind the body.
     var trailers: [UInt8] = []
+    /// When the client last took something of it, or had nothing left to take.
+    var progress: Instant
+
+    init(stream: Int32, now: Instant) {
+        self.stream = stream
+        progress = now
+    }
 }
 
 struct SessionState: ~Copyable {
+    /// Ranges of stream numbers that were left out, as many as are remembered: real clients leave out none.
+    private static var skippedRanges: Int { 16 }
+
     let limits: HTTP2Limits
     var now: Instant
     var events: [StreamEvent] = []
@@ -44,10 +58,17 @@ struct SessionState: ~Copyable {
     /// Of the block of fields that is being received; there is one at a time (RFC 9113 section 4.3).
     var section: FieldSection
     var bodies: SlotTable<OutboundBody>
+    /// Where the memory of bodies comes from and goes to, while `write` runs.
+    var pool: BufferPool?
+    /// Bytes of all bodies that wait to be sent.
+    var waiting = 0
     var resets: FrameBudget
     var settings: FrameBudget
     var empties: FrameBudget
-    var isOverdrawn = false
+    /// The first reason for which the connection has to end.
+    var failure: SessionFailure?
+    private var highest: Int32 = -1
+    private var skipped: [Range<Int32>] = []
 
     init(limits: HTTP2Limits, now: Instant) {
         self.limits = limits
@@ -68,7 +89,20 @@ struct SessionState: ~Copyable {
         bytes.clear()
     }
 
-    mutating func beginSection(isTrailer: Bool) { section = FieldSection(limits: limits.head, isTrailer: isTrailer) }
+    mutating func fail(_ reason: SessionFailure) { if failure == nil { failure = reason } }
+    mutating func spendReset() { if !resets.spend(at: now) { fail(.flooded) } }
+
+    /// A block of fields begins. False: its number was left out when higher ones were used, which closed it
+    /// (RFC 9113 section 5.1.1).
+    mutating func admits(_ stream: Int32) -> Bool {
+        if stream <= highest { return !skipped.contains { $0.contains(stream) } }
+        if stream > highest + 2 {
+            if skipped.count == Self.skippedRanges { skipped.removeFirst() }
+            skipped.append(highest + 1..<stream)
+        }
+        highest = stream
+        return true
+    }
 
     mutating func endSection(stream: Int32, isTrailer: Bool, endsStream: Bool) {
         let start = bytes.count
@@ -79,13 +113,22 @@ struct SessionState: ~Copyable {
         } else {
             events.append(.head(stream: stream, start..<bytes.count, endsStream: endsStream))
         }
-        // The memory of a large section is not kept by an idle connection.
-        section = FieldSection(limits: limits.head)
+        section.forgetLarge()
     }
 
     mutating func body(_ data: borrowing Span<UInt8>, stream: Int32) {
         let start = bytes.count
         bytes.append(data)
         events.append(.body(stream: stream, start..<bytes.count))
+    }
+
+    /// Nothing more is sent on a stream.
+    mutating func drop(_ id: SlotID) {
+        waiting -= bodies[id].queue.count
+        if var pool = pool.take() {
+            bodies[id].queue.release(to: &pool)
+            self.pool = consume pool
+        }
+        bodies.destroy(id)
     }
 }

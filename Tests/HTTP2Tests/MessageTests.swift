@@ -1,6 +1,5 @@
 // Heads, bodies and trailers of HTTP/2 as the rest of the gateway sees them.
 import Bytes
-import Foundation
 import HTTP
 import HTTP2
 import Testing
@@ -29,7 +28,8 @@ struct MessageTests {
     }
 
     @Test func `generated requests are the same heads in both versions`() throws {
-        var random = SystemRandomNumberGenerator()
+        let seed: UInt64 = 0x1d0c_9113
+        var random = SeededGenerator(seed: seed)
         let names = [
             "accept", "x-a", "authorization", "cookie", "x_b", "user-agent", "forwarded", "te", "content-type",
         ]
@@ -49,8 +49,8 @@ struct MessageTests {
                 + fields.map { "\($0.0): \($0.1)\r\n" }.joined() + "\r\n"
             let pseudo = [(":method", method), (":scheme", "http"), (":authority", host), (":path", path)]
             let (heads, refused, _) = try Self.heads(pseudo + fields)
-            #expect(heads.first == Self.parsed(text), "\(text) \(refused)")
-            #expect(heads.count + refused.count == 1)
+            #expect(heads.first == Self.parsed(text), "\(text) \(refused), seed \(seed)")
+            #expect(heads.count + refused.count == 1, "\(text), seed \(seed)")
         }
     }
 
@@ -94,7 +94,10 @@ struct MessageTests {
         var client = RawClient()
         let value = String(repeating: "v", count: 3_000)
         var block = RawClient.block(RawClient.get())
-        block += [0x40] + RawClient.block([("x", value)]).dropFirst() + Array(repeating: 0xbe, count: 2_000)
+        let indexed: [UInt8] = [0x40] + RawClient.block([("x", value)]).dropFirst()
+        block += indexed
+        // Index 62: what was put into the table last.
+        block += [UInt8](repeating: 0xbe, count: 2_000)
         client.frame(1, 5, 1, block)
         var server = try Conversation()
         server.receive(client.bytes)

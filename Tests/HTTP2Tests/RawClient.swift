@@ -106,7 +106,10 @@ struct Conversation: ~Copyable {
     var bodies: [Int32: String] = [:]
     var trailers: [String] = []
     var ended: [Int32] = []
+    var drained: [Int32] = []
+    var answered: [Int32] = []
     var closed: [UInt32] = []
+    var fields = FieldList()
     var failure: SessionFailure?
     var sent: [UInt8] = []
     var consumes = true
@@ -128,14 +131,21 @@ struct Conversation: ~Copyable {
     }
     mutating func flush() {
         var out = ByteQueue()
-        let flood = session.write(to: &out, upTo: 1 << 20, pool: &pool)
-        if flood != nil {
-            failure = flood
-            _ = session.write(to: &out, upTo: 1 << 20, pool: &pool)
+        if let failure = session.write(to: &out, upTo: 1 << 20, now: now, pool: &pool) { self.failure = failure }
+        do {
+            let all = out.bytes
+            for i in all.indices { sent.append(all[i]) }
         }
-        let all = out.bytes
-        for i in all.indices { sent.append(all[i]) }
         out.release(to: &pool)
+        while let event = session.next() { take(event) }
+    }
+    mutating func respond(_ status: Int, _ lines: String = "", stream: Int32, ends: Bool) -> Bool {
+        fields.begin(status: status)
+        fields.add(Array(lines.utf8).span)
+        return session.respond(fields, stream: stream, endsStream: ends)
+    }
+    mutating func send(_ bytes: [UInt8], stream: Int32) -> Bool {
+        session.send(bytes.span, stream: stream, pool: &pool)
     }
     private mutating func take(_ event: StreamEvent) {
         switch event {
@@ -152,6 +162,8 @@ struct Conversation: ~Copyable {
             if consumes { session.consume(range.count, stream: stream) }
         case .trailers(_, let range): trailers.append(ReadHead.string(session.bytes.extracting(range)))
         case .end(let stream): ended.append(stream)
+        case .drained(let stream): drained.append(stream)
+        case .answered(let stream): answered.append(stream)
         case .closed(_, let code): closed.append(code)
         }
     }
