@@ -90,7 +90,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-            ], swiftSettings: settings),
+            ], resources: [.embedInCode("WebApp")], swiftSettings: settings),
         // Signs tokens for the tests of two targets; no product depends on it.
         .target(
             name: "TokenSigning", dependencies: ["Bytes", "JOSE", "COpenSSL"], path: "Tests/TokenSigning",

@@ -109,6 +109,7 @@ struct Backend {
             keySetMaxAge: settings.keySetMaxAge
         ).add(to: router)
         addProgramRoutes(to: router, service: service, database: database)
+        WebAppRoutes().add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }
 

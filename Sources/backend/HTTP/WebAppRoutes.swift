@@ -1,0 +1,98 @@
+// The web app: its files are compiled into the program, so that there is nothing beside it to lose or to mix up.
+import Crypto
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+struct WebAppRoutes: Sendable {
+    /// One file as it is answered.
+    private struct File: Sendable {
+        let type: String
+        let body: ByteBuffer
+        let entityTag: String
+
+        init(_ bytes: [UInt8], type: String) {
+            self.type = type
+            body = ByteBuffer(bytes: bytes)
+            entityTag = "\"\(WebAppRoutes.digest(of: bytes))\""
+        }
+    }
+
+    /// What every file is answered with. Nothing inline, nothing from elsewhere, no text that becomes a script, and no
+    /// other site may frame the page or look into its window.
+    private static let fields: HTTPFields = {
+        var fields: HTTPFields = [
+            .xContentTypeOptions: "nosniff",
+            // Kept, but asked about each time: the files fit together only as one version.
+            .cacheControl: "no-cache",
+            .contentSecurityPolicy: """
+                default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+                require-trusted-types-for 'script'; trusted-types worker
+                """,
+        ]
+        for (name, value) in [
+            ("Referrer-Policy", "no-referrer"), ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        ] {
+            if let name = HTTPField.Name(name) { fields[name] = value }
+        }
+        return fields
+    }()
+
+    private static let script = "text/javascript; charset=utf-8"
+
+    private static let shell: [String: (bytes: [UInt8], type: String)] = [
+        "/": (PackageResources.index_html, "text/html; charset=utf-8"),
+        "/manifest.webmanifest": (PackageResources.manifest_webmanifest, "application/manifest+json"),
+        "/app/app.css": (PackageResources.app_css, "text/css; charset=utf-8"),
+        "/app/account.js": (PackageResources.account_js, script),
+        "/app/administration.js": (PackageResources.administration_js, script),
+        "/app/app.js": (PackageResources.app_js, script),
+        "/app/elements.js": (PackageResources.elements_js, script),
+        "/app/roles.js": (PackageResources.roles_js, script),
+        "/app/session.js": (PackageResources.session_js, script),
+        "/app/users.js": (PackageResources.users_js, script),
+        "/app/icon.svg": (PackageResources.icon_svg, "image/svg+xml"),
+        "/app/icon-192.png": (PackageResources.icon_192_png, "image/png"),
+        "/app/icon-512.png": (PackageResources.icon_512_png, "image/png"),
+        "/app/icon-maskable.png": (PackageResources.icon_maskable_png, "image/png"),
+    ]
+
+    private let files: [String: File]
+
+    init() {
+        var files = Self.shell.mapValues { File($0.bytes, type: $0.type) }
+        // A browser installs the worker, and with it the shell, anew when its bytes differ.
+        let tags = files.sorted { $0.key < $1.key }.map { $0.key + $0.value.entityTag }.joined()
+        let worker = String(decoding: PackageResources.service_worker_js, as: UTF8.self)
+            .replacingOccurrences(of: "@version@", with: Self.digest(of: Array(tags.utf8)))
+        files["/service-worker.js"] = File(Array(worker.utf8), type: Self.script)
+        self.files = files
+    }
+
+    func add(to router: some RouterMethods) {
+        for (path, file) in files {
+            router.get(RouterPath(path)) { request, _ in Self.answer(file, to: request) }
+        }
+    }
+
+    private static func digest(of bytes: [UInt8]) -> String {
+        SHA256.hash(data: bytes).prefix(16).map { String(format: "%02x", $0) }.joined()
+    }
+
+    private static func answer(_ file: File, to request: Request) -> Response {
+        var fields = fields
+        fields[.contentType] = file.type
+        fields[.eTag] = file.entityTag
+        let known = request.headers[values: .ifNoneMatch].flatMap { $0.split(separator: ",") }.map {
+            $0.trimmingCharacters(in: .whitespaces)
+        }
+        if known.contains(where: { $0 == "*" || $0 == file.entityTag || $0 == "W/" + file.entityTag }) {
+            return Response(status: .notModified, headers: fields)
+        }
+        return Response(status: .ok, headers: fields, body: ResponseBody(byteBuffer: file.body))
+    }
+}
