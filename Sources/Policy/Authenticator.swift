@@ -33,9 +33,12 @@ package struct Authenticator: ~Copyable {
     private var keepsFacts = false
     /// Requests whose token was refused before.
     var negativeHits: UInt64 = 0
-    /// What the connection of the present request has shown, what it has waited for, and where its credentials were found.
+    /// What the connection of the present request has shown, what it was told so far, and where its credentials were found.
     var certificate = ClientCertificate.none
-    var settled = SettledLookup.none
+    var settled = SlotID.none
+    var settledLookups = SlotTable<SettledLookups>(capacity: maximumSettled)
+    /// Of the request that was refused last, when a service refused it: who would be let in.
+    package internal(set) var passedChallenge: [UInt8] = []
     package internal(set) var places = CredentialPlaces()
     package internal(set) var secrets = SecretRanges()
     /// The question of the last verdict, and how many there were that nobody shares.
@@ -68,10 +71,10 @@ package struct Authenticator: ~Copyable {
     ///   - isFinal: the request has waited for keys already, and takes what there is.
     ///   - hash: of its token, when it was postponed.
     ///   - certificate: what its connection has shown, where the plan asks for that.
-    ///   - settled: what came of the question that it has waited for.
+    ///   - settled: what came of the questions that it has waited for.
     package mutating func evaluate(
         _ head: borrowing RequestHead, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool = false,
-        hash: SHA256Value? = nil, certificate: ClientCertificate = .none, settled: SettledLookup = .none
+        hash: SHA256Value? = nil, certificate: ClientCertificate = .none, settled: SlotID = .none
     ) -> AuthenticationVerdict {
         self.certificate = certificate
         places = CredentialPlaces()

@@ -6,21 +6,6 @@ import HTTP
 import JOSE
 import JSON
 
-/// What came of a question that a request waited for, for the provider that asked it.
-package struct SettledLookup: Sendable {
-    package enum Outcome: Sendable {
-        /// Held for the request.
-        case authenticated(Principal)
-        case refused(LocalResponse)
-        /// The service fails, and such requests go on without an identity.
-        case anonymous
-    }
-    let provider: SlotID
-    package let outcome: Outcome
-
-    package static var none: SettledLookup { SettledLookup(provider: .none, outcome: .anonymous) }
-}
-
 /// Where the credentials of a request stood.
 package struct CredentialPlaces: BitwiseCopyable, Sendable {
     private var bits: UInt8 = 0
@@ -66,6 +51,15 @@ extension Authenticator {
     mutating func evaluateOthers(
         _ head: borrowing RequestHead, _ plan: AuthenticationPlan, now: Int64, time: Instant, isFinal: Bool
     ) -> AuthenticationVerdict {
+        let verdict = judge(head, plan, now, time, isFinal)
+        if case .refused(.authServiceRefused) = verdict, settledLookups.contains(settled) {
+            passedChallenge = settledLookups[settled].challenge
+        }
+        return verdict
+    }
+    private mutating func judge(
+        _ head: borrowing RequestHead, _ plan: AuthenticationPlan, _ now: Int64, _ time: Instant, _ isFinal: Bool
+    ) -> AuthenticationVerdict {
         switch plan.mode {
         case .single: return judge(head, plan[0], plan, now, time, isFinal)
         case .any: return judgeAny(head, plan, now, time, isFinal)
@@ -84,12 +78,12 @@ extension Authenticator {
     }
 
     /// A credential that the request brings decides, and there may be one only: with two, an attacker would choose which of them
-    /// counts. Without any, the connection's certificate does, and then the service that looks at whole requests.
+    /// counts. Without any, the connection's certificate does, and then the services that look at whole requests.
     private mutating func judgeAny(
         _ head: borrowing RequestHead, _ plan: AuthenticationPlan, _ now: Int64, _ time: Instant, _ isFinal: Bool
     ) -> AuthenticationVerdict {
         var place = 0..<0
-        var judge = SlotID.none
+        var holders = ProviderChoice()
         for i in 0..<Int(plan.count) where providers.contains(plan[i]) {
             switch Credential(head, providers[plan[i]].configuration.places) {
             case .missing: continue
@@ -98,28 +92,54 @@ extension Authenticator {
                 return .refused(.invalidRequest)
             case .found(let range, let kind):
                 if kind != .bearer { secrets.insert(range, kind) }
-                if judge == .none {
-                    place = range
-                    judge = plan[i]
-                } else if range != place {
-                    return .refused(.invalidRequest)
-                } else if isFitter(plan[i], than: judge, for: head.bytes.extracting(range)) {
-                    judge = plan[i]
-                }
+                guard holders.isEmpty || range == place else { return .refused(.invalidRequest) }
+                place = range
+                holders.insert(i)
             }
         }
-        if judge == .none { judge = fallback(plan) }
-        guard judge != .none else { return .refused(missing(plan)) }
-        return self.judge(head, judge, plan, now, time, isFinal)
+        let chosen =
+            holders.isEmpty ? withoutCredential(plan) : judges(of: head.bytes.extracting(place), holders, plan)
+        return chosen.isEmpty ? .refused(missing(plan)) : judgeAny(head, chosen, plan, now, time, isFinal)
     }
-    /// Of two providers that look at the same place: tokens of the shape of signed ones go to whom they name, and to a service
-    /// when nobody is named; others always go to a service.
-    private mutating func isFitter(
-        _ id: SlotID, than other: SlotID, for token: borrowing Span<UInt8>
-    ) -> Bool {
-        isNamed(id, by: token) && !isNamed(other, by: token)
-            || providers[id].configuration.kind == .introspection
-                && providers[other].configuration.kind == .jwt && !isNamed(other, by: token)
+    /// One after the other, until one lets the request in. When none does: if it is not known what a service would have said,
+    /// that is the answer; else a refusal that other credentials can mend, the first one.
+    private mutating func judgeAny(
+        _ head: borrowing RequestHead, _ chosen: ProviderChoice, _ plan: AuthenticationPlan, _ now: Int64,
+        _ time: Instant, _ isFinal: Bool
+    ) -> AuthenticationVerdict {
+        var refusal = LocalResponse.overloaded
+        var weight = 0
+        var isAnonymous = false
+        for i in 0..<Int(plan.count) where chosen.contains(i) {
+            let verdict = judge(head, plan[i], plan, now, time, isFinal)
+            switch verdict {
+            case .authenticated(let principal) where !principal.isKnown: isAnonymous = true
+            case .refused(.invalidRequest): return verdict
+            case .refused(let response):
+                let own = response.status == 503 || hasFailed(plan[i]) ? 3 : response.status == 401 ? 2 : 1
+                if own > weight { (refusal, weight) = (response, own) }
+            default: return verdict
+            }
+        }
+        return isAnonymous ? .authenticated(.anonymous) : .refused(refusal)
+    }
+    /// Which of the providers that look at a credential's place judge it: of signed tokens the one whom they name; of others,
+    /// and of those that name nobody, whoever knows credentials by asking or by their hash.
+    private mutating func judges(
+        of token: borrowing Span<UInt8>, _ holders: ProviderChoice, _ plan: AuthenticationPlan
+    ) -> ProviderChoice {
+        guard !holders.isSingle else { return holders }
+        var signed = ProviderChoice()
+        var others = ProviderChoice()
+        for i in 0..<Int(plan.count) where holders.contains(i) {
+            guard providers[plan[i]].configuration.kind == .jwt else {
+                others.insert(i)
+                continue
+            }
+            if isNamed(plan[i], by: token) { return ProviderChoice(i) }
+            if signed.isEmpty { signed.insert(i) }
+        }
+        return others.isEmpty ? signed : others
     }
     private mutating func isNamed(_ id: SlotID, by token: borrowing Span<UInt8>) -> Bool {
         guard providers[id].configuration.kind == .jwt else { return false }
@@ -132,14 +152,14 @@ extension Authenticator {
             return false
         }
     }
-    private borrowing func fallback(_ plan: AuthenticationPlan) -> SlotID {
+    private borrowing func withoutCredential(_ plan: AuthenticationPlan) -> ProviderChoice {
+        var services = ProviderChoice()
         for i in 0..<Int(plan.count) where providers.contains(plan[i]) {
-            if certificate.isPresent, providers[plan[i]].configuration.kind == .clientCertificate { return plan[i] }
+            let kind = providers[plan[i]].configuration.kind
+            if certificate.isPresent, kind == .clientCertificate { return ProviderChoice(i) }
+            if kind == .request { services.insert(i) }
         }
-        for i in 0..<Int(plan.count) where providers.contains(plan[i]) {
-            if providers[plan[i]].configuration.kind == .request { return plan[i] }
-        }
-        return .none
+        return services
     }
     private borrowing func missing(_ plan: AuthenticationPlan) -> LocalResponse {
         var response = LocalResponse.certificateMissing
@@ -248,7 +268,7 @@ extension Authenticator {
         let bytes = call.request(for: head)
         // What the service is told decides, so the answer to the same words is the same.
         let key = digest.hash(bytes.span)
-        if settled.provider == id { return verdict(of: settled.outcome) }
+        if let settled = settledVerdict(of: id) { return settled }
         let isShared = providers[id].configuration.cacheEntries > 0
         if isShared, let known = known(key, id, now) { return known }
         misses &+= 1
@@ -272,11 +292,11 @@ extension Authenticator {
     package func certificateSubject(of provider: SlotID) -> CertificateSubject? {
         providers.contains(provider) ? providers[provider].configuration.certificateSubject : nil
     }
-    /// Whom the certificate of the present request names.
-    package mutating func named(_ name: borrowing ByteBuffer, by provider: SlotID, now: Int64) -> SettledLookup {
-        guard providers.contains(provider) else {
-            return SettledLookup(provider: provider, outcome: .refused(.overloaded))
-        }
+    /// Notes whom the certificate of the present request names; false when there is no room for that.
+    package mutating func settle(
+        name: borrowing ByteBuffer, by provider: SlotID, now: Int64, in settled: inout SlotID
+    ) -> Bool {
+        guard providers.contains(provider) else { return false }
         var writer = JSONWriter()
         writer.beginObject()
         writer.name("sub")
@@ -284,14 +304,15 @@ extension Authenticator {
         writer.endObject()
         let claims = bytes(of: writer.buffer)
         misses &+= 1
-        return settled(keep(claims, certificate.digest, provider, now, notAfter: .max), provider)
+        let verdict = keep(claims, certificate.digest, provider, now, notAfter: .max)
+        return note(outcome(of: verdict), of: provider, in: &settled)
     }
 
     // MARK: questions and answers
 
     /// What is known without asking.
     private mutating func known(_ key: SHA256Value, _ id: SlotID, _ now: Int64) -> AuthenticationVerdict? {
-        if settled.provider == id { return verdict(of: settled.outcome) }
+        if let settled = settledVerdict(of: id) { return settled }
         if let entry = find(key, id, now: now) {
             hits &+= 1
             providers[id].cache.hold(entry)
@@ -303,18 +324,11 @@ extension Authenticator {
         }
         return nil
     }
-    private func verdict(of outcome: SettledLookup.Outcome) -> AuthenticationVerdict {
-        switch outcome {
+    private func outcome(of verdict: AuthenticationVerdict) -> SettledLookup.Outcome {
+        switch verdict {
         case .authenticated(let principal): .authenticated(principal)
         case .refused(let response): .refused(response)
-        case .anonymous: .authenticated(.anonymous)
-        }
-    }
-    private func settled(_ verdict: AuthenticationVerdict, _ provider: SlotID) -> SettledLookup {
-        switch verdict {
-        case .authenticated(let principal): SettledLookup(provider: provider, outcome: .authenticated(principal))
-        case .refused(let response): SettledLookup(provider: provider, outcome: .refused(response))
-        default: SettledLookup(provider: provider, outcome: .refused(.overloaded))
+        default: .refused(.overloaded)
         }
     }
 
@@ -337,30 +351,30 @@ extension Authenticator {
         return lookup
     }
 
-    /// What the answer means for a request that waited for it. A principal is held for it.
-    /// - Parameter certificate: of that request's connection.
+    /// Notes what the answer means for a request that waited for it; false when there is no room for that.
+    /// - Parameters:
+    ///   - certificate: of that request's connection.
+    ///   - settled: what came of the request's questions so far.
     package mutating func settle(
-        _ key: LookupKey, _ result: LookupResult, provider id: SlotID, certificate: ClientCertificate, now: Int64
-    ) -> SettledLookup {
-        guard providers.contains(id) else { return SettledLookup(provider: id, outcome: .refused(.overloaded)) }
+        _ key: LookupKey, _ result: LookupResult, provider id: SlotID, certificate: ClientCertificate, now: Int64,
+        in settled: inout SlotID
+    ) -> Bool {
+        guard providers.contains(id) else { return false }
         self.certificate = certificate
-        settled = .none
         let kind = providers[id].configuration.kind
         switch result {
         case .failed:
             switch providers[id].configuration.onError {
-            case .allow: return SettledLookup(provider: id, outcome: .anonymous)
-            case .deny: return SettledLookup(provider: id, outcome: .refused(.accessDenied))
+            case .allow: return note(.anonymous, of: id, in: &settled)
+            case .deny: return note(.failed(.accessDenied), of: id, in: &settled)
             case .unavailable:
-                return SettledLookup(
-                    provider: id,
-                    outcome: .refused(kind == .request ? .authServiceUnavailable : .introspectionUnavailable))
+                let response: LocalResponse = kind == .request ? .authServiceUnavailable : .introspectionUnavailable
+                return note(.failed(response), of: id, in: &settled)
             }
         case .answered(let answer):
             if let entry = find(key.digest, id, now: now) {
                 providers[id].cache.hold(entry)
-                return SettledLookup(
-                    provider: id, outcome: .authenticated(Principal(provider: id, entry: entry)))
+                return note(.authenticated(Principal(provider: id, entry: entry)), of: id, in: &settled)
             }
             let verdict = kind == .request ? judge(requested: answer, key, id, now) : judge(answer, key, id, now)
             if case .refused(let response) = verdict, kind != .request, response != .bindingMismatch {
@@ -368,8 +382,13 @@ extension Authenticator {
                     key.digest, provider: id, AuthenticationPlan(.any, [id]), response, now: now,
                     seconds: providers[id].configuration.cacheEntries > 0 ? Self.refusalSeconds : 0)
             }
-            return settled(verdict, id)
+            return note(outcome(of: verdict), of: id, challenge: challenge(of: answer, after: verdict), in: &settled)
         }
+    }
+    /// What a service that was asked about whole requests says about who would be let in.
+    private func challenge(of answer: LookupAnswer, after verdict: AuthenticationVerdict) -> [UInt8] {
+        guard case .refused(.authServiceRefused) = verdict else { return [] }
+        return answer.fields.first.flatMap { $0 } ?? Array("Bearer".utf8)
     }
     private mutating func judge(
         _ answer: LookupAnswer, _ key: LookupKey, _ id: SlotID, _ now: Int64
@@ -441,4 +460,16 @@ extension TokenProvider {
         }
         return nil
     }
+}
+
+/// Some of the providers of a plan, by their places in it.
+private struct ProviderChoice: BitwiseCopyable {
+    private var bits: UInt8 = 0
+
+    init() {}
+    init(_ i: Int) { insert(i) }
+    mutating func insert(_ i: Int) { bits |= 1 << UInt8(truncatingIfNeeded: i) }
+    func contains(_ i: Int) -> Bool { bits & 1 << UInt8(truncatingIfNeeded: i) != 0 }
+    var isEmpty: Bool { bits == 0 }
+    var isSingle: Bool { bits != 0 && bits & (bits &- 1) == 0 }
 }

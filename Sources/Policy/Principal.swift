@@ -44,8 +44,16 @@ package enum AuthenticationVerdict {
     case awaitKeys(provider: SlotID, atMost: Duration)
     /// A service has to be asked (`Authenticator.takeLookup`); to be asked again with what came of it.
     case lookup(provider: SlotID)
-    /// The name of the client's certificate is wanted (`Authenticator.named`).
+    /// The name of the client's certificate is wanted (`Authenticator.settle`).
     case nameCertificate(provider: SlotID)
+
+    /// The request is to be asked about again.
+    package var isPending: Bool {
+        switch self {
+        case .authenticated, .authenticatedByAll, .refused: false
+        case .later, .awaitKeys, .lookup, .nameCertificate: true
+        }
+    }
 }
 
 /// What the authenticator of one worker has done and holds.

@@ -36,9 +36,9 @@ struct Exchange: ~Copyable {
     var hasWaited = false
     /// Until when it waits for keys.
     var awaitsUntil: Instant?
-    /// Services that were asked for it, and what came of the last question.
+    /// Services that were asked for it, and what came of that (`Authenticator.settle`).
     var lookups: UInt8 = 0
-    var settled = SettledLookup.none
+    var settled = SlotID.none
     /// Where the credentials stood that were believed (some places say more about who may cache the answer, or who asks), and
     /// the bytes that no log may show.
     var places = CredentialPlaces()
@@ -196,7 +196,10 @@ extension Worker {
         let verdict = authenticator.evaluate(
             heads[head], plan, now: loop.wallSeconds, time: loop.now, isFinal: exchanges[id].hasWaited, hash: hash,
             certificate: certificate, settled: exchanges[id].settled)
-        if !plan.isPlain { noteCredentials(id) }
+        if !plan.isPlain {
+            noteCredentials(id)
+            if !verdict.isPending { authenticator.forget(&exchanges[id].settled) }
+        }
         switch verdict {
         case .authenticated(let principal):
             exchanges[id].principals = PrincipalSet(principal)

@@ -114,7 +114,7 @@ extension Worker {
         exchanges[id].bodySent = UInt64(sent)
     }
     private mutating func writePassedChallenge() {
-        let challenge = passedChallenge
+        let challenge = authenticator.passedChallenge
         added.append("WWW-Authenticate: ")
         added.append(challenge.span)
         added.append("\r\n")

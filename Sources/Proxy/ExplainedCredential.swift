@@ -119,10 +119,11 @@ extension Explainer {
                 plan = AuthenticationPlan(.any, [whole[i]])
                 plan.note(asked[0])
             }
-            guard let judge = judge(plan, asked, request.token, unpacked) else { return false }
+            let verdict = verdict(plan, now: request.now)
+            guard let judge = asker(verdict) ?? judge(plan, asked, request.token, unpacked) else { return false }
             var steps = credentialSteps(of: judge, request.token, unpacked, request.now)
             var failing: Explanation.Check?
-            switch verdict(plan, now: request.now) {
+            switch verdict {
             case .authenticated(let principal): authenticator.release(principal)
             case .authenticatedByAll(let all): for k in 0..<Int(all.count) { authenticator.release(all[k]) }
             case .refused(let response): failing = check(response, judge, request.token, unpacked)
@@ -141,6 +142,16 @@ extension Explainer {
             if failing != nil { return false }
         }
         return true
+    }
+    /// Who let the request in, or has to ask.
+    private func asker(_ verdict: AuthenticationVerdict) -> AuthProvider? {
+        let name: String?
+        switch verdict {
+        case .authenticated(let principal): name = authenticator.name(of: principal.provider)
+        case .lookup(let provider), .nameCertificate(let provider): name = authenticator.name(of: provider)
+        default: name = nil
+        }
+        return configuration.providers.first { $0.name == name }
     }
     private func check(
         _ response: LocalResponse, _ judge: AuthProvider, _ token: [UInt8]?, _ unpacked: UnpackedToken?

@@ -8,7 +8,8 @@ import Reactor
 import Transport
 
 extension Worker {
-    /// Questions for one request: as many as a location may name providers, and once more each.
+    /// Questions for one request: as many as a location may name providers, and once more each. Each is asked once, unless what
+    /// was answered is gone.
     private static var lookupsLimit: UInt8 { 16 }
 
     /// The request waits; whoever on this worker wants to know the same waits with it.
@@ -31,16 +32,13 @@ extension Worker {
     mutating func lookedUp(_ key: LookupKey, _ result: LookupResult) {
         guard let ids = waitingForLookups.removeValue(forKey: key) else { return }
         for id in ids where exchanges.contains(id) && exchanges[id].waiting == .lookup {
-            exchanges[id].settled = authenticator.settle(
-                key, result, provider: exchanges[id].awaited, certificate: certificate(of: id), now: loop.wallSeconds)
-            passedChallenge = []
-            if case .refused(.authServiceRefused) = exchanges[id].settled.outcome,
-                case .answered(let answer) = result
-            {
-                passedChallenge = answer.fields.first.flatMap { $0 } ?? Array("Bearer".utf8)
-            }
+            let certificate = certificate(of: id)
+            let isNoted = authenticator.settle(
+                key, result, provider: exchanges[id].awaited, certificate: certificate, now: loop.wallSeconds,
+                in: &exchanges[id].settled)
+            // Nobody is asked again what cannot be kept.
+            if !isNoted { exchanges[id].lookups = Self.lookupsLimit }
             takeUp(id, isFinal: false)
-            passedChallenge = []
         }
     }
 
@@ -61,11 +59,11 @@ extension Worker {
             clients[exchanges[id].client].appendCertificateName(PeerName(subject), to: &text)
         else { return deny(id, .certificateInvalid, route) }
         exchanges[id].lookups += 1
-        exchanges[id].settled = name(by: provider)
+        guard settleName(of: id, by: provider) else { return refuse(id, .overloaded) }
         authenticate(id, route)
     }
-    private mutating func name(by provider: SlotID) -> SettledLookup {
-        authenticator.named(text, by: provider, now: loop.wallSeconds)
+    private mutating func settleName(of id: SlotID, by provider: SlotID) -> Bool {
+        authenticator.settle(name: text, by: provider, now: loop.wallSeconds, in: &exchanges[id].settled)
     }
 
     /// What is to be known of the request's credentials when it is forwarded and logged.

@@ -81,8 +81,6 @@ struct Worker: ~Copyable {
     /// Of the keys of each provider.
     var keyVersions: [String: Int] = [:]
     var waitingForLookups: [LookupKey: [SlotID]] = [:]
-    /// What a service says about who would be let in: stands in the refusal that is being made.
-    var passedChallenge: [UInt8] = []
     var authenticator: Authenticator
     var minted = MintedTokens()
     var requestIDs = RequestIDs()

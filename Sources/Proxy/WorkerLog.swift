@@ -22,6 +22,7 @@ extension Worker {
         if clients.contains(client) { clients[client].exchange = .none }
         letGoPrincipals(id)
         endWaiting(id)
+        authenticator.forget(&exchanges[id].settled)
         let snapshot = exchanges[id].snapshot
         heads.give(exchanges[id].head)
         exchanges.destroy(id)
@@ -154,7 +155,11 @@ extension Worker {
         guard peer >= 0, group >= 0 else { return [] }
         return pool.endpoints[Int(snapshots[exchanges[id].snapshot].endpoints[group][peer])].name
     }
+    /// Who knew the credential, or else the first who was asked.
     private mutating func providerName(of id: SlotID) -> [UInt8] {
+        if exchanges[id].principal.isKnown, let name = authenticator.name(of: exchanges[id].principal.provider) {
+            return Array(name.utf8)
+        }
         let provider = route(of: id).provider
         guard provider >= 0 else { return [] }
         return Array(snapshots[exchanges[id].snapshot].configuration.providers[Int(provider)].name.utf8)
