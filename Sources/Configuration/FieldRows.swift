@@ -46,7 +46,9 @@ extension FieldTemplate {
             row: DirectiveRow(
                 name: "proxy_set_header", blocks: [.main, .server, .location], form: "NAME VALUE", arity: 2...2,
                 repeats: true,
-                summary: "A field of the request as it is forwarded, instead of the client's; an empty value removes it"
+                summary:
+                    "A field of the request as it is forwarded, instead of the client's; an empty value removes it, and "
+                    + "variables of credentials that do not travel on are empty"
             ),
             clear: { $0.upstreamFields = [] },
             read: { statement, settings, _ throws(Diagnostic) in

@@ -75,6 +75,26 @@ extension RequestHead {
         if end == value.upperBound, start > query.lowerBound { start -= 1 }
         target.hidden = start..<end
     }
+    /// The hidden argument may be seen again: its value was masked.
+    package mutating func showArgument() { target.hidden = 0..<0 }
+
+    /// Whether there is a query, the hidden argument apart.
+    package var showsQuery: Bool { target.hasQuery && (target.hidden.isEmpty || target.hidden != target.query) }
+    /// Appends the query as it came, without the hidden argument.
+    package borrowing func appendQuery(to out: inout ByteBuffer) {
+        if target.hidden.isEmpty { return out.append(bytes.extracting(target.query)) }
+        out.append(bytes.extracting(target.query.lowerBound..<target.hidden.lowerBound))
+        out.append(bytes.extracting(target.hidden.upperBound..<target.query.upperBound))
+    }
+    /// Appends the request-target as it came, without the hidden argument.
+    package borrowing func appendTarget(to out: inout ByteBuffer) {
+        if target.hidden.isEmpty { return out.append(bytes.extracting(targetRange)) }
+        // The `?` before a query that is hidden as a whole goes, too.
+        let start = showsQuery ? target.hidden.lowerBound : target.query.lowerBound - 1
+        out.append(bytes.extracting(targetRange.lowerBound..<start))
+        out.append(bytes.extracting(target.hidden.upperBound..<targetRange.upperBound))
+    }
+
     /// Nobody will see the bytes at that range any more.
     package mutating func mask(_ range: Range<Int>) {
         if !range.isEmpty, range.upperBound <= fields.arena.count {

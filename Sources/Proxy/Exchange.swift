@@ -392,6 +392,8 @@ extension Worker {
             return clients[client].sendInterim(response, dropping: snapshots[snapshot].filters[filter], &buffers)
         }
         exchanges[id].upstreamAnswered = loop.now
+        // An attempt that failed before this one is mended.
+        exchanges[id].reason = nil
         exchanges[id].status = Int32(response.status)
         exchanges[id].upstreamStatus = Int32(response.status)
         snapshots[snapshot].balancers[Int(route.upstream)].succeeded(Int(exchanges[id].peer))

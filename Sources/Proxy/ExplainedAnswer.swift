@@ -179,7 +179,11 @@ extension Explainer {
         case .authPermissions: snapshot.authorization.writePermissions(of: who, authenticator, to: &added)
         case .authProvider: authenticator.writeProvider(who, to: &added)
         case .claim: authenticator.writeClaim(Int(step.start), of: who, to: &added)
-        case .requestField, .cookie: appendNamedVariable(step, snapshot.text, head, to: &added)
+        case .requestField: appendNamedVariable(step, snapshot.text, head, to: &added)
+        case .tokenField, .credentialField, .cookie:
+            if !step.kind.isConcealed(isAuthenticated: who.isKnown, isPreflight: outcome.isPreflight) {
+                appendNamedVariable(step, snapshot.text, head, to: &added)
+            }
         default: appendRequestVariable(step.kind, head, to: &added)
         }
     }

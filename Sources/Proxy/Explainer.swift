@@ -253,6 +253,7 @@ extension Explainer {
         let plan = snapshot.plans[Int(route.location)]
         let verdict = verdict(plan, now: request.now)
         outcome.places = authenticator.places
+        if outcome.places.contains(.query) { head.hideArgument(at: authenticator.secrets.argument) }
         switch verdict {
         case .authenticated(let principal): outcome.found = PrincipalSet(principal)
         case .authenticatedByAll(let principals): outcome.found = principals

@@ -77,6 +77,7 @@ extension Worker {
     mutating func maskSecrets(of id: SlotID) {
         heads[exchanges[id].head].mask(exchanges[id].secrets.first)
         heads[exchanges[id].head].mask(exchanges[id].secrets.second)
+        heads[exchanges[id].head].showArgument()
     }
 }
 

@@ -145,38 +145,54 @@ struct SnapshotBuilder: ~Copyable {
         route.readNanoseconds = proxy.readTimeout.nanoseconds
         route.upstreamSendNanoseconds = proxy.sendTimeout.nanoseconds
         let set = proxy.setHeaders.filter { $0.name.lowercased() != "connection" }
-        route.requestFields = requestFields(proxy, set)
         let providers = location.access.providers.map { configuration.providers[$0] }
-        let copied = providers.flatMap(\.copiedFields).map { name in
-            FieldTemplate(name: name, value: Template([.variable(.claim(ClaimPath([name])))]))
-        }
-        route.identityFields = fields(location.identityHeaders + copied)
-        route.identityStamp = stamp(location.identityHeaders + copied)
+        // Keys, and tokens elsewhere than in Authorization, are for us alone.
+        let places = providers.flatMap(\.places)
+        let keyFields = places.compactMap { if case .field(let name) = $0 { name } else { nil } }
+        let tokenCookies = places.compactMap { if case .cookie(let name) = $0 { name } else { nil } }
+        let cookies = location.strippedCookies.map { Array($0.utf8) } + tokenCookies
+        let hidesToken = !providers.isEmpty && !location.forwardsToken
+        compiler.concealed = ConcealedFields(
+            token: hidesToken, preflights: location.access.passesPreflights, fields: keyFields.map(Self.folded),
+            cookies: cookies)
+        defer { compiler.concealed = ConcealedFields() }
+        route.requestFields = requestFields(proxy, set)
+        let identity = location.identityHeaders + copies(of: providers, beside: location.identityHeaders)
+        route.identityFields = fields(identity)
+        route.identityStamp = stamp(identity)
         let dropped = FieldSet([
             .host, .expect, .proxy, .proxyAuthorization, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
             .xForwardedPort, .xForwardedServer, .xForwardedURI, .xForwardedPrefix, .xRealIP, .xOriginalURL,
             .xRewriteURL, .xRequestID,
         ])
-        // Keys, and tokens elsewhere than in Authorization, are for us alone.
-        let places = providers.flatMap(\.places)
-        let keyFields = places.compactMap { if case .field(let name) = $0 { name } else { nil } }
-        let tokenCookies = places.compactMap { if case .cookie(let name) = $0 { name } else { nil } }
         let custom =
             (identityNames + set.map(\.name) + ForwardedFields.clientCopies).map { Array($0.utf8) } + keyFields
         let allows = location.limits.allowsUnderscores
-        let cookies = location.strippedCookies.map { Array($0.utf8) } + tokenCookies
         func filter(_ names: FieldSet) -> FieldFilter {
             FieldFilter(dropping: names, custom: custom, cookies: cookies, allowsUnderscores: allows)
         }
         route.requestFilter = filters.insert(filter(dropped)) ?? .none
         route.authenticatedFilter = route.requestFilter
-        if !location.access.providers.isEmpty && !location.forwardsToken {
+        if hidesToken {
             route.authenticatedFilter = filters.insert(filter(dropped.union(FieldSet([.authorization])))) ?? .none
         }
         if location.access.passesPreflights {
             let credentials = FieldSet([.authorization, .cookie])
             route.preflightFilter = filters.insert(filter(dropped.union(credentials))) ?? .none
         }
+    }
+    /// Fields of services' answers, each name once.
+    private func copies(of providers: [AuthProvider], beside fields: [FieldTemplate]) -> [FieldTemplate] {
+        var known = fields.map { Self.folded(Array($0.name.utf8)) }
+        return providers.flatMap(\.copiedFields).compactMap { name in
+            let folded = Self.folded(Array(name.utf8))
+            if known.contains(folded) { return nil }
+            known.append(folded)
+            return FieldTemplate(name: name, value: Template([.variable(.claim(ClaimPath([name])))]))
+        }
+    }
+    private static func folded(_ name: [UInt8]) -> [UInt8] {
+        Array(String(decoding: name, as: UTF8.self).lowercased().replacing("_", with: "-").utf8)
     }
     /// Host first, as RFC 9110 section 7.2 asks; then where the request comes from, unless the configuration says it itself.
     private mutating func requestFields(_ proxy: ProxyPass, _ set: [FieldTemplate]) -> ProgramRange {

@@ -10,6 +10,8 @@ struct TemplateStep: BitwiseCopyable {
         case fieldStart, fieldEnd
         case host, httpHost, requestMethod, request, requestURI, uri, args, isArgs, scheme, serverProtocol, requestID
         case requestLength, contentLength, contentType, requestField, cookie
+        /// A field for an upstream that gets it only of requests without an identity, or never of a preflight.
+        case tokenField, credentialField
         case remoteAddress, remotePort, serverAddress, serverPort, serverName, connection, connectionRequests
         case tlsProtocol, tlsCipher
         case status, bytesSent, bodyBytesSent, requestTime
@@ -25,6 +27,27 @@ struct TemplateStep: BitwiseCopyable {
     var count: UInt32 = 0
 }
 
+/// Credentials that a location's upstream does not get: `proxy_set_header` could bring it `$http_authorization`.
+struct ConcealedFields {
+    /// Authorization, once the request has an identity.
+    var token = false
+    /// All credentials of a preflight.
+    var preflights = false
+    /// Names in lower case, with `-` for `_`.
+    var fields: [[UInt8]] = []
+    var cookies: [[UInt8]] = []
+
+    /// How the value is written; nil: not at all.
+    func kind(ofField name: [UInt8]) -> TemplateStep.Kind? {
+        if fields.contains(name) { return nil }
+        if name == Array("authorization".utf8), token { return .tokenField }
+        let isCookie = name == Array("cookie".utf8)
+        // What is left of it is written where the fields are.
+        if isCookie && !cookies.isEmpty { return nil }
+        return preflights && (isCookie || name == Array("authorization".utf8)) ? .credentialField : .requestField
+    }
+}
+
 /// Collects the steps of one snapshot.
 struct TemplateCompiler {
     private(set) var steps: [TemplateStep] = []
@@ -36,6 +59,8 @@ struct TemplateCompiler {
     /// The group's name as written in `proxy_pass`, for `$proxy_host`.
     var proxyHost = ""
     var keptClaims = KeptClaims()
+    /// What the upstream that is written for does not get.
+    var concealed = ConcealedFields()
 
     mutating func program(_ body: (inout TemplateCompiler) -> Void) -> ProgramRange {
         let start = steps.count
@@ -82,8 +107,8 @@ struct TemplateCompiler {
     }
     mutating func variable(_ variable: Variable) {
         switch variable {
-        case .requestField(let name): named(.requestField, name)
-        case .cookie(let name): named(.cookie, name)
+        case .requestField(let name): if let kind = concealed.kind(ofField: name) { named(kind, name) }
+        case .cookie(let name): if !concealed.cookies.contains(name) { named(.cookie, name) }
         case .hostname: literal(Array(hostname.utf8))
         case .processID: literal(Array(processID.utf8))
         case .proxyHost: literal(Array(proxyHost.utf8))

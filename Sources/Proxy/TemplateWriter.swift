@@ -61,12 +61,18 @@ extension Worker {
 }
 
 extension TemplateStep.Kind {
+    /// The upstream does not get that credential, so no variable brings it there.
+    func isConcealed(isAuthenticated: Bool, isPreflight: Bool) -> Bool {
+        isPreflight || self == .tokenField && isAuthenticated
+    }
+
     /// A request, its connection and its identity tell the value.
     var isSimple: Bool {
         switch self {
         case .text, .fieldStart, .fieldEnd, .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args,
             .isArgs, .scheme, .serverProtocol, .requestID, .requestLength, .contentLength, .contentType, .requestField,
-            .cookie, .remoteAddress, .authSubject, .authPermissions, .authProvider, .claim:
+            .tokenField, .credentialField, .cookie, .remoteAddress, .authSubject, .authPermissions, .authProvider,
+            .claim:
             true
         default: false
         }
@@ -122,7 +128,11 @@ private func appendValue(
     case .authPermissions: snapshot.authorization.writePermissions(of: exchange.principal, authenticator, to: &out)
     case .authProvider: authenticator.writeProvider(exchange.principal, to: &out)
     case .claim: authenticator.writeClaim(Int(step.start), of: exchange.principal, to: &out)
-    case .requestField, .cookie: appendNamedVariable(step, snapshot.text, head, to: &out)
+    case .requestField: appendNamedVariable(step, snapshot.text, head, to: &out)
+    case .tokenField, .credentialField, .cookie:
+        if !step.kind.isConcealed(isAuthenticated: exchange.principal.isKnown, isPreflight: exchange.isPreflight) {
+            appendNamedVariable(step, snapshot.text, head, to: &out)
+        }
     default: appendRequestVariable(step.kind, head, to: &out)
     }
 }
@@ -142,15 +152,15 @@ func appendRequestVariable(
     case .host: for i in head.hostName { out.append(byte: lowerCase(bytes[i])) }
     case .httpHost: out.append(bytes.extracting(head.host))
     case .requestMethod: out.append(bytes.extracting(head.methodRange))
-    case .requestURI: out.append(bytes.extracting(head.targetRange))
+    case .requestURI: head.appendTarget(to: &out)
     case .uri: out.append(head.target.path(in: bytes))
-    case .args: out.append(bytes.extracting(head.target.query))
-    case .isArgs: if head.target.hasQuery { out.append("?") }
+    case .args: head.appendQuery(to: &out)
+    case .isArgs: if head.showsQuery { out.append("?") }
     case .serverProtocol: out.append(head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1")
     case .request:
         out.append(bytes.extracting(head.methodRange))
         out.append(" ")
-        out.append(bytes.extracting(head.targetRange))
+        head.appendTarget(to: &out)
         out.append(head.minor == 0 ? " HTTP/1.0" : " HTTP/1.1")
     case .requestLength: out.append(decimal: UInt64(bytes.count))
     case .contentLength: if let range = head.value(of: .contentLength) { out.append(bytes.extracting(range)) }
@@ -165,7 +175,7 @@ func appendNamedVariable(
 ) {
     let name = text.bytes.extracting(Int(step.start)..<Int(step.start + step.count))
     let bytes = head.bytes
-    if step.kind == .requestField {
+    if step.kind != .cookie {
         if let range = head.value(named: name) { out.append(bytes.extracting(range)) }
         return
     }

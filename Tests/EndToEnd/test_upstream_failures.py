@@ -200,6 +200,8 @@ def test_idempotent_request_is_retried_on_a_stale_connection(gateway, origin, me
         client.send(get("/again", method=method))
         assert client.read_response(method).status == 200
     assert [seen.target for seen in origin.requests] == ["/again"]
+    line = gateway.wait_for_log_line(lambda line: line["path"] == "/again" and line["method"] == method)
+    assert line["upstream_tries"] == 2 and line["auth_reason"] == "-" and line["src"] == "upstream"
 
 
 def test_GET_is_retried_once_only(gateway, origin):
