@@ -27,6 +27,8 @@ package struct AuthProvider: Sendable, Equatable {
     package var secret: JSONWebKey?
     package var algorithms: [SignatureAlgorithm] = [.rs256, .ps256, .es256, .eddsa]
     /// Accepted `typ` values, lower case without `application/`; nil stands for an absent one.
+    /// The file that holds it, if one holds nothing else.
+    package var secretFile: String?
     package var tokenTypes: [String?] = ["at+jwt", "jwt", nil]
     /// Bytes of a token.
     package var tokenSize = 8 * 1024

@@ -137,7 +137,9 @@ extension ProviderDraft {
     private static let fileRow = Directive<ProviderDraft>(
         row: DirectiveRow(
             name: "file", blocks: [.apiKeyProvider], form: "PATH", arity: 1...1,
-            summary: "Keys by their hashes: {\"keys\":[{\"id\":…,\"hash\":…,\"subject\":…,\"permissions\":[…]}]}"),
+            summary:
+                "Keys by their hashes: {\"keys\":[{\"id\":…,\"hash\":…,\"subject\":…,\"permissions\":[…]}]}; read again when "
+                + "the file changes"),
         read: { statement, draft, reader throws(Diagnostic) in
             draft.provider.apiKeys = try reader.readAPIKeys(statement.arguments[0])
         },

@@ -1,4 +1,6 @@
 // The settings of credentials that are not signed tokens, and of tokens that are bound to their owner.
+internal import Bytes
+internal import JOSE
 
 /// What kind of credential a provider judges, and how.
 package enum ProviderKind: Sendable, Equatable, CaseIterable {
@@ -59,6 +61,63 @@ package enum CertificateSubject: Sendable, Equatable {
 package struct APIKeyFile: Sendable, Equatable {
     package var path: String
     package var keys: [APIKey]
+    /// Of the bytes, so that what stays the same need not be read twice.
+    private let digest: SHA256Value
+
+    init(_ path: String) throws(APIKeyFileError) {
+        self = try Self.read(path, unless: nil) ?? Self(path: path, keys: [], digest: SHA256Value())
+    }
+    private init(path: String, keys: [APIKey], digest: SHA256Value) {
+        self.path = path
+        self.keys = keys
+        self.digest = digest
+    }
+    private static func read(_ path: String, unless known: SHA256Value?) throws(APIKeyFileError) -> APIKeyFile? {
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try SourceFile.read(path, maximumBytes: APIKey.maximumBytes)
+        } catch {
+            throw APIKeyFileError(error)
+        }
+        let digest = SHA256().hash(bytes.span)
+        if digest == known { return nil }
+        do throws(APIKeyError) {
+            return APIKeyFile(path: path, keys: try APIKey.parse(bytes), digest: digest)
+        } catch {
+            throw APIKeyFileError(error)
+        }
+    }
+    /// What it says now, if that is something else; or why it cannot be used.
+    package func again() -> Result<APIKeyFile?, APIKeyFileError> {
+        do throws(APIKeyFileError) {
+            return .success(try Self.read(path, unless: digest))
+        } catch {
+            return .failure(error)
+        }
+    }
+}
+
+/// Why a file of keys cannot be used.
+package struct APIKeyFileError: Error {
+    private let place: String
+    private let reason: String
+    /// The file could not be read at all.
+    private let isUnread: Bool
+
+    fileprivate init(_ error: FileError) {
+        place = ""
+        reason = "cannot be read: \(error.reason)"
+        isUnread = true
+    }
+    fileprivate init(_ error: APIKeyError) {
+        place = ":\(error.line):\(error.column)"
+        reason = error.reason
+        isUnread = false
+    }
+    /// One sentence; `shown` stands for the path.
+    package func message(_ shown: String) -> String {
+        isUnread ? "key file \"\(shown)\" \(reason)" : "\(shown)\(place): \(reason)"
+    }
 }
 
 /// `client_id`, `client_secret`

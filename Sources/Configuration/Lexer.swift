@@ -207,9 +207,7 @@ extension Lexer {
         do throws(ReferenceError) {
             switch try references.value(of: name) {
             case nil: argument.append(written: String(String.UnicodeScalarView(whole)))
-            case .secret(let value)?:
-                argument.append(literal: value)
-                argument.isSecret = true
+            case .secret(let value, let file)?: argument.append(secret: value, file: file)
             case .fallback(let value)?: argument.append(literal: value)
             }
         } catch {

@@ -134,16 +134,10 @@ extension ConfigurationReader {
 
     mutating func readAPIKeys(_ word: Argument) throws(Diagnostic) -> APIKeyFile {
         let path = try path(word)
-        let shown = word.isSecret ? "***" : path
-        do {
-            return APIKeyFile(
-                path: path, keys: try APIKey.parse(try SourceFile.read(path, maximumBytes: APIKey.maximumBytes)))
-        } catch let error as FileError {
-            throw word.error("key file \"\(shown)\" cannot be read: \(error.reason)")
-        } catch let error as APIKeyError {
-            throw word.error("\(shown):\(error.line):\(error.column): \(error.reason)")
+        do throws(APIKeyFileError) {
+            return try APIKeyFile(path)
         } catch {
-            throw word.error("key file \"\(shown)\" cannot be used")
+            throw word.error(error.message(word.isSecret ? "***" : path))
         }
     }
 

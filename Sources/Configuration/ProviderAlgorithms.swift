@@ -1,5 +1,5 @@
 // `algorithms` and `secret` of a provider: what may sign its tokens, and whether there is a key for it.
-internal import JOSE
+package import JOSE
 
 extension ProviderDraft {
     static let algorithmsRow = Directive<ProviderDraft>(
@@ -21,7 +21,7 @@ extension ProviderDraft {
             name: "secret", blocks: [.authProvider], form: "${file:PATH} | ${env:NAME} [kid=NAME]", arity: 1...2,
             summary:
                 "What the issuer shares with us for HS256, HS384 and HS512, at least 32, 48 or 64 bytes long; tokens name "
-                + "it by \"kid\", or not at all"),
+                + "it by \"kid\", or not at all; a file is read again when it changes"),
         read: { statement, draft, _ throws(Diagnostic) in
             let word = statement.arguments[0]
             guard word.isSecret else {
@@ -41,6 +41,7 @@ extension ProviderDraft {
                 key.id = id.text
             }
             draft.provider.secret = key
+            draft.provider.secretFile = word.file
         },
         write: { draft in
             guard let secret = draft.provider.secret else { return [] }
@@ -88,10 +89,8 @@ extension ProviderDraft {
     }
 
     private func check(_ algorithm: SignatureAlgorithm, _ place: Argument) throws(Diagnostic) {
-        let secrets = provider.ownKeys.keys.filter(\.isSecret)
-        if secrets.contains(where: { $0.serves(algorithm) }) { return }
-        let longest = secrets.compactMap(\.secretBytes).max()
-        guard let longest, longest < algorithm.digestBytes else {
+        if provider.hasSecret(for: algorithm) { return }
+        guard let longest = provider.longestSecret, longest < algorithm.digestBytes else {
             throw place.error(
                 "\(algorithm.name) needs a secret that only the issuer and this gateway know",
                 suggestion: "say \"secret ${file:PATH}\", or give an \"oct\" key for it in \"key_file\"")
@@ -99,6 +98,33 @@ extension ProviderDraft {
         throw place.error(
             "\(algorithm.name) needs a secret of at least \(algorithm.digestBytes) bytes; the longest one has \(longest)"
         )
+    }
+}
+
+extension AuthProvider {
+    fileprivate func hasSecret(for algorithm: SignatureAlgorithm) -> Bool {
+        ownKeys.keys.contains { $0.isSecret && $0.serves(algorithm) }
+    }
+    /// Bytes of the longest one.
+    fileprivate var longestSecret: Int? { ownKeys.keys.compactMap(\.secretBytes).max() }
+
+    /// The same secret, as its file has it now; or the sentence that says why that is no use.
+    package func secretAgain() -> Result<JSONWebKey?, KeyFiles.Refusal> {
+        guard let secretFile else { return .success(secret) }
+        var changed = self
+        do throws(ReferenceError) {
+            var key = JSONWebKey(.secret(Array(try References.text(of: secretFile, shown: secretFile).utf8)))
+            key.id = secret?.id
+            changed.secret = key
+        } catch {
+            return .failure(KeyFiles.Refusal(text: error.message))
+        }
+        let unserved = algorithms.first { $0.isSymmetric && !changed.hasSecret(for: $0) }
+        guard let unserved else { return .success(changed.secret) }
+        return .failure(
+            KeyFiles.Refusal(
+                text: "\(unserved.name) needs a secret of at least \(unserved.digestBytes) bytes, which "
+                    + "\"\(secretFile)\" does not hold"))
     }
 }
 

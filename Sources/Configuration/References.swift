@@ -7,8 +7,8 @@ struct ReferenceError: Error {
 
 struct References {
     enum Value {
-        /// From outside the file: never shown.
-        case secret(String)
+        /// From outside the file: never shown. `file`: the path, if that is where it came from.
+        case secret(String, file: String?)
         /// The default that stands in the file for everybody to read.
         case fallback(String)
     }
@@ -40,27 +40,32 @@ struct References {
         }
         guard !name.isEmpty else { throw ReferenceError(message: "a reference to the environment needs a name") }
         // As in a shell, `:-` also stands in for a value that is set but empty.
-        if let value = environment[name], !(value.isEmpty && fallback != nil) { return .secret(value) }
+        if let value = environment[name], !(value.isEmpty && fallback != nil) { return .secret(value, file: nil) }
         if let fallback { return .fallback(fallback) }
         throw ReferenceError(
             message: "the environment variable \"\(name)\" is not set and the reference has no \":-default\"")
     }
 
     private func fileValue(_ path: String) throws(ReferenceError) -> Value {
+        let whole = path.joined(to: folder)
+        return .secret(try Self.text(of: whole, shown: path), file: whole)
+    }
+    /// What a file says, without the end of its last line; `shown` is what messages call it.
+    static func text(of path: String, shown: String) throws(ReferenceError) -> String {
         do {
-            let bytes = try SourceFile.read(path.joined(to: folder), maximumBytes: Self.maximumFileBytes)
+            let bytes = try SourceFile.read(path, maximumBytes: maximumFileBytes)
             guard var text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
-                throw ReferenceError(message: "\"\(path)\" is not text in UTF-8")
+                throw ReferenceError(message: "\"\(shown)\" is not text in UTF-8")
             }
             if text.utf8.last == UInt8(ascii: "\n") { text = String(text.utf8.dropLast()) ?? text }
             if text.utf8.last == UInt8(ascii: "\r") { text = String(text.utf8.dropLast()) ?? text }
-            return .secret(text)
+            return text
         } catch let error as FileError {
-            throw ReferenceError(message: "\"\(path)\" cannot be read: \(error.reason)")
+            throw ReferenceError(message: "\"\(shown)\" cannot be read: \(error.reason)")
         } catch let error as ReferenceError {
             throw error
         } catch {
-            throw ReferenceError(message: "\"\(path)\" cannot be read")
+            throw ReferenceError(message: "\"\(shown)\" cannot be read")
         }
     }
 }

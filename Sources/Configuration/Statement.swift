@@ -15,6 +15,8 @@ struct Argument: Sendable {
     var isQuoted = false
     /// It contains the value of a reference, which is shown to nobody.
     var isSecret = false
+    /// Whose content it begins with; nil: of no file.
+    private(set) var firstFile: String?
     /// It could not be read, which is already said.
     var isFaulty = false
     /// It is the first thing on its line: a directive's name there betrays a forgotten `;`.
@@ -35,6 +37,14 @@ struct Argument: Sendable {
             case .written(let part), .literal(let part): text += part
             }
         }
+    }
+    /// The file whose content it is, and nothing else.
+    var file: String? { pieces.count == 1 ? firstFile : nil }
+    /// The value of a reference follows what was read so far.
+    mutating func append(secret text: String, file: String?) {
+        if pieces.isEmpty { firstFile = file }
+        pieces.append(.literal(text))
+        isSecret = true
     }
     /// For messages: the text, or `***`.
     var shown: String { isSecret ? "***" : text }

@@ -13,7 +13,7 @@ package struct KeySet: ~Copyable {
     /// `kid` of keys that verify nothing, as they stand in a token.
     private var foreignIDs: [[UInt8]] = []
     private var nextSerial: UInt32 = 0
-    /// Counts the replacements that withdrew a key.
+    /// Counts the times that a key was withdrawn.
     package private(set) var generation: UInt32 = 0
     /// False while a source of keys has never answered: an unknown `kid` may then be a good one.
     package var isComplete = true
@@ -48,6 +48,13 @@ package struct KeySet: ~Copyable {
         if isWithdrawn { generation &+= 1 }
         keys = kept
         secrets = keptSecrets
+    }
+
+    /// Nothing that was believed so far is believed any more without being looked at again.
+    package mutating func forgetAll() {
+        generation &+= 1
+        keys = []
+        secrets = []
     }
 
     /// Whether the key of that serial is still there.

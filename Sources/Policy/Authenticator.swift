@@ -341,11 +341,17 @@ extension Authenticator {
         }
     }
 
-    /// The same for keys of files, which were read again.
-    package mutating func install(local keys: JSONWebKeySet, provider name: String) {
+    /// The same for keys of files and a secret, which were read again.
+    package mutating func install(local keys: JSONWebKeySet, secret: JSONWebKey?, provider name: String) {
         refused.removeAll()
         for i in 0..<order.count where providers[order[i]].configuration.name == name {
-            providers[order[i]].install(local: keys)
+            providers[order[i]].install(local: keys, secret: secret)
+        }
+    }
+    /// The same for API keys: a withdrawn one is refused from here on, seen before or not.
+    package mutating func install(_ file: APIKeyFile, provider name: String) {
+        for i in 0..<order.count where providers[order[i]].configuration.name == name {
+            providers[order[i]].install(file)
         }
     }
 

@@ -67,9 +67,15 @@ struct TokenProvider: ~Copyable {
     }
 
     /// Other keys of the same files.
-    mutating func install(local: JSONWebKeySet) {
+    mutating func install(local: JSONWebKeySet, secret: JSONWebKey?) {
         configuration.localKeys = local
+        configuration.secret = secret
         importKeys()
+    }
+    /// Other API keys of the same file. What is cached is the file's word, which may be another one now.
+    mutating func install(_ file: APIKeyFile) {
+        configuration.apiKeys = file
+        keys.forgetAll()
     }
 
     private mutating func importKeys() {
@@ -148,6 +154,7 @@ struct TokenProvider: ~Copyable {
         var same = new
         same.localKeys = configuration.localKeys
         same.secret = configuration.secret
+        same.secretFile = configuration.secretFile
         same.keyFiles = configuration.keyFiles
         same.keyFetching = configuration.keyFetching
         same.unknownKeys = configuration.unknownKeys

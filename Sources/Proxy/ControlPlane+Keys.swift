@@ -138,9 +138,12 @@ extension ControlPlane {
     // MARK: keys of files
 
     private mutating func watchKeyFiles() {
-        let names = configuration.providers.flatMap(\.keyFiles) + (configuration.roles.map { [$0.path] } ?? [])
+        let providers = configuration.providers
+        let names =
+            providers.flatMap(\.keyFiles) + providers.compactMap(\.secretFile) + providers.compactMap(\.apiKeys?.path)
+            + (configuration.roles.map { [$0.path] } ?? [])
         if keyFiles.descriptor < 0, !names.isEmpty {
-            say(.warning, "key files and roles are not read again when they change: the system has no inotify left")
+            say(.warning, "files of keys and roles are not read again when they change: the system has no inotify left")
         }
         keyFiles.follow(names)
     }
@@ -148,19 +151,41 @@ extension ControlPlane {
     mutating func rereadKeyFiles() {
         guard keyFiles.takeChange(now: loop.now) else { return }
         rereadRoles()
-        for i in configuration.providers.indices where !configuration.providers[i].keyFiles.isEmpty {
-            let name = configuration.providers[i].name
-            switch KeyFiles.read(configuration.providers[i].keyFiles) {
-            case .failure(let refusal):
-                gauges.keyFileReadsFailed += 1
-                say(.error, "the keys of provider \"\(name)\" stay as they are: \(refusal.text)")
-            case .success(let local):
-                guard local != configuration.providers[i].localKeys else { continue }
-                gauges.keyFileReadsSucceeded += 1
-                configuration.providers[i].localKeys = local
-                say(.notice, "provider \"\(name)\" has \(local.keys.count) keys of files that changed")
-                for worker in workers { worker.post(.localKeys(provider: name, local)) }
-            }
+        for i in configuration.providers.indices {
+            rereadKeys(i)
+            rereadAPIKeys(i)
+        }
+    }
+    private mutating func rereadKeys(_ i: Int) {
+        let provider = configuration.providers[i]
+        if provider.keyFiles.isEmpty && provider.secretFile == nil { return }
+        switch (KeyFiles.read(provider.keyFiles), provider.secretAgain()) {
+        case (.failure(let refusal), _), (_, .failure(let refusal)):
+            gauges.keyFileReadsFailed += 1
+            say(.error, "the keys of provider \"\(provider.name)\" stay as they are: \(refusal.text)")
+        case (.success(let local), .success(let secret)):
+            if local == provider.localKeys && secret == provider.secret { return }
+            gauges.keyFileReadsSucceeded += 1
+            configuration.providers[i].localKeys = local
+            configuration.providers[i].secret = secret
+            let count = configuration.providers[i].ownKeys.keys.count
+            say(.notice, "provider \"\(provider.name)\" has \(count) keys of files that changed")
+            for worker in workers { worker.post(.localKeys(provider: provider.name, local, secret: secret)) }
+        }
+    }
+    private mutating func rereadAPIKeys(_ i: Int) {
+        let name = configuration.providers[i].name
+        guard let known = configuration.providers[i].apiKeys else { return }
+        switch known.again() {
+        case .failure(let error):
+            gauges.keyFileReadsFailed += 1
+            say(.error, "the API keys of provider \"\(name)\" stay as they are: \(error.message(known.path))")
+        case .success(nil): break
+        case .success(let file?):
+            gauges.keyFileReadsSucceeded += 1
+            configuration.providers[i].apiKeys = file
+            say(.notice, "provider \"\(name)\" has \(file.keys.count) API keys of a file that changed")
+            for worker in workers { worker.post(.apiKeys(provider: name, file)) }
         }
     }
 

@@ -12,8 +12,10 @@ enum WorkerMessage: Sendable {
     case install(GatewayConfiguration, TicketKeys)
     /// A provider's keys changed; nil: there are none (any more).
     case keys(provider: String, JSONWebKeySet?, version: Int)
-    /// The keys of a provider's files changed.
-    case localKeys(provider: String, JSONWebKeySet)
+    /// The keys of a provider's files changed, or its secret.
+    case localKeys(provider: String, JSONWebKeySet, secret: JSONWebKey?)
+    /// The file of a provider's API keys changed.
+    case apiKeys(provider: String, APIKeyFile)
     /// What roles grant has changed.
     case roles(RolesFile)
     /// The fetches that were asked for are over; unless keys came before this, they brought nothing new. None is made before

@@ -17,9 +17,10 @@ extension Worker {
                 authenticator.install(keys, provider: provider)
                 keyVersions[provider] = version
                 keysSettled(provider, isFinal: false)
-            case .localKeys(let provider, let keys):
-                authenticator.install(local: keys, provider: provider)
+            case .localKeys(let provider, let keys, let secret):
+                authenticator.install(local: keys, secret: secret, provider: provider)
                 keysSettled(provider, isFinal: false)
+            case .apiKeys(let provider, let file): authenticator.install(file, provider: provider)
             case .roles(let roles):
                 serial &+= 1
                 snapshots[current].replaceRoles(roles, serial: serial)

@@ -93,9 +93,9 @@ import TokenSigning
         #expect(answer(&authenticator, unnamed) == nil)
         var local = Authenticator([provider(keys: [.rsa])], workers: 1)
         for _ in 0..<2 { #expect(answer(&local, unnamed) == .signatureInvalid) }
-        local.install(local: TokenSigner.otherRSA.keySet, provider: "main")
+        local.install(local: TokenSigner.otherRSA.keySet, secret: nil, provider: "main")
         #expect(answer(&local, unnamed) == nil)
-        local.install(local: TokenSigner.rsa.keySet, provider: "main")
+        local.install(local: TokenSigner.rsa.keySet, secret: nil, provider: "main")
         #expect(answer(&local, unnamed) == .signatureInvalid, "a withdrawn key takes its tokens with it")
 
         let forOthers = TokenSigner.rsa.token(claims(["aud": "\"other\""]))
