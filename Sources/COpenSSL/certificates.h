@@ -6,20 +6,32 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-/* Clients are asked for a certificate of one of these authorities (PEM). The 32 bytes of `id` tell contexts apart that
-   trust others: a session is resumed only where it would have been made. Authorities taken; -1: the PEM is damaged. */
-static inline int co_verify_clients(SSL_CTX *c, const void *p, int n, int depth, int required, const uint8_t *id) {
+/* Authorities (PEM) that the context trusts from here on, and names to clients if told so. How many; -1: the PEM is damaged. */
+static inline int co_add_authorities(SSL_CTX *c, const void *p, int n, int named) {
     BIO *b = BIO_new_mem_buf(p, n);
     X509_STORE *store = SSL_CTX_get_cert_store(c);
     X509 *x;
     int count = 0;
     while (b && count >= 0 && (x = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
-        count = X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(c, x) == 1 ? count + 1 : -1;
+        count = X509_STORE_add_cert(store, x) == 1 && (!named || SSL_CTX_add_client_CA(c, x) == 1) ? count + 1 : -1;
         X509_free(x);
     }
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) count = -1;
     BIO_free(b);
     ERR_clear_error();
+    return count;
+}
+/* Servers are believed by these authorities (PEM) and by no others. How many; -1: the PEM is damaged. */
+static inline int co_trust_only(SSL_CTX *c, const void *p, int n) {
+    X509_STORE *store = X509_STORE_new();
+    if (!store) return -1;
+    SSL_CTX_set_cert_store(c, store);
+    return co_add_authorities(c, p, n, 0);
+}
+/* Clients are asked for a certificate of one of these authorities (PEM). The 32 bytes of `id` tell contexts apart that
+   trust others: a session is resumed only where it would have been made. Authorities taken; -1: the PEM is damaged. */
+static inline int co_verify_clients(SSL_CTX *c, const void *p, int n, int depth, int required, const uint8_t *id) {
+    int count = co_add_authorities(c, p, n, 1);
     SSL_CTX_set_verify(c, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
     SSL_CTX_set_verify_depth(c, depth);
     if (SSL_CTX_set_session_id_context(c, id, 32) != 1) count = -1;

@@ -16,6 +16,8 @@ package struct AuthProvider: Sendable, Equatable {
     package var issuer: String?
     /// Any of them must be in `aud`; empty only when `audience off` was said.
     package var audience: [String] = []
+    /// All of them must be.
+    package var needsAllAudiences = false
     /// Where keys are fetched; none: only local keys.
     package var keySources: [KeySource] = []
     package var keyFetching = KeyFetching()
@@ -25,10 +27,10 @@ package struct AuthProvider: Sendable, Equatable {
     package var keyFiles: [String] = []
     /// `secret`: what HS256 and its kin are checked with.
     package var secret: JSONWebKey?
-    package var algorithms: [SignatureAlgorithm] = [.rs256, .ps256, .es256, .eddsa]
-    /// Accepted `typ` values, lower case without `application/`; nil stands for an absent one.
     /// The file that holds it, if one holds nothing else.
     package var secretFile: String?
+    package var algorithms: [SignatureAlgorithm] = [.rs256, .ps256, .es256, .eddsa]
+    /// Accepted `typ` values, lower case without `application/`; nil stands for an absent one.
     package var tokenTypes: [String?] = ["at+jwt", "jwt", nil]
     /// Bytes of a token.
     package var tokenSize = 8 * 1024
@@ -109,6 +111,10 @@ package struct KeyFetching: Sendable, Equatable {
     package var staleIfError: Duration = .seconds(24 * 3600)
     /// Plain http off loopback, and names that lead to this machine, are meant.
     package var isInsecure = false
+    /// Without keys of every source the gateway does not start.
+    package var failsStart = false
+    /// Nil: the system's.
+    package var authorities: KeyAuthorities?
 
     package init() {}
 }

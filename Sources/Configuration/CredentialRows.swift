@@ -95,11 +95,13 @@ extension ProviderDraft {
         Directive(
             row: DirectiveRow(
                 name: "audience", blocks: [.introspectionProvider], form: "TEXT… | off", arity: 1 ... .max,
-                summary: "What \"aud\" of an answer must contain: any of these, letter by letter"),
+                summary:
+                    "What \"aud\" of an answer must contain: any of these, or all (audience_match), letter by letter"),
             read: { statement, draft, _ throws(Diagnostic) in
                 draft.provider.audience = try words(statement, none: "off")
             },
             write: { [WrittenLine($0.provider.audience.isEmpty ? ["off"] : $0.provider.audience.map(Syntax.quoted))] }),
+        audienceMatchRow(.introspectionProvider),
         Directive(
             row: DirectiveRow(
                 name: "required_claims", blocks: [.introspectionProvider], form: "NAME… | none", arity: 1 ... .max,

@@ -88,6 +88,7 @@ extension ProviderDraft {
 extension ConfigurationReader {
     mutating func checkLookup(_ draft: ProviderDraft, _ statement: Statement) throws(Diagnostic) {
         let provider = draft.provider
+        try draft.checkAudienceMatch()
         if draft.clientSecret != nil, draft.clientID == nil {
             report(statement.error("\"client_secret\" needs \"client_id\""))
         }

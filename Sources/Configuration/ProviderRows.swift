@@ -7,6 +7,8 @@ struct ProviderDraft {
     var provider: AuthProvider
     var issuerIsSaid = false
     var audienceIsSaid = false
+    /// `audience_match`
+    var audienceMatch: Argument?
     /// The words of `algorithms`; nil: it was not said.
     var algorithmWords: [Argument]?
     var secretWord: Argument?
@@ -54,7 +56,8 @@ struct ProviderDraft {
         kind == .jwt ? signedTokenRows : otherRows[kind.block] ?? []
     }
     private static let signedTokenRows: [Directive<ProviderDraft>] =
-        identityRows + keyRows + tokenRows + [tokenFromRow(.authProvider), boundTokensRow(.authProvider)]
+        identityRows + keyRows + fetchingRows + tokenRows
+        + [tokenFromRow(.authProvider), boundTokensRow(.authProvider)]
 
     private static let identityRows: [Directive<ProviderDraft>] = [
         Directive(
@@ -74,12 +77,13 @@ struct ProviderDraft {
         Directive(
             row: DirectiveRow(
                 name: "audience", blocks: [.authProvider], form: "TEXT… | off", arity: 1 ... .max,
-                summary: "What \"aud\" must contain: any of these, letter by letter; required"),
+                summary: "What \"aud\" must contain: any of these, or all (audience_match), letter by letter; required"),
             read: { statement, draft, _ throws(Diagnostic) in
                 draft.audienceIsSaid = true
                 draft.provider.audience = try words(statement, none: "off")
             },
             write: { [WrittenLine($0.provider.audience.isEmpty ? ["off"] : $0.provider.audience.map(Syntax.quoted))] }),
+        audienceMatchRow(.authProvider),
     ]
 
     private static let keyRows: [Directive<ProviderDraft>] = [
@@ -233,7 +237,7 @@ extension Directive where Block == ProviderDraft {
     ) -> Directive {
         sourceSetting(.setting(name, in: [.authProvider], codec, field, summary))
     }
-    fileprivate static func sourceSetting(_ setting: Directive) -> Directive {
+    static func sourceSetting(_ setting: Directive) -> Directive {
         var directive = setting
         let (read, write) = (directive.read, directive.write)
         directive.read = { statement, draft, reader throws(Diagnostic) in

@@ -127,6 +127,7 @@ extension ConfigurationReader {
             }
         }
         checkSources(draft)
+        try draft.checkAudienceMatch()
         try draft.checkAlgorithms(statement)
     }
 

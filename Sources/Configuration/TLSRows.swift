@@ -116,7 +116,7 @@ extension ConfigurationReader {
             isRequired: tls.clientVerification == .on, depth: tls.clientDepth, position: word.position)
     }
 
-    private func pem(_ word: Argument, _ path: String, _ kind: String, labels: [String]) throws(Diagnostic) -> [UInt8] {
+    func pem(_ word: Argument, _ path: String, _ kind: String, labels: [String]) throws(Diagnostic) -> [UInt8] {
         let shown = word.isSecret ? "***" : path
         let bytes: [UInt8]
         do throws(FileError) {

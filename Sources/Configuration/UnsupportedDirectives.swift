@@ -34,7 +34,6 @@ enum UnsupportedDirectives {
         "ssl_ciphers", "sticky",
         "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
-        "audience_match",
     ]
 
     /// nginx's directives for which there is another one here.
@@ -56,6 +55,10 @@ enum UnsupportedDirectives {
         "auth_request_set": "say `copy` in an `auth_provider` of kind `request`",
         "auth_basic": "identity comes from an `auth_provider`",
         "auth_basic_user_file": "identity comes from an `auth_provider`",
+        "kid_wait": "say `unknown_kid refetch wait=TIME`",
+        "jwt_fallback":
+            "name a provider of kind `jwt` beside this one in `auth any …`: it judges the tokens that it knows",
+        "cache_ttl": "say `cache TIME`",
         "set_real_ip_from": "write `trusted_proxies` for it, which is not supported yet",
         "real_ip_header": "write `trusted_proxies` for it, which is not supported yet",
         "real_ip_recursive": "write `trusted_proxies` for it, which is not supported yet",

@@ -63,7 +63,8 @@ struct RegisteredClaims {
     }
 
     private var issuerMatches = false
-    private var audienceMatches = false
+    /// One bit for each of the rules' audiences that is there.
+    private var audiences: UInt64 = 0
     private var expires: JSONEvent?
     private var notBefore: JSONEvent?
     private var issuedAt: JSONEvent?
@@ -79,7 +80,7 @@ struct RegisteredClaims {
             throw TokenRefusal(error)
         }
         guard rules.issuer == nil || issuerMatches else { throw .issuerMismatch }
-        guard rules.audience.isEmpty || audienceMatches else { throw .audienceMismatch }
+        guard rules.accepts(audiences: audiences) else { throw .audienceMismatch }
         try checkTimes(payload, rules, now)
         try checkRequired(rules)
     }
@@ -109,7 +110,7 @@ struct RegisteredClaims {
     ) {
         switch name {
         case .issuer: issuerMatches = value.kind == .string && rules.isIssuer(value, in: payload)
-        case .audience: audienceMatches = value.kind == .string && rules.hasAudience(value, in: payload)
+        case .audience: if value.kind == .string { audiences = rules.audienceBit(value, in: payload) }
         case .expires: expires = value
         case .notBefore: notBefore = value
         case .issuedAt: issuedAt = value
@@ -120,13 +121,13 @@ struct RegisteredClaims {
         }
     }
 
-    /// RFC 7519 section 4.1.3: an array may hold several, one of which has to be us.
+    /// RFC 7519 section 4.1.3: an array may hold several, one of which has to be us, or all that we are.
     private mutating func readAudiences(
         _ payload: borrowing Span<UInt8>, _ rules: borrowing TokenRules, _ reader: inout JSONReader
     ) throws(JSONError) {
         var value = try reader.next(payload)
         while value.kind != .endArray {
-            if value.kind == .string, rules.hasAudience(value, in: payload) { audienceMatches = true }
+            if value.kind == .string { audiences |= rules.audienceBit(value, in: payload) }
             try reader.skip(value, payload)
             value = try reader.next(payload)
         }

@@ -17,6 +17,8 @@ package struct TokenRules: Sendable, Equatable {
     package var issuer: [UInt8]?
     /// One of these in `aud`; empty: any, or none.
     package var audience: [[UInt8]] = []
+    /// All of them, of which there are 64 at most.
+    package var needsAllAudiences = false
     /// Claims that must be there; set by `require`.
     package private(set) var requiredClaims: [[UInt8]] = []
     /// The two that every provider requires unless told otherwise have fields of their own, so that others need no search.
@@ -49,10 +51,20 @@ package struct TokenRules: Sendable, Equatable {
         return value.equals(issuer.span, in: payload)
     }
 
-    /// Whether the string is one of the audiences that are asked for.
-    func hasAudience(_ value: JSONEvent, in payload: borrowing Span<UInt8>) -> Bool {
-        for accepted in audience where value.equals(accepted.span, in: payload) { return true }
-        return false
+    /// A bit that says which of the audiences the string is; none when it is another one.
+    func audienceBit(_ value: JSONEvent, in payload: borrowing Span<UInt8>) -> UInt64 {
+        var bit: UInt64 = 1
+        for accepted in audience {
+            if value.equals(accepted.span, in: payload) { return bit }
+            // Only where one of them is enough there may be more than bits.
+            if bit < 1 << 63 { bit <<= 1 }
+        }
+        return 0
+    }
+    /// Whether those that were found are enough.
+    func accepts(audiences found: UInt64) -> Bool {
+        if audience.isEmpty { return true }
+        return needsAllAudiences ? found == .max >> UInt64(64 - min(audience.count, 64)) : found != 0
     }
 
     package func requires(_ claim: String) -> Bool { requiredClaims.contains(Array(claim.utf8)) }

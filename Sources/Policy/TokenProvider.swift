@@ -171,6 +171,7 @@ extension TokenRules {
         allowsMissingType = provider.tokenTypes.contains(nil)
         issuer = provider.issuer.map { Array($0.utf8) }
         audience = provider.audience.map { Array($0.utf8) }
+        needsAllAudiences = provider.needsAllAudiences
         require(provider.requiredClaims)
         leeway = provider.leeway.components.seconds
         maximumLifetime = provider.maxLifetime.map { $0.components.seconds }

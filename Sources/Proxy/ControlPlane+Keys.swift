@@ -49,11 +49,11 @@ extension ControlPlane {
         for i in keys.indices { fetch(i, keys[i].beginDue(now: loop.now)) }
     }
     /// Starts what was begun.
-    private func fetch(_ i: Int, _ sources: [Int]) {
+    func fetch(_ i: Int, _ sources: [Int]) {
         for k in sources {
             let fetch = KeyFetch(
                 provider: keys[i].provider, number: k, source: keys[i].sources[k].source, issuer: keys[i].issuer,
-                isInsecure: keys[i].isInsecure, generation: generation)
+                isInsecure: keys[i].isInsecure, authorities: keys[i].authorities, generation: generation)
             fetch.start(inbox)
         }
     }

@@ -108,7 +108,7 @@ struct ControlPlane: ~Copyable {
         keepUpRevocations()
         answerMetrics(isLate: true)
     }
-    private mutating func takeMessages() {
+    mutating func takeMessages() {
         for message in inbox.takeAll() {
             switch message {
             case .counters(let worker, let values):

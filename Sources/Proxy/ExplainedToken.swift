@@ -91,9 +91,11 @@ extension Explainer {
                 .issuer, ["issuer"], of: provider, provider.issuer.map { "\"\($0)\"" } ?? "any: issuer off",
                 token.map { "iss \(Self.shown($0.claim("iss")))" }),
             step(
-                .audience, ["audience"], of: provider,
+                .audience, ["audience", "audience_match"], of: provider,
                 provider.audience.isEmpty
-                    ? "any: audience off" : provider.audience.map { "\"\($0)\"" }.joined(separator: " or "),
+                    ? "any: audience off"
+                    : provider.audience.map { "\"\($0)\"" }.joined(
+                        separator: provider.needsAllAudiences ? " and " : " or "),
                 token.map { "aud \(Self.shown($0.claim("aud")))" }),
         ] + timeSteps(provider, token, now) + [
             step(

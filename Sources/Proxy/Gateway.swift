@@ -76,6 +76,7 @@ package enum Gateway {
                 "the journal of revocations cannot be opened: \(error.text)")
         }
         plane.serveLookups()
+        try plane.awaitFirstKeys()
         plane.install()
         announce(plane, limit: limit)
         Host.trimCode()

@@ -32,6 +32,8 @@ struct KeyFetch: Sendable {
     /// What metadata must name.
     let issuer: String?
     let isInsecure: Bool
+    /// Whom the servers are believed by, in PEM; nil: by the system's authorities.
+    let authorities: [UInt8]?
     let generation: Int
 
     /// Starts a thread; its result arrives in the mailbox.
@@ -54,14 +56,17 @@ struct KeyFetch: Sendable {
     private func request(until end: Instant) throws(FetchFailure) -> WebRequest {
         let accept = "application/jwk-set+json, application/json"
         guard source.kind == .discovery else {
-            return WebRequest(address: source.address, accept: accept, end: end, allowsInternal: isInsecure)
+            return WebRequest(
+                address: source.address, accept: accept, end: end, allowsInternal: isInsecure, authorities: authorities)
         }
         let metadata = try WebFetch.run(
-            WebRequest(address: source.address, accept: "application/json", end: end, allowsInternal: isInsecure))
+            WebRequest(
+                address: source.address, accept: "application/json", end: end, allowsInternal: isInsecure,
+                authorities: authorities))
         let address = try keys(of: metadata.body)
         return WebRequest(
             address: address, accept: accept, end: end, isConfigured: address.host == source.address.host,
-            allowsInternal: isInsecure)
+            allowsInternal: isInsecure, authorities: authorities)
     }
     /// Where the keys are, by metadata that must be those of the issuer (RFC 8414 section 3.3).
     private func keys(of document: [UInt8]) throws(FetchFailure) -> WebAddress {

@@ -32,6 +32,8 @@ struct KeySetRefresher {
     private(set) var begunAt: Instant
     private var nextAt: Instant
     private var failures: UInt64 = 0
+    /// In words, until keys come.
+    private(set) var lastFailure: String?
     /// Until when the last good keys are as good as new.
     private var freshUntil: Instant
     /// Until when they serve though their source is down.
@@ -98,6 +100,7 @@ struct KeySetRefresher {
         switch result {
         case .keys(let keys):
             failures = 0
+            lastFailure = nil
             lastSuccessWallSeconds = wallSeconds
             let life = life(keys)
             freshUntil = Instant(nanoseconds: now.nanoseconds + life)
@@ -110,6 +113,7 @@ struct KeySetRefresher {
             if let i = FetchFailure.Reason.allCases.firstIndex(of: failure.reason) { errors[i] += 1 }
             let pause = min(Self.longestPause, Self.second << min(failures, 6))
             failures += 1
+            lastFailure = failure.text
             nextAt = Instant(nanoseconds: now.nanoseconds + jittered(pause, random))
             return .nothing
         }

@@ -23,6 +23,10 @@ struct ProviderKeys {
     let provider: String
     let issuer: String?
     let isInsecure: Bool
+    /// See `KeyFetch`.
+    let authorities: [UInt8]?
+    /// `fail_start on`
+    let failsStart: Bool
     /// A fetch that began under another generation is not listened to.
     let generation: Int
     private(set) var sources: [KeySetRefresher]
@@ -42,6 +46,8 @@ struct ProviderKeys {
         self.provider = provider.name
         issuer = provider.issuer
         isInsecure = provider.keyFetching.isInsecure
+        authorities = provider.keyFetching.authorities?.certificates
+        failsStart = provider.keyFetching.failsStart
         self.generation = generation
         sources = provider.keySources.map { KeySetRefresher($0, provider.keyFetching, now: now) }
         nextWishAt = now
@@ -78,6 +84,11 @@ struct ProviderKeys {
         return chosen
     }
     var isFetching: Bool { sources.contains(where: \.isFetching) }
+    /// Of the first source that has no keys, and why; nil: all have some.
+    var absence: String? {
+        guard let source = sources.first(where: { $0.fetched == nil }) else { return nil }
+        return "\(source.source.shown): \(source.lastFailure ?? "not fetched yet")"
+    }
 
     mutating func finished(
         _ i: Int, _ result: KeyFetchResult, now: Instant, wallSeconds: Int64, random: UInt8

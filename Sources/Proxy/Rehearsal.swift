@@ -21,6 +21,15 @@ package enum Rehearsal {
                 Diagnostic(
                     at: SourcePosition(file: "", line: 1, column: 1), "the configuration cannot be compiled"))
         }
+        for provider in configuration.providers {
+            guard let authorities = provider.keyFetching.authorities else { continue }
+            do throws(TLSError) {
+                _ = try TLSContext.client(authorities: authorities.certificates)
+            } catch {
+                diagnostics.append(
+                    Diagnostic(at: authorities.position, "\(authorities.file) is not usable: \(error.reason)"))
+            }
+        }
         for listener in configuration.listeners {
             guard let tls = listener.tls else { continue }
             do throws(TLSError) {
@@ -36,7 +45,7 @@ package enum Rehearsal {
     }
     private static func describe(_ error: TLSError, _ tls: TLSSettings) -> Diagnostic {
         switch error.subject {
-        case .certificate, .context:
+        case .certificate, .authorities, .context:
             Diagnostic(
                 at: tls.certificatePosition, "\(tls.certificateFile) is not a usable certificate: \(error.reason)")
         case .clientAuthorities:

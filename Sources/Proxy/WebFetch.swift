@@ -36,6 +36,8 @@ struct WebRequest: Sendable {
     var isConfigured = true
     var allowsInternal = false
     var bodyLimit = 256 * 1024
+    /// Whom the server is believed by, in PEM; nil: by the system's authorities.
+    var authorities: [UInt8]?
 }
 
 struct WebDocument: Sendable {
@@ -133,7 +135,7 @@ struct WebFetch: ~Copyable {
         }
         guard address.isTLS else { return Stream(socket) }
         do throws(TLSError) {
-            let context = try TLSContext.client()
+            let context = try TLSContext.client(authorities: request.authorities)
             guard let session = context.connect(on: socket, host: address.host, isAddress: address.isLiteral) else {
                 throw TLSError(subject: .context, reason: "no session can be made")
             }

@@ -6,7 +6,7 @@ package import Reactor
 
 /// Why a context could not be made, and about which of its inputs.
 package struct TLSError: Error, Equatable {
-    package enum Subject: Equatable { case certificate, privateKey, clientAuthorities, context }
+    package enum Subject: Equatable { case certificate, privateKey, clientAuthorities, authorities, context }
     package let subject: Subject
     /// In words, without secrets.
     package let reason: String
@@ -87,13 +87,21 @@ package struct ClientVerification: Sendable {
             throw TLSError(subject: .clientAuthorities, reason: "it holds no certificates, or damaged ones")
         }
     }
-    /// For fetching: verifies the server against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR as in OpenSSL).
-    package static func client() throws(TLSError) -> TLSContext {
+    /// For fetching: verifies the server against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR as in OpenSSL), or
+    /// against these alone, in PEM.
+    package static func client(authorities: [UInt8]? = nil) throws(TLSError) -> TLSContext {
         guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else {
             throw TLSError(subject: .context, reason: lastError())
         }
         let made = unsafe TLSContext(raw)
         guard unsafe co_client_defaults(raw) == 1 else { throw TLSError(subject: .context, reason: lastError()) }
+        guard let authorities else { return made }
+        let taken = unsafe authorities.withUnsafeBytes { bytes in
+            unsafe co_trust_only(raw, bytes.baseAddress, Int32(bytes.count))
+        }
+        guard taken > 0 else {
+            throw TLSError(subject: .authorities, reason: "it holds no certificates, or damaged ones")
+        }
         return made
     }
     package borrowing func accept(on socket: borrowing Socket) -> TLSSession? {

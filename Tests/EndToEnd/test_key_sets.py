@@ -199,3 +199,31 @@ def test_https_certificate_that_is_not_trusted(start, authority, rsa_key, tmp_pa
         assert not server.hits
     finally:
         server.close()
+
+
+def test_an_authority_of_the_configuration(start, authority, rsa_key, tmp_path):
+    """`ca`: that one is believed, and the system's are not."""
+    (tmp_path / "stranger").mkdir()
+    stranger = Authority(tmp_path / "stranger")
+    server = KeyServer(key_set(rsa_key), authority.server_context())
+    server.metadata = {"issuer": ISSUER, "jwks_uri": server.url}
+    try:
+        for source in (f"jwks {server.url};", f"discovery {server.origin};"):
+            text = CONFIGURATION.replace("jwks @jwks@;", f"{source} ca @ca@;")
+            gateway = start(text, ca=authority.file)
+            wait_for_status(gateway, rsa_key.token(), 200)
+        asked = len(server.hits)
+        gateway = start(text, ca=stranger.file, environment={"SSL_CERT_FILE": str(authority.file)})
+        gateway.wait_for_notice("certificate: ")
+        assert status(gateway, rsa_key.token()) == 503 and len(server.hits) == asked
+    finally:
+        server.close()
+
+
+def test_an_authority_that_is_none_ends_the_start(start, tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    text = CONFIGURATION.replace("jwks @jwks@;", "jwks https://127.0.0.1:1/; ca @ca@;")
+    gateway = start(text, ca=file, ready=False)
+    assert gateway.process.wait(5) == 1
+    assert f"{file} is not usable: it holds no certificates, or damaged ones" in gateway.log

@@ -3,6 +3,7 @@
 import signal
 import hashlib
 import json
+import os
 import stat
 import threading
 import time
@@ -270,3 +271,74 @@ def test_what_else_is_asked_for_is_refused(run, key_server, rsa_key, path, metho
     assert response.status == wanted, response.body
     assert not response.all("access-control-allow-origin")
     assert len(key_server.hits) == 1 and status(gateway, rsa_key) == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_somebody_else_is_not_believed(run, key_server, rsa_key, ec_key, tmp_path):
+    """Its checksum, which anybody can make, is right: what counts is who wrote it."""
+    file = keep(run, tmp_path, rsa_key)
+    key_server.mode = "fail"
+    file.write_bytes(b"\n" + json.dumps(key_set(ec_key)).encode())
+    age_file(file, "main", ISSUER, key_server.url, 1)
+    os.chown(file, 65534, -1)
+    gateway = run()
+    gateway.wait_for_notice("it belongs to somebody else, or others may write it")
+    assert status(gateway, ec_key) == status(gateway, rsa_key) == 503
+    gateway.stop()
+    os.chown(file, os.geteuid(), -1)
+    gateway = run()
+    assert status(gateway, ec_key) == 200, "the same file of our own"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_somebody_else_ends_the_start(start, key_server, tmp_path):
+    (tmp_path / "state").mkdir()
+    os.chown(tmp_path / "state", 65534, -1)
+    gateway = start(CONFIGURATION, state=tmp_path / "state", jwks=key_server.url, stale="1h", ready=False)
+    assert gateway.process.wait(5) == 1
+    assert "state_dir cannot be used: it belongs to somebody else" in gateway.log
+
+
+# -- fail_start
+
+NEEDED = CONFIGURATION.replace("jwks_refresh 10s;", "jwks_refresh 10s; fail_start on;")
+
+
+def test_without_keys_no_start_if_told_so(start, key_server, tmp_path):
+    key_server.mode = "fail"
+    gateway = start(NEEDED, state=tmp_path / "state", jwks=key_server.url, stale="1h", ready=False)
+    assert gateway.process.wait(12) == 1
+    assert f'error: keys of provider "main" cannot be had from {key_server.url}: ' in gateway.log
+    assert "listening on" not in gateway.log
+
+
+def test_with_keys_the_first_request_is_judged(start, key_server, rsa_key, tmp_path):
+    key_server.delay = 0.5
+    gateway = start(NEEDED, state=tmp_path / "state", jwks=key_server.url, stale="1h")
+    assert status(gateway, rsa_key) == 200
+    assert len(key_server.hits) == 1
+    assert gateway.metrics().sum("gateway_jwks_fetches_total", provider="main") == 1
+
+
+def test_kept_keys_are_enough_for_a_start(start, run, key_server, rsa_key, tmp_path):
+    keep(run, tmp_path, rsa_key)
+    key_server.mode = "fail"
+    gateway = start(NEEDED, state=tmp_path / "state", jwks=key_server.url, stale="1h")
+    assert status(gateway, rsa_key) == 200
+
+
+def test_a_start_that_waits_for_keys_can_be_ended(start, key_server, tmp_path):
+    key_server.delay = 8
+    gateway = start(NEEDED, state=tmp_path / "state", jwks=key_server.url, stale="1h", ready=False)
+    wait_until(lambda: key_server.hits)
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.process.wait(3) == 1
+    assert "told to stop before its keys were here" in gateway.log
+
+
+def test_a_source_that_fails_later_ends_nothing(start, key_server, rsa_key, tmp_path):
+    gateway = start(NEEDED, state=tmp_path / "state", jwks=key_server.url, stale="1h")
+    key_server.mode = "fail"
+    gateway.send_signal(signal.SIGHUP)
+    gateway.wait_for_notice("configuration reloaded")
+    assert status(gateway, rsa_key) == 200

@@ -17,6 +17,7 @@ access_log @folder@/access.log json;
 admin {{ listen 127.0.0.1:@admin_port@; }}
 auth_provider main  jwt {{ issuer {ISSUER}; audience {AUDIENCE} web; key_file @keys@; leeway 1s; }}
 auth_provider other jwt {{ issuer {OTHER}; audience {AUDIENCE}; key_file @keys@; }}
+auth_provider whole jwt {{ issuer {ISSUER}; audience {AUDIENCE} web; audience_match all; key_file @keys@; }}
 server {{
     listen 127.0.0.1:@port@;
     auth main;
@@ -25,6 +26,7 @@ server {{
     location /both/ {{ require permission read:data; require permission write:data; proxy_pass http://@origin@; }}
     location /admin/ {{ require permission read:admin_panel; proxy_pass http://@origin@; }}
     location /other/ {{ auth other; proxy_pass http://@origin@; }}
+    location /whole/ {{ auth whole; proxy_pass http://@origin@; }}
     location /good {{ auth off; proxy_pass http://@origin@; }}
 }}
 """
@@ -393,3 +395,24 @@ def test_R10_token_is_never_logged(gateway, origin, rsa_key):
     for text in (gateway.log, (gateway.folder / "access.log").read_text()):
         for token in (good, bad):
             assert all(part[:30] not in text for part in token.split(".")[1:])
+
+
+@pytest.mark.parametrize(
+    ("audience", "code"),
+    [
+        ([AUDIENCE, "web"], None),
+        (["web", "x", AUDIENCE, "web"], None),
+        ([AUDIENCE], "audience_mismatch"),
+        (AUDIENCE, "audience_mismatch"),
+        ([AUDIENCE, AUDIENCE], "audience_mismatch"),
+        (["web", 7], "audience_mismatch"),
+        ([], "audience_mismatch"),
+    ],
+    ids=repr,
+)
+def test_J58_all_of_them(gateway, origin, rsa_key, audience, code):
+    data = get("/whole/x", bearer(rsa_key.token(aud=audience)))
+    if code is None:
+        assert gateway.request(data).status == 200
+    else:
+        check_invalid_token(expect_refusal(gateway, origin, data, 401, code, closed=False), code)
