@@ -98,6 +98,19 @@ def test_key_is_rotated_by_age(prepare):
     backend.stop()
 
 
+def test_rotation_by_age_waits_until_the_next_key_has_been_published_long_enough(prepare):
+    """A refused attempt is followed by another, although no file has changed meanwhile; it is logged once."""
+    backend = prepare(key=private_key("ES256")).start("--key-rotation", "1s", "--key-set-max-age", "5s")
+    first, second = kids(backend)
+    wait_until(lambda: "cannot be rotated yet" in backend.log, within=5, what="a refused attempt")
+    wait_until(lambda: kids(backend)[0] == second, within=12, what="the attempt after it")
+    refused = [line for line in backend.log.split("another key signs")[0].splitlines() if "cannot be rotated yet" in line]
+    assert len(refused) == 1, refused
+    assert "published for less than 5 seconds" in refused[0]
+    assert first in kids(backend)[2:]
+    backend.stop()
+
+
 def test_rotation_that_a_crash_cut_in_two_is_finished(prepare):
     backend = prepare()
     folder = backend.folder / "keys"
@@ -118,6 +131,23 @@ def test_keys_that_cannot_be_read_do_not_replace_those_that_run(prepare):
     backend.write("keys/private_key.pem", "broken", mode=0o600)
     wait_until(lambda: "the keys cannot be read" in backend.log, within=5, what="an error in the log")
     assert kids(backend) == before
+    assert backend.get("/api/protected/data", backend.login()["access_token"]).status_code == 200
+    backend.stop()
+
+
+def test_keys_are_read_again_until_they_can_be_read(prepare):
+    """A mode is not part of what tells that a file has changed, so nothing but trying again finds it mended."""
+    backend = prepare().start()
+    key = private_key("ES256")
+    folder = backend.folder / "keys"
+    backend.write("keys/new.pem", public_pem(key))
+    backend.write("keys/private_key.pem", private_pem(key), mode=0o644)
+    (folder / "new.pem").rename(folder / "public_key.pem")
+    wait_until(lambda: "only its owner may read it" in backend.log, within=5, what="an error in the log")
+    time.sleep(2.5)
+    assert backend.log.count("only its owner may read it") == 1
+    (folder / "private_key.pem").chmod(0o600)
+    wait_until(lambda: backend.key_set()[0]["alg"] == "ES256", within=5, what="the new key signs")
     assert backend.get("/api/protected/data", backend.login()["access_token"]).status_code == 200
     backend.stop()
 

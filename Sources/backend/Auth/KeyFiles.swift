@@ -47,11 +47,12 @@ struct KeyFiles: Sendable {
         guard try await verificationKey(nextPublic).jwk == signingKey(nextPrivate).verification.jwk else {
             throw StartupFailure("\(nextPublic) is not the public half of \(nextPrivate)")
         }
-        let age = now.timeIntervalSince(Self.modified(nextPublic) ?? now)
-        guard age >= Double(publishedSeconds) else {
+        let published = Self.modified(nextPublic) ?? now
+        guard now.timeIntervalSince(published) >= Double(publishedSeconds) else {
+            // The same text for every try: whoever logs it can tell that nothing has changed.
             throw StartupFailure(
-                "\(nextPublic): the next key has been published for \(Int(age)) of \(publishedSeconds) seconds; "
-                    + "not every gateway knows it")
+                "\(nextPublic): the next key has been published for less than \(publishedSeconds) seconds, since "
+                    + "\(published.formatted(.iso8601)); not every gateway knows it")
         }
         try Self.makeFolder(retiredFolder)
         try FileReading.replacePrivately(

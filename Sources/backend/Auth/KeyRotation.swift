@@ -18,17 +18,16 @@ struct KeyRotation: Service {
     private static let pauseSeconds = 1
 
     func run() async throws {
-        var seen: [String] = []
-        var rotationFailed = false
+        // What was read last; keys that could not be read are read again until they can.
+        var read: [String] = []
+        var unreadable: Set<String> = []
+        var attempts = RotationAttempts()
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             files.sweepRetired(now: Int64(Date.now.timeIntervalSince1970))
-            if isDue, !rotationFailed { rotationFailed = await !rotate() }
+            let before = files.stamp
+            if isDue, attempts.isOpen(for: before, at: .now) { await rotate(&attempts) }
             let stamp = files.stamp
-            if stamp != seen {
-                seen = stamp
-                rotationFailed = false
-                await reload()
-            }
+            if stamp != read, await reload(&unreadable) { read = stamp }
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(Self.pauseSeconds)) }
         }
     }
@@ -43,30 +42,32 @@ struct KeyRotation: Service {
         return Date.now.timeIntervalSince(since) >= Double(age.seconds)
     }
 
-    private func rotate() async -> Bool {
+    private func rotate(_ attempts: inout RotationAttempts) async {
         let now = Date.now
         do {
             try await files.rotate(
                 retiredUntil: Self.retiredUntil(now, accessTokenLifetime: accessTokenLifetime),
                 publishedSeconds: keySetMaxAge.seconds, now: now)
-            return true
         } catch {
-            // It is tried again when a file changes, and at the next start.
-            logger.error("the signing key is due but cannot be rotated", metadata: ["error": "\(error)"])
-            return false
+            guard attempts.refuse("\(error)", stamp: files.stamp, at: .now) else { return }
+            logger.error("the signing key is due but cannot be rotated yet", metadata: ["error": "\(error)"])
         }
     }
 
     /// Takes what lies there; when it cannot be read, the keys of before go on.
-    private func reload() async {
+    private func reload(_ unreadable: inout Set<String>) async -> Bool {
         do {
             let ring = try await files.ring()
             let before = keys.verificationKeys.first?.jwk.thumbprint
             keys.replace(with: ring)
             let kid = ring.active.verification.jwk.thumbprint
             if kid != before { logger.notice("another key signs from now on", metadata: ["kid": "\(kid)"]) }
+            unreadable = []
+            return true
         } catch {
+            guard unreadable.insert("\(error)").inserted else { return false }
             logger.error("the keys cannot be read; those of before go on", metadata: ["error": "\(error)"])
+            return false
         }
     }
 }
