@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from harness.backend import BINARY, backend_key, prepare, private_key, private_pem, public_pem  # noqa: F401
+from harness.prometheus import Metrics, parse
 from harness.waiting import wait_until
 
 CONFIGURATION = """
@@ -35,6 +36,10 @@ server {
 def rotate(backend, *flags: str) -> subprocess.CompletedProcess:
     return subprocess.run([BINARY, "keys", "rotate", *flags], cwd=backend.folder, capture_output=True, text=True,
                           timeout=20, env={n: v for n, v in os.environ.items() if not n.startswith("BACKEND_")})
+
+
+def metrics(backend) -> Metrics:
+    return parse(backend.auth.get("/metrics").text)
 
 
 def kids(backend) -> list[str]:
@@ -108,6 +113,43 @@ def test_rotation_by_age_waits_until_the_next_key_has_been_published_long_enough
     assert len(refused) == 1, refused
     assert "published for less than 5 seconds" in refused[0]
     assert first in kids(backend)[2:]
+    backend.stop()
+
+
+def test_metrics_tell_state_and_age_of_the_keys(prepare):
+    backend = prepare()
+    file = backend.folder / "keys/private_key.pem"
+    os.utime(file, (time.time() - 1000, time.time() - 1000))
+    backend.start("--key-rotation", "900s", "--key-set-max-age", "1h")
+    found = metrics(backend)
+    states = {state: found.sum("backend_signing_keys", state=state) for state in ("active", "next", "retired")}
+    assert states == {"active": 1, "next": 1, "retired": 0}
+    assert 1000 <= found.sum("backend_signing_key_age_seconds") < 1060
+    assert 100 <= found.sum("backend_signing_key_overdue_seconds") < 160
+    assert found.sum("backend_signing_available") == 1
+    wait_until(lambda: metrics(backend).sum("backend_signing_key_failures_total", action="rotate") >= 1, within=5,
+               what="a refused rotation is counted")
+    assert rotate(backend, "--force").returncode == 0
+    wait_until(lambda: metrics(backend).sum("backend_signing_keys", state="retired") == 1, within=5,
+               what="the old key is retired")
+    found = metrics(backend)
+    assert found.sum("backend_signing_key_age_seconds") < 60
+    assert found.sum("backend_signing_key_overdue_seconds") == 0
+    backend.stop()
+
+
+def test_metrics_tell_that_the_keys_cannot_be_read(prepare):
+    backend = prepare().start()
+    text = backend.read("keys/private_key.pem")
+    assert metrics(backend).sum("backend_signing_key_source_failing_seconds") == 0
+    backend.write("keys/private_key.pem", "broken", mode=0o600)
+    wait_until(lambda: metrics(backend).sum("backend_signing_key_source_failing_seconds") > 1, within=5, what="an alarm")
+    found = metrics(backend)
+    assert found.sum("backend_signing_key_failures_total", action="read") >= 1
+    assert found.sum("backend_signing_available") == 1
+    backend.write("keys/private_key.pem", text, mode=0o600)
+    wait_until(lambda: metrics(backend).sum("backend_signing_key_source_failing_seconds") == 0, within=5,
+               what="the alarm ends")
     backend.stop()
 
 

@@ -6,9 +6,6 @@ struct AuthRouter: Sendable {
     let service: AuthService
     let limits: LoginLimits
     let client: ForwardedClient
-    let keys: KeyService
-    /// A new key is known everywhere after it.
-    let keySetMaxAge: Lifetime
 
     func add(to router: some RouterMethods<AuthCall>) {
         for path: RouterPath in ["/api/v1/auth/login", "/auth/login", "/login"] {
@@ -30,14 +27,6 @@ struct AuthRouter: Sendable {
         }
         addLogout(to: router)
         router.post("/api/v1/auth/validate") { request, _ in try await validate(request) }
-        router.get("/.well-known/jwks.json") { _, _ in
-            try Response.json(
-                keys.publishedKeys,
-                fields: [
-                    .contentType: "application/jwk-set+json",
-                    .cacheControl: "public, max-age=\(keySetMaxAge.seconds)",
-                ])
-        }
     }
 
     private func addLogout(to router: some RouterMethods<AuthCall>) {

@@ -36,6 +36,7 @@ struct AuthService: Sendable {
 
     /// Checks name and password, begins a session and returns its tokens; throws a `Problem`.
     func login(_ credentials: Credentials, logger: Logger) async throws -> TokenAnswer {
+        try tokens.requireSigning()
         let user = try await users.user(named: credentials.name)
         // The hash is computed for unknown and disabled users too, and all get the same answer: no oracle for names.
         let matches = try await hasher.verify(credentials.password, against: user?.passwordHash)
@@ -56,6 +57,8 @@ struct AuthService: Sendable {
     /// Spends a refresh token and returns its successor with a new access token; throws a `Problem`.
     func refresh(_ presented: String, logger: Logger) async throws -> TokenAnswer {
         guard let token = RefreshToken(presented: presented) else { throw Problem.refreshInvalid }
+        // A token that is spent without an answer would end its session when it comes back.
+        try tokens.requireSigning()
         let now = Date.now
         switch try await refreshTokens.rotate(token, nowMilliseconds: now.milliseconds) {
         case .continued(let grant):

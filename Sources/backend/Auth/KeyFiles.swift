@@ -18,11 +18,11 @@ struct KeyFiles: Sendable {
         try FileReading.requirePrivate(privateKey)
         let active = try await signingKey(privateKey)
         // With halves of two pairs every token that we sign would be refused by whoever verifies it.
-        guard try await verificationKey(publicKey).jwk == active.verification.jwk else {
+        guard try await verificationKey(publicKey).id == active.verification.id else {
             throw StartupFailure("\(publicKey) is not the public half of \(privateKey)")
         }
         let next = FileManager.default.fileExists(atPath: nextPublic) ? try await verificationKey(nextPublic) : nil
-        return KeyRing(active: active, next: next, retired: try await retired())
+        return KeyRing(active: active, activeSince: activeSince, next: next, retired: try await retired())
     }
 
     /// Makes the next pair, of the active one's kind, where there is none.
@@ -40,14 +40,14 @@ struct KeyFiles: Sendable {
         let lock = try KeyFilesLock(folder: folder)
         defer { lock.release() }
         await finishInterruptedRotation()
-        let old = try await verificationKey(publicKey).jwk
+        let old = try await verificationKey(publicKey)
         guard FileManager.default.fileExists(atPath: nextPublic) else {
             throw StartupFailure("\(nextPublic): there is no next key yet; the backend makes it as it starts")
         }
-        guard try await verificationKey(nextPublic).jwk == signingKey(nextPrivate).verification.jwk else {
+        guard try await verificationKey(nextPublic).id == signingKey(nextPrivate).verification.id else {
             throw StartupFailure("\(nextPublic) is not the public half of \(nextPrivate)")
         }
-        let published = Self.modified(nextPublic) ?? now
+        let published = FileReading.modified(nextPublic) ?? now
         guard now.timeIntervalSince(published) >= Double(publishedSeconds) else {
             // The same text for every try: whoever logs it can tell that nothing has changed.
             throw StartupFailure(
@@ -56,17 +56,17 @@ struct KeyFiles: Sendable {
         }
         try Self.makeFolder(retiredFolder)
         try FileReading.replacePrivately(
-            "\(retiredFolder)/\(retiredUntil).\(old.thumbprint).pem", with: FileReading.bytes(of: publicKey))
+            "\(retiredFolder)/\(retiredUntil).\(old.id).pem", with: FileReading.bytes(of: publicKey))
         // The age of the active key counts from here.
         try? FileManager.default.setAttributes([.modificationDate: now], ofItemAtPath: nextPrivate)
         // The private half moves first: `finishInterruptedRotation` recognizes and repairs the state after it.
         try Self.move(nextPrivate, to: privateKey)
         try Self.move(nextPublic, to: publicKey)
-        try writeNext(algorithm: old.alg)
+        try writeNext(algorithm: old.algorithmName)
     }
 
     /// When the active key began to sign.
-    var activeSince: Date? { Self.modified(privateKey) }
+    var activeSince: Date? { FileReading.modified(privateKey) }
 
     /// Changes when any key does.
     var stamp: [String] {
@@ -75,7 +75,7 @@ struct KeyFiles: Sendable {
             let attributes = try? FileManager.default.attributesOfItem(atPath: path)
             let inode = attributes?[.systemFileNumber] as? NSNumber
             let size = attributes?[.size] as? NSNumber
-            return "\(path) \(inode ?? 0) \(size ?? 0) \(Self.modified(path)?.timeIntervalSince1970 ?? 0)"
+            return "\(path) \(inode ?? 0) \(size ?? 0) \(FileReading.modified(path)?.timeIntervalSince1970 ?? 0)"
         }
         return files + retired.sorted()
     }
@@ -93,8 +93,8 @@ struct KeyFiles: Sendable {
     /// A crash between the two moves of a rotation leaves the new private half beside the old public one.
     private func finishInterruptedRotation() async {
         guard !FileManager.default.fileExists(atPath: nextPrivate),
-            let active = try? await signingKey(privateKey).verification.jwk,
-            let next = try? await verificationKey(nextPublic).jwk, next == active
+            let active = try? await signingKey(privateKey).verification,
+            let next = try? await verificationKey(nextPublic), next.id == active.id
         else { return }
         try? Self.move(nextPublic, to: publicKey)
     }
@@ -140,10 +140,6 @@ struct KeyFiles: Sendable {
         } catch {
             throw StartupFailure("\(path): \(error)")
         }
-    }
-
-    private static func modified(_ path: String) -> Date? {
-        (try? FileManager.default.attributesOfItem(atPath: path))?[.modificationDate] as? Date
     }
 
     private static func makeFolder(_ path: String) throws(StartupFailure) {

@@ -1,4 +1,5 @@
 // The signing keys in their three states: next is published but does not sign, active signs, retired only verifies.
+import Foundation
 
 struct KeyRing: Sendable {
     /// A key that no longer signs; it is published until the last token that it signed has expired.
@@ -8,16 +9,21 @@ struct KeyRing: Sendable {
         let until: Int64
     }
 
-    let active: SigningKey
-    /// Absent where the folder of the keys cannot be written.
+    /// Absent while no key could be had yet.
+    let active: SigningKey?
+    /// When the active key began to sign.
+    let activeSince: Date?
+    /// Absent where keys cannot be rotated.
     let next: VerificationKey?
     let retired: [Retired]
 
     /// Every key that may have signed a current token or may sign one soon, the active one first.
     func published(at now: Int64) -> [VerificationKey] {
-        var keys = [active.verification]
-        if let next { keys.append(next) }
-        for old in retired where now < old.until { keys.append(old.key) }
-        return keys
+        [active?.verification, next].compactMap { $0 } + current(at: now)
+    }
+
+    /// The retired keys that still verify.
+    func current(at now: Int64) -> [VerificationKey] {
+        retired.filter { now < $0.until }.map(\.key)
     }
 }

@@ -13,6 +13,7 @@ struct KeyRotation: Service {
     /// The age at which the active key is replaced; zero: only by command.
     let age: Lifetime
     let keySetMaxAge: Lifetime
+    let metrics: KeyMetrics
     let logger: Logger
 
     private static let pauseSeconds = 1
@@ -49,6 +50,7 @@ struct KeyRotation: Service {
                 retiredUntil: Self.retiredUntil(now, accessTokenLifetime: accessTokenLifetime),
                 publishedSeconds: keySetMaxAge.seconds, now: now)
         } catch {
+            metrics.countFailure(to: "rotate")
             guard attempts.refuse("\(error)", stamp: files.stamp, at: .now) else { return }
             logger.error("the signing key is due but cannot be rotated yet", metadata: ["error": "\(error)"])
         }
@@ -58,13 +60,15 @@ struct KeyRotation: Service {
     private func reload(_ unreadable: inout Set<String>) async -> Bool {
         do {
             let ring = try await files.ring()
-            let before = keys.verificationKeys.first?.jwk.thumbprint
+            let before = keys.ring.active?.verification.id
             keys.replace(with: ring)
-            let kid = ring.active.verification.jwk.thumbprint
-            if kid != before { logger.notice("another key signs from now on", metadata: ["kid": "\(kid)"]) }
+            let kid = ring.active?.verification.id
+            if kid != before { logger.notice("another key signs from now on", metadata: ["kid": "\(kid ?? "none")"]) }
             unreadable = []
             return true
         } catch {
+            keys.noteFailure()
+            metrics.countFailure(to: "read")
             guard unreadable.insert("\(error)").inserted else { return false }
             logger.error("the keys cannot be read; those of before go on", metadata: ["error": "\(error)"])
             return false

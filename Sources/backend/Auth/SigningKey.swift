@@ -1,10 +1,15 @@
-// Key pairs in PEM: what kind they are, how they sign and verify, and the JWK of their public half.
+// Keys that sign tokens and keys that verify them: pairs in PEM with the JWK of their public half, and secrets without one.
 import Foundation
 import JWTKit
 
-/// A public key that verifies tokens, with the only algorithm it may be used for (RFC 8725 §3.1).
+/// A key that verifies tokens, with the only algorithm it may be used for (RFC 8725 §3.1).
 struct VerificationKey: Sendable {
-    let jwk: PublicJWK
+    /// The `kid` of its tokens: the thumbprint of a public key, the given name of a secret.
+    let id: String
+    /// The `alg` of its tokens.
+    let algorithmName: String
+    /// What the world may see of it; a secret has nothing to show.
+    let jwk: PublicJWK?
     let algorithm: any JWTAlgorithm
 
     /// Reads an RSA (2048 bits or more), P-256 or Ed25519 public key.
@@ -37,45 +42,65 @@ struct VerificationKey: Sendable {
         }
     }
 
+    /// The same secret signs and verifies (RFC 7518 §3.2).
+    fileprivate init(_ secret: SigningSecret) async throws(StartupFailure) {
+        try await self.init(id: secret.name, algorithmName: "HS256", jwk: nil) {
+            await $0.add(hmac: HMACKey(from: secret.bytes), digestAlgorithm: .sha256, kid: $1)
+        }
+    }
+
     private init(
         _ jwk: PublicJWK, register: (JWTKeyCollection, JWKIdentifier) async -> Void
     ) async throws(StartupFailure) {
+        try await self.init(id: jwk.thumbprint, algorithmName: jwk.alg, jwk: jwk, register: register)
+    }
+
+    private init(
+        id: String, algorithmName: String, jwk: PublicJWK?,
+        register: (JWTKeyCollection, JWKIdentifier) async -> Void
+    ) async throws(StartupFailure) {
         let keys = JWTKeyCollection()
-        let kid = JWKIdentifier(string: jwk.thumbprint)
+        let kid = JWKIdentifier(string: id)
         await register(keys, kid)
         guard let algorithm = try? await keys.getKey(for: kid) else { throw StartupFailure("the key cannot verify") }
+        self.id = id
+        self.algorithmName = algorithmName
         self.jwk = jwk
         self.algorithm = algorithm
     }
 }
 
-/// A private key that signs tokens.
+/// A private key or a secret that signs tokens.
 struct SigningKey: Sendable {
     let verification: VerificationKey
-    /// Holds this one key, by its thumbprint.
-    private let keys: JWTKeyCollection
+    /// Holds this one key, by its `kid`.
+    private let keys = JWTKeyCollection()
 
-    var id: JWKIdentifier { JWKIdentifier(string: verification.jwk.thumbprint) }
+    private var kid: JWKIdentifier { JWKIdentifier(string: verification.id) }
 
     /// Reads an RSA (2048 bits or more), P-256 or Ed25519 private key.
     init(pem: String) async throws(StartupFailure) {
-        keys = JWTKeyCollection()
         if let key = try? EdDSA.PrivateKey(pem: pem) {
             verification = try await VerificationKey(key.publicKey)
-            await keys.add(eddsa: key, kid: JWKIdentifier(string: verification.jwk.thumbprint))
+            await keys.add(eddsa: key, kid: kid)
         } else if let key = try? ES256PrivateKey(pem: pem) {
             verification = try await VerificationKey(key.publicKey)
-            await keys.add(ecdsa: key, kid: JWKIdentifier(string: verification.jwk.thumbprint))
+            await keys.add(ecdsa: key, kid: kid)
         } else if let key = try? Insecure.RSA.PrivateKey(pem: pem) {
             verification = try await VerificationKey(key.publicKey)
-            await keys.add(rsa: key, digestAlgorithm: .sha256, kid: JWKIdentifier(string: verification.jwk.thumbprint))
+            await keys.add(rsa: key, digestAlgorithm: .sha256, kid: kid)
         } else {
             throw StartupFailure("this is not the PEM of a private key: RSA of 2048 bits or more, P-256 or Ed25519")
         }
     }
 
+    init(secret: SigningSecret) async throws(StartupFailure) {
+        verification = try await VerificationKey(secret)
+        await keys.add(hmac: HMACKey(from: secret.bytes), digestAlgorithm: .sha256, kid: kid)
+    }
+
     /// The compact JWS of the claims, `typ` `at+jwt` (RFC 9068 §2.1).
     func sign(_ claims: some JWTPayload) async throws -> String {
-        try await keys.sign(claims, kid: id, header: ["typ": "at+jwt"])
+        try await keys.sign(claims, kid: kid, header: ["typ": "at+jwt"])
     }
 }

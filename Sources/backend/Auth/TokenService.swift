@@ -36,6 +36,9 @@ struct TokenService: Sendable {
     let audience: String
     let lifetime: Lifetime
 
+    /// Throws when no token could be signed now: asked before a password is checked or a refresh token is spent.
+    func requireSigning() throws(Problem) { try keys.requireSigning() }
+
     /// A signed access token for a session of this user, with the permissions that he has now.
     func accessToken(
         for user: User, _ grant: SessionGrant, permissions: [String], now: Date

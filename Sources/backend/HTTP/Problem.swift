@@ -64,6 +64,9 @@ extension Problem {
         status: .internalServerError, code: "internal_error", detail: "the answer could not be made")
     static let overloaded = Problem(
         status: .serviceUnavailable, code: "overloaded", detail: "too many logins at once", retryAfterSeconds: 1)
+    static let signingUnavailable = Problem(
+        status: .serviceUnavailable, code: "signing_unavailable", detail: "there is no key to sign a token with",
+        retryAfterSeconds: 5)
     static let storageUnavailable = Problem(
         status: .serviceUnavailable, code: "storage_unavailable", detail: "the database does not answer",
         retryAfterSeconds: 1)

@@ -51,15 +51,15 @@ struct TokenVerifier: Sendable {
     /// The key that the header names, when the header asks for nothing that this key does not do.
     private func key(for header: JoseObject) throws(TokenRefusal) -> VerificationKey {
         let known = keys.verificationKeys
-        guard let algorithm = header["alg"], known.contains(where: { $0.jwk.alg == algorithm }) else {
+        guard let algorithm = header["alg"], known.contains(where: { $0.algorithmName == algorithm }) else {
             throw .wrongAlgorithm
         }
         // We implement no extension, so a critical one must be refused (RFC 7515 §4.1.11).
         guard !header.has("crit") else { throw .criticalHeader }
-        guard let name = header["kid"], let key = known.first(where: { $0.jwk.thumbprint == name }) else {
+        guard let name = header["kid"], let key = known.first(where: { $0.id == name }) else {
             throw .unknownKey
         }
-        guard key.jwk.alg == algorithm else { throw .wrongAlgorithm }
+        guard key.algorithmName == algorithm else { throw .wrongAlgorithm }
         let type = header["typ"]?.lowercased()
         guard type == self.type || type == "application/\(self.type)" else { throw .wrongType }
         return key

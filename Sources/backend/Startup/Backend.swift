@@ -22,8 +22,7 @@ struct Backend {
     }
 
     func run() async throws {
-        let keyFiles = KeyFiles(privateKey: settings.privateKey, publicKey: settings.publicKey)
-        let keys = KeyService(try await readKeys(keyFiles))
+        let (keys, keyFollowers) = try await KeySource(settings: settings, metrics: metrics, logger: logger).open()
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
         let gatewayKeys =
             settings.gatewayKeys.isEmpty ? nil : try await GatewayKeys(paths: settings.gatewayKeys, logger: logger)
@@ -44,28 +43,13 @@ struct Backend {
         var services: [any Service] = [
             reload,
             ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
-            KeyRotation(
-                files: keyFiles, keys: keys, accessTokenLifetime: settings.accessTokenLifetime,
-                age: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, logger: logger),
             authListener(keys: keys, verifier: verifier, database: database, store: store),
             resourceListener(verifier: verifier, gateway: gateway, database: database),
         ]
         if let gatewayKeys { services.append(gatewayKeys) }
-        try await serve(services)
+        try await serve(services + keyFollowers)
         try database.close()
         logger.info("stopped")
-    }
-
-    /// The key ring, with a next key made where there is none.
-    private func readKeys(_ files: KeyFiles) async throws(StartupFailure) -> KeyRing {
-        let ring = try await files.ring()
-        guard ring.next == nil else { return ring }
-        do {
-            try files.provideNext(algorithm: ring.active.verification.jwk.alg)
-        } catch {
-            logger.warning("there is no next signing key", metadata: ["error": "\(error)"])
-        }
-        return try await files.ring()
     }
 
     private func readAccounts() throws(StartupFailure) -> AccountImport {
@@ -105,9 +89,10 @@ struct Backend {
         HealthRoutes(database: database).add(to: router)
         MetricRoutes(metrics: metrics).add(to: router)
         AuthRouter(
-            service: service, limits: limits, client: settings.trustedProxies, keys: keys,
-            keySetMaxAge: settings.keySetMaxAge
+            service: service, limits: limits, client: settings.trustedProxies
         ).add(to: router)
+        let metadata = settings.publicOrigin.map { ServerMetadata(issuer: settings.issuer, origin: $0) }
+        MetadataRoutes(keys: keys, metadata: metadata, keySetMaxAge: settings.keySetMaxAge).add(to: router)
         addProgramRoutes(to: router, service: service, database: database)
         WebAppRoutes().add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)

@@ -19,6 +19,8 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "The SQLite file (run/backend.sqlite).") var database: String?
     @Option(help: "The PEM of the signing key, mode 0600 (keys/private_key.pem).") var privateKey: String?
     @Option(help: "The PEM of its public half (keys/public_key.pem).") var publicKey: String?
+    @Option(name: .customLong("hs256-secrets"), help: "Secrets, mode 0600, that sign HS256 tokens instead (none).")
+    var hs256Secrets: String?
     @Option(help: "The age at which the signing key is rotated, 0s: only by command (0s).") var keyRotation: String?
     @Option(help: "How long others may keep the key set; the next key is published for so long (300s).")
     var keySetMaxAge: String?
@@ -26,6 +28,8 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "The permissions of each role (keys/permissions.json).") var permissions: String?
     @Option(help: "The iss of tokens (https://localhost:8443).") var issuer: String?
     @Option(help: "The aud of tokens (gateway-demo).") var audience: String?
+    @Option(help: "Where clients reach the auth service, as in https://example.com (that of the issuer).")
+    var publicOrigin: String?
     @Option(name: .customLong("client-id"), help: "The client_id of tokens (web).") var clientID: String?
     @Option(help: "How long an access token lives (10m).") var accessTokenLifetime: String?
     @Option(help: "How long a session lives (30d).") var refreshTokenLifetime: String?
@@ -42,9 +46,10 @@ struct BackendCommand: AsyncParsableCommand {
     private var flags: [String: String] {
         let flags: [String: String?] = [
             "auth_listen": authListen, "resource_listen": resourceListen, "database": database,
-            "private_key": privateKey, "public_key": publicKey, "key_rotation": keyRotation,
-            "key_set_max_age": keySetMaxAge, "secrets": secrets, "permissions": permissions,
-            "issuer": issuer, "audience": audience, "client_id": clientID,
+            "private_key": privateKey, "public_key": publicKey,
+            "hs256_secrets": hs256Secrets, "key_rotation": keyRotation, "key_set_max_age": keySetMaxAge,
+            "secrets": secrets, "permissions": permissions,
+            "issuer": issuer, "audience": audience, "public_origin": publicOrigin, "client_id": clientID,
             "access_token_lifetime": accessTokenLifetime, "refresh_token_lifetime": refreshTokenLifetime,
             "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace,
             "trusted_proxies": trustedProxies, "login_rate": loginRate, "gateway_keys": gatewayKeys,

@@ -20,6 +20,11 @@ enum FileReading {
         return [UInt8](contents)
     }
 
+    /// When it was last written; nil when it is not there.
+    static func modified(_ path: String) -> Date? {
+        (try? FileManager.default.attributesOfItem(atPath: path))?[.modificationDate] as? Date
+    }
+
     /// Refuses a secret that others on this machine can read.
     static func requirePrivate(_ path: String) throws(StartupFailure) {
         guard let mode = try attributes(of: path)[.posixPermissions] as? NSNumber else {

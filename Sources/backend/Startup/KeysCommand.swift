@@ -20,6 +20,9 @@ struct KeysCommand: AsyncParsableCommand {
             umask(0o077)
             do {
                 let settings = try keys.backend.settings()
+                guard settings.hs256Secrets.isEmpty else {
+                    throw StartupFailure("secrets are rotated by putting a new file before the others in hs256_secrets")
+                }
                 let now = Date.now
                 try await KeyFiles(privateKey: settings.privateKey, publicKey: settings.publicKey).rotate(
                     retiredUntil: KeyRotation.retiredUntil(now, accessTokenLifetime: settings.accessTokenLifetime),

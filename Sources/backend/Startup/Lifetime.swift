@@ -5,8 +5,14 @@ struct Lifetime: Sendable, Equatable {
 
     var milliseconds: Int64 { Int64(seconds) * 1000 }
 
+    static let zero = Lifetime(seconds: 0)
+
     /// Nothing here lives longer than ten years; the bound keeps arithmetic far from overflow.
     private static let limitSeconds = 10 * 366 * 86400
+
+    private init(seconds: Int) {
+        self.seconds = seconds
+    }
 
     init?(_ text: String) {
         let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86400]

@@ -9,6 +9,8 @@ struct Settings: Sendable {
     let database: String
     let privateKey: String
     let publicKey: String
+    /// Files of secrets that sign HS256 tokens instead of the key above: the first signs, the others still verify.
+    let hs256Secrets: [String]
     /// The age at which the signing key is replaced; zero: only by command.
     let keyRotation: Lifetime
     /// How long others may keep the key set, and so how long a key is published before it signs.
@@ -18,6 +20,8 @@ struct Settings: Sendable {
     /// The `iss` of every token, compared exactly by whoever verifies.
     let issuer: String
     let audience: String
+    /// Where clients reach the auth service; absent when the issuer is no address and nothing else is said.
+    let publicOrigin: PublicOrigin?
     /// The `client_id` of tokens that the login form hands out (RFC 9068 §2.2 requires one).
     let clientID: String
     let accessTokenLifetime: Lifetime
@@ -41,12 +45,14 @@ struct Settings: Sendable {
         "database": "run/backend.sqlite",
         "private_key": "keys/private_key.pem",
         "public_key": "keys/public_key.pem",
+        "hs256_secrets": "none",
         "key_rotation": "0s",
         "key_set_max_age": "300s",
         "secrets": "keys/secrets.json",
         "permissions": "keys/permissions.json",
         "issuer": "https://localhost:8443",
         "audience": "gateway-demo",
+        "public_origin": "",
         "client_id": "web",
         "access_token_lifetime": "10m",
         "refresh_token_lifetime": "30d",
@@ -68,12 +74,17 @@ struct Settings: Sendable {
         database = try reader.text("database")
         privateKey = try reader.text("private_key")
         publicKey = try reader.text("public_key")
+        hs256Secrets = try reader.value("hs256_secrets", "files, as in a.txt, b.txt, or none", Self.paths)
         keyRotation = try reader.lifetime("key_rotation", secondsFrom: 0)
         keySetMaxAge = try reader.lifetime("key_set_max_age", secondsFrom: 1)
         secrets = try reader.text("secrets")
         permissions = try reader.text("permissions")
         issuer = try reader.text("issuer")
         audience = try reader.text("audience")
+        publicOrigin =
+            try reader.optional(
+                "public_origin", "a scheme, a host and a port unless it is the usual one, as in https://example.com"
+            ) { PublicOrigin($0) } ?? PublicOrigin(of: issuer)
         clientID = try reader.text("client_id")
         accessTokenLifetime = try reader.lifetime("access_token_lifetime", secondsFrom: 1)
         refreshTokenLifetime = try reader.lifetime("refresh_token_lifetime", secondsFrom: 1)
@@ -123,6 +134,14 @@ private struct SettingsReader {
             throw StartupFailure("the setting \(name) must not be empty")
         }
         return text
+    }
+
+    /// Nil for a setting that is empty.
+    func optional<Value>(
+        _ name: String, _ wanted: String, _ parse: (String) -> Value?
+    ) throws(StartupFailure) -> Value? {
+        guard let text = reader.string(forKey: ConfigKey([name])), !text.isEmpty else { return nil }
+        return try value(name, wanted, parse)
     }
 
     func value<Value>(_ name: String, _ wanted: String, _ parse: (String) -> Value?) throws(StartupFailure) -> Value {

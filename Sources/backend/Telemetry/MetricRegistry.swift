@@ -8,7 +8,7 @@ final class MetricRegistry: Sendable {
         let kind: String
         /// By the labels as they are printed.
         var values: [String: Double] = [:]
-        var gauge: (@Sendable () -> Double)?
+        var gauge: (@Sendable () -> [String: Double])?
     }
 
     private let families = Mutex<[String: Family]>([:])
@@ -24,6 +24,11 @@ final class MetricRegistry: Sendable {
 
     /// Declares a gauge that is read when it is asked for.
     func gauge(_ name: String, _ help: String, read: @escaping @Sendable () -> Double) {
+        gauge(name, help) { ["": read()] }
+    }
+
+    /// Declares a gauge with a value for each of the labels that `read` returns.
+    func gauge(_ name: String, _ help: String, read: @escaping @Sendable () -> [String: Double]) {
         families.withLock { $0[name] = Family(help: help, kind: "gauge", gauge: read) }
     }
 
@@ -38,8 +43,8 @@ final class MetricRegistry: Sendable {
         var lines: [String] = []
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
             lines += ["# HELP \(name) \(family.help)", "# TYPE \(name) \(family.kind)"]
-            if let gauge = family.gauge { lines.append("\(name) \(Self.number(gauge()))") }
-            for (label, value) in family.values.sorted(by: { $0.key < $1.key }) {
+            let values = family.gauge?() ?? family.values
+            for (label, value) in values.sorted(by: { $0.key < $1.key }) {
                 lines.append("\(name)\(label.isEmpty ? "" : "{\(label)}") \(Self.number(value))")
             }
         }
