@@ -10,7 +10,10 @@ struct HeadPool: ~Copyable {
     private var idle: [SlotID] = []
 
     /// One for each exchange, and the spare one that the next request is parsed into.
-    init(capacity: Int) { heads = SlotTable(capacity: capacity) }
+    init(capacity: Int) {
+        heads = SlotTable(capacity: capacity)
+        idle.reserveCapacity(min(capacity, SlotID.listReserve))
+    }
 
     mutating func take() -> SlotID {
         if let id = idle.popLast() { return id }

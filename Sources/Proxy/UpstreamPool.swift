@@ -28,6 +28,7 @@ struct UpstreamPool: ~Copyable {
                         keepaliveNanoseconds: 0, keepaliveRequests: 0))
             }
             endpoints[i].keepalive = upstream.keepalive
+            endpoints[i].idle.reserveCapacity(min(upstream.keepalive, SlotID.listReserve))
             endpoints[i].keepaliveNanoseconds = upstream.keepaliveTimeout.nanoseconds
             endpoints[i].keepaliveRequests = UInt32(clamping: upstream.keepaliveRequests)
             return Int32(i)

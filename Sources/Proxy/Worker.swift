@@ -106,6 +106,10 @@ struct Worker: ~Copyable {
         heads = HeadPool(capacity: options.connections + 1)
         snapshots = SlotTable(capacity: 1024)
         spare = heads.take()
+        dirtyClients.reserveCapacity(SlotID.listReserve)
+        dirtyUpstreams.reserveCapacity(SlotID.listReserve)
+        resumedClients.reserveCapacity(SlotID.listReserve)
+        resumedUpstreams.reserveCapacity(SlotID.listReserve)
         authenticator = Authenticator([], workers: options.workers)
         upkeep = loop.timers.add(
             Token(.task, .none), Instant(nanoseconds: loop.now.nanoseconds + Self.upkeepNanoseconds))
