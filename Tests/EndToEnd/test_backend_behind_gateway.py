@@ -1,5 +1,6 @@
 """The two programs together: what one signs the other verifies, and the resource service verifies again."""
 
+import ssl
 import time
 
 import httpx
@@ -77,3 +78,51 @@ def test_resource_service_does_not_rely_on_the_gateway(client):
     problem(get(client, "/api/forgotten/stats"), 401, "token_missing")
     alice = login(client, "alice", "correct horse")["access_token"]
     problem(get(client, "/api/forgotten/stats", alice), 403, "insufficient_scope")
+
+
+BOTH_SCHEMES = """
+error_log stderr notice;
+server {
+    listen 127.0.0.1:@port@;
+    listen 127.0.0.1:@tls_port@ ssl;
+    ssl_certificate @certificate@;
+    ssl_certificate_key @key@;
+    auth off;
+    location / { proxy_pass http://127.0.0.1:@auth_service_port@; }
+}
+"""
+PAGE = {"Sec-Fetch-Site": "same-origin", "Origin": "https://localhost:8443", "X-Requested-With": "web"}
+
+
+@pytest.mark.parametrize("name,claimed", [("__Host-refresh", "http"), ("refresh-dev", "https")])
+def test_cookie_follows_the_scheme_that_the_client_speaks(prepare, start, authority, name, claimed):
+    """What the client itself says about the scheme does not pass the gateway."""
+    backend = prepare().start()
+    certificate, key = authority.issue()
+    gateway = start(BOTH_SCHEMES, auth_service_port=backend.auth_port, certificate=certificate, key=key)
+    address = f"https://localhost:{gateway.tls_port}" if name == "__Host-refresh" else f"http://localhost:{gateway.port}"
+    fields = PAGE | {"X-Forwarded-Proto": claimed}
+    with httpx.Client(base_url=address, verify=ssl.create_default_context(cafile=authority.file), headers=fields,
+                      timeout=20) as browser:
+        access = login(browser, "alice", "correct horse")
+        assert set(access) == {"access_token", "token_type", "expires_in"} and list(browser.cookies) == [name]
+        first = browser.cookies[name]
+        # httpx keeps what the answers set, as a browser does; an empty cookie of Max-Age 0 is gone.
+        for _ in range(2):
+            renewed = browser.post("/api/v1/auth/refresh", json={})
+            assert renewed.status_code == 200, renewed.text
+            assert "refresh_token" not in renewed.json()
+        assert browser.cookies[name] != first
+        assert browser.post("/api/v1/auth/logout", json={}).status_code == 204
+        assert not list(browser.cookies)
+        problem(browser.post("/api/v1/auth/refresh", json={}), 401, "refresh_invalid")
+    assert backend.validate(renewed.json()["access_token"]) == "Invalid"
+    backend.stop()
+
+
+def test_B05_refresh_token_is_no_access_token_for_the_gateway(client):
+    alice = login(client, "alice", "correct horse")
+    answer = get(client, "/api/protected/data", alice["refresh_token"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_malformed")
+    renewed = client.post("/api/v1/auth/refresh", json={"refresh_token": alice["access_token"]})
+    problem(renewed, 401, "refresh_invalid")

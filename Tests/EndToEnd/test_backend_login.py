@@ -58,7 +58,7 @@ def test_every_login_is_a_session_of_its_own(backend):
 @pytest.mark.parametrize("name,password", [("alice", "wrong"), ("nobody", "correct horse"), ("gone", "was here"),
                                            ("ALICE", "correct horse"), ("alice ", "correct horse"),
                                            ("' OR 1=1 --", "x"), ("alice", "correct horse ")])
-def test_b01_wrong_credentials_get_one_answer(backend, name, password):
+def test_B01_wrong_credentials_get_one_answer(backend, name, password):
     answer = backend.auth.post("/login", json={"username": name, "password": password})
     problem(answer, 401, "invalid_credentials")
     reference = backend.auth.post("/login", json={"username": "alice", "password": "wrong"})
@@ -67,7 +67,7 @@ def test_b01_wrong_credentials_get_one_answer(backend, name, password):
     backend.login()
 
 
-def test_b01_unknown_names_take_as_long_as_wrong_passwords(backend):
+def test_B01_unknown_names_take_as_long_as_wrong_passwords(backend):
     def seconds(name: str) -> float:
         start = time.perf_counter()
         backend.auth.post("/login", json={"username": name, "password": "wrong"})
@@ -97,7 +97,7 @@ def test_b01_unknown_names_take_as_long_as_wrong_passwords(backend):
     ('{"username": "alice", "password": "' + "x" * 257 + '"}', "password"),
     ('{"username": "' + "x" * 255 + '", "password": "x"}', "username"),
 ])
-def test_b14_body_is_read_strictly_and_the_member_named(backend, body, member):
+def test_B14_body_is_read_strictly_and_the_member_named(backend, body, member):
     answer = backend.auth.post("/login", content=body, headers={"Content-Type": "application/json"})
     members = problem(answer, 400, "invalid_request")
     assert members["member"] == member
@@ -118,7 +118,7 @@ def test_what_is_not_json_is_refused(backend, body):
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", None,
                                         "application/json; charset=latin1", "multipart/form-data; boundary=x"])
-def test_b06_other_media_types_are_refused(backend, media_type):
+def test_B06_other_media_types_are_refused(backend, media_type):
     fields = {"Content-Type": media_type} if media_type else {}
     answer = backend.auth.post("/login", content=b'{"username": "alice", "password": "correct horse"}', headers=fields)
     problem(answer, 415, "unsupported_media_type")
@@ -132,13 +132,13 @@ def test_json_in_all_its_spellings_is_read(backend, media_type):
     assert answer.status_code == 200
 
 
-def test_b07_large_bodies_are_refused(backend):
+def test_B07_large_bodies_are_refused(backend):
     body = b'{"username": "alice", "password": "' + b"x" * 1_000_000 + b'"}'
     answer = backend.auth.post("/login", content=body, headers={"Content-Type": "application/json"})
     problem(answer, 413, "body_too_large")
 
 
-def test_b07_password_may_come_in_either_unicode_form(prepare):
+def test_B07_password_may_come_in_either_unicode_form(prepare):
     composed = unicodedata.normalize("NFC", "café crème 🔑")
     backend = prepare(users=[{"name": "zoé", "password": composed, "roles": []}]).start()
     for form in ("NFC", "NFD"):
@@ -146,7 +146,7 @@ def test_b07_password_may_come_in_either_unicode_form(prepare):
     backend.stop()
 
 
-def test_b07_longest_password(prepare):
+def test_B07_longest_password(prepare):
     longest = "🔑" * 256
     backend = prepare(users=[{"name": "alice", "password": longest, "roles": ["user"]}]).start()
     assert backend.login("alice", longest)
@@ -213,7 +213,7 @@ def test_more_logins_than_fit_are_told_to_come_back(backend):
     assert backend.login()
 
 
-def test_b08_strings_reach_no_statement(backend):
+def test_B08_strings_reach_no_statement(backend):
     """Random strings of what SQL, JSON and shells care about, through both endpoints that read strings."""
     seed = random.randrange(1 << 32)
     dice = random.Random(seed)
@@ -238,7 +238,7 @@ def test_names_and_passwords_of_users_are_not_in_the_error_log(backend):
     assert "hunter2-secret" not in backend.log
 
 
-def test_b16_key_set_is_public_and_may_be_cached(backend):
+def test_B16_key_set_is_public_and_may_be_cached(backend):
     answer = backend.auth.get("/.well-known/jwks.json")
     assert answer.status_code == 200
     assert "max-age=300" in answer.headers["cache-control"]

@@ -40,7 +40,7 @@ def test_logout_with_the_refresh_token_kills_access_tokens_and_ends_the_grace(ba
     assert len(backend.revocations) == count
 
 
-def test_b12_logout_of_an_unknown_token_is_no_oracle(backend):
+def test_B12_logout_of_an_unknown_token_is_no_oracle(backend):
     for token in ["x", "A" * 43]:
         assert backend.auth.post("/logout", json={"refresh_token": token}).status_code == 204
 
@@ -109,7 +109,7 @@ def test_a_logout_survives_a_kill(prepare):
     backend.stop()
 
 
-def test_b03_reuse_is_pushed_to_the_gateways(prepare):
+def test_B03_reuse_is_pushed_to_the_gateways(prepare):
     backend = prepare().start("--refresh-grace", "0s")
     login = backend.login()
     assert backend.refresh(login["refresh_token"]).status_code == 200

@@ -1,6 +1,8 @@
 """Refresh tokens: rotation, the grace for two tabs and lost answers, reuse, expiry, and what a crash leaves."""
 
+import base64
 import contextlib
+import hashlib
 import json
 import signal
 import sqlite3
@@ -8,6 +10,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from harness.backend import backend, backend_key, module_backend, prepare, problem  # noqa: F401
 
@@ -39,7 +44,7 @@ def test_a_chain_of_rotations_lives_on(backend):
         seen.add(token)
 
 
-def test_b04_replay_inside_the_grace_gets_the_same_successor(backend):
+def test_B04_replay_inside_the_grace_gets_the_same_successor(backend):
     login = backend.login()
     first = backend.refresh(login["refresh_token"]).json()
     second = backend.refresh(login["refresh_token"]).json()
@@ -48,7 +53,7 @@ def test_b04_replay_inside_the_grace_gets_the_same_successor(backend):
     assert backend.refresh(first["refresh_token"]).status_code == 200
 
 
-def test_b04_fifty_parallel_refreshes_get_one_successor(backend):
+def test_B04_fifty_parallel_refreshes_get_one_successor(backend):
     token = backend.login()["refresh_token"]
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: backend.refresh(token), range(50)))
@@ -57,7 +62,7 @@ def test_b04_fifty_parallel_refreshes_get_one_successor(backend):
     assert backend.refresh(successor).status_code == 200
 
 
-def test_b03_reuse_after_the_grace_ends_the_session(prepare):
+def test_B03_reuse_after_the_grace_ends_the_session(prepare):
     backend = prepare().start("--refresh-grace", "1s")
     other_session = backend.login()["refresh_token"]
     stolen = backend.login()["refresh_token"]
@@ -119,15 +124,15 @@ def test_what_nobody_was_given_is_refused(backend, token):
     problem(backend.refresh(token), 401, "refresh_invalid")
 
 
-def test_b05_an_access_token_does_not_refresh(backend):
+def test_B05_an_access_token_does_not_refresh(backend):
     problem(backend.refresh(backend.login()["access_token"]), 401, "refresh_invalid")
 
 
-def test_b05_a_refresh_token_opens_nothing(backend):
+def test_B05_a_refresh_token_opens_nothing(backend):
     problem(backend.get("/api/protected/data", backend.login()["refresh_token"]), 401, "token_malformed")
 
 
-@pytest.mark.parametrize("body", ['{}', '{"refresh_token": 1}', '{"refresh_token": ""}',
+@pytest.mark.parametrize("body", ['{"refresh_token": null}', '{"refresh_token": 1}', '{"refresh_token": ""}',
                                   '{"refresh_token": "' + "A" * 9000 + '"}'])
 def test_body_is_read_strictly(backend, body):
     answer = backend.auth.post("/refresh", content=body, headers={"Content-Type": "application/json"})
@@ -135,7 +140,7 @@ def test_body_is_read_strictly(backend, body):
     problem(backend.auth.post("/refresh", content=body), 415, "unsupported_media_type")
 
 
-def test_b11_refresh_reads_roles_and_permissions_anew(prepare):
+def test_B11_refresh_reads_roles_and_permissions_anew(prepare):
     backend = prepare().start()
     login = backend.login("admin", "battery staple")
     assert backend.get("/api/admin/stats", login["access_token"]).status_code == 200
@@ -152,7 +157,7 @@ def test_b11_refresh_reads_roles_and_permissions_anew(prepare):
 
 
 @pytest.mark.parametrize("change", ["disable", "remove", "password"])
-def test_b11_user_who_is_changed_loses_his_sessions(prepare, change):
+def test_B11_user_who_is_changed_loses_his_sessions(prepare, change):
     backend = prepare().start()
     token, unchanged = backend.login()["refresh_token"], backend.login("admin", "battery staple")["refresh_token"]
     backend.stop()
@@ -222,7 +227,7 @@ def test_kill_9_under_load_keeps_what_was_acknowledged(prepare):
     backend.stop()
 
 
-def test_b09_the_store_holds_no_live_token(prepare):
+def test_B09_the_store_holds_no_live_token(prepare):
     backend = prepare().start("--refresh-grace", "1s")
     first = backend.login()["refresh_token"]
     second = backend.refresh(first).json()["refresh_token"]
@@ -247,3 +252,32 @@ def test_the_database_is_durable_and_private(backend):
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     for path in (backend.folder / "run").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_B09_dump_of_everything_on_disk_has_no_secret(prepare):
+    """Whoever steals database, journal and account file, at the worst moment, holds nothing that opens anything."""
+    backend = prepare().start()
+    login = backend.login()
+    bearer = {"Authorization": f"Bearer {login['access_token']}"}
+    api_key = backend.auth.post("/api/v1/auth/api-key", headers=bearer, json={"name": "k"}).json()["api_key"]
+    # Inside the grace: the successor must lie somewhere.
+    successor = backend.refresh(login["refresh_token"]).json()["refresh_token"]
+    files = [path for folder in ("run", "keys") for path in (backend.folder / folder).rglob("*") if path.is_file()]
+    dump = b"".join(path.read_bytes() for path in files if path.name != "private_key.pem")
+    secrets = [login["refresh_token"], successor, api_key, api_key.rsplit("_", 1)[1], "correct horse", "battery staple"]
+    for secret in secrets:
+        assert secret.encode() not in dump
+    for token in (login["refresh_token"], successor):
+        assert base64.urlsafe_b64decode(token + "=") not in dump
+    with database(backend) as connection:
+        stored = {row[0] for row in connection.execute("SELECT hash FROM refresh_tokens")}
+        assert stored == {hashlib.sha256(token.encode()).digest() for token in (login["refresh_token"], successor)}
+        assert connection.execute("SELECT hash FROM api_keys").fetchone()[0] == hashlib.sha256(api_key.encode()).digest()
+        sealed = connection.execute("SELECT successor FROM refresh_tokens WHERE successor IS NOT NULL").fetchone()[0]
+        for (hash_,) in connection.execute("SELECT password_hash FROM users"):
+            assert hash_.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    # With the spent token, which is not in the dump, and with nothing else the successor comes out.
+    key = HKDF(hashes.SHA256(), 32, salt=None, info=b"refresh-grace").derive(login["refresh_token"].encode())
+    spent_hash = hashlib.sha256(login["refresh_token"].encode()).digest()
+    assert AESGCM(key).decrypt(sealed[:12], sealed[12:], spent_hash).decode() == successor
+    backend.stop()

@@ -3,60 +3,83 @@ import HTTPTypes
 import Hummingbird
 
 struct AuthRouter: Sendable {
+    /// Where a request comes from, and the cookie that fits the way it came: none over clear text from elsewhere.
+    private struct Sender {
+        let address: String
+        let cookie: RefreshCookie?
+    }
+
     let service: AuthService
     let limits: LoginLimits
     let client: ForwardedClient
+    let origins: OriginGuard
+    /// How long a refresh token lives that nobody uses: the browser need not keep it longer.
+    let cookieMaxAge: Lifetime
 
     func add(to router: some RouterMethods<AuthCall>) {
-        for path: RouterPath in ["/api/v1/auth/login", "/auth/login", "/login"] {
-            router.post(path) { request, context in
-                let address = client.address(in: request.headers, peer: context.peerAddress)
-                try limits.admit(address)
-                let credentials = try Credentials(try await request.jsonBody())
-                let answer = try await limits.guarding(LoginAttempt(name: credentials.name, address: address)) {
-                    try await service.login(credentials, logger: context.logger)
-                }
-                return try Response.json(answer)
+        for folder in ["/api/v1/auth", "/auth", ""] {
+            // The short paths are those of older clients, whose words may be asked for there.
+            let isAlias = folder != "/api/v1/auth"
+            router.post("\(folder)/login") { request, context in
+                try await login(request, context, names: isAlias ? AnswerNames(of: request) : .standard)
+            }
+            router.post("\(folder)/refresh") { request, context in
+                try await refresh(request, context, names: isAlias ? AnswerNames(of: request) : .standard)
+            }
+            router.post("\(folder)/logout") { request, context in
+                try await logout(request, context, everywhere: false)
+            }
+            router.post("\(folder)/logout-all") { request, context in
+                try await logout(request, context, everywhere: true)
             }
         }
-        for path: RouterPath in ["/api/v1/auth/refresh", "/auth/refresh", "/refresh"] {
-            router.post(path) { request, context in
-                let token = try Self.refreshToken(in: try await request.jsonBody())
-                return try Response.json(try await service.refresh(token, logger: context.logger))
-            }
-        }
-        addLogout(to: router)
         router.post("/api/v1/auth/validate") { request, _ in try await validate(request) }
     }
 
-    private func addLogout(to router: some RouterMethods<AuthCall>) {
-        for path: RouterPath in ["/api/v1/auth/logout", "/auth/logout", "/logout"] {
-            router.post(path) { request, context in
-                if let token = try Self.bearerToken(in: request) {
-                    try await service.logout(accessToken: token, logger: context.logger)
-                } else {
-                    let token = try Self.refreshToken(in: try await request.jsonBody())
-                    try await service.logout(refreshToken: token, logger: context.logger)
-                }
-                return Response(status: .noContent)
-            }
+    private func login(_ request: Request, _ context: AuthCall, names: AnswerNames) async throws -> Response {
+        try request.requireJSON()
+        let sender = try sender(of: request, context)
+        let cookie = try safeCookie(of: sender)
+        try limits.admit(sender.address)
+        let credentials = try Credentials(try await request.jsonBody())
+        let attempt = LoginAttempt(name: credentials.name, address: sender.address)
+        let answer = try await limits.guarding(attempt) {
+            try await service.login(credentials, logger: context.logger)
         }
-        for path: RouterPath in ["/api/v1/auth/logout-all", "/auth/logout-all", "/logout-all"] {
-            router.post(path) { request, context in
-                if let token = try Self.bearerToken(in: request) {
-                    try await service.logoutAll(accessToken: token, logger: context.logger)
-                } else {
-                    let token = try Self.refreshToken(in: try await request.jsonBody())
-                    try await service.logoutAll(refreshToken: token, logger: context.logger)
-                }
-                return Response(status: .noContent)
-            }
+        return try tokens(answer, names, cookie: OriginGuard.isFromBrowser(request.headers) ? cookie : nil)
+    }
+
+    private func refresh(_ request: Request, _ context: AuthCall, names: AnswerNames) async throws -> Response {
+        try request.requireJSON()
+        let sender = try sender(of: request, context)
+        let cookie = try safeCookie(of: sender)
+        let presented = try await PresentedTokens.forRefresh(request, cookie: cookie, names: names)
+        if presented.isFromCookie { try origins.requireScript(request.headers, address: sender.address) }
+        guard let token = presented.refresh else { throw Problem.refreshInvalid }
+        do {
+            let answer = try await service.refresh(token, logger: context.logger)
+            let byCookie = presented.isFromCookie || OriginGuard.isFromBrowser(request.headers)
+            return try tokens(answer, names, cookie: byCookie ? cookie : nil)
+        } catch let problem as Problem where presented.isFromCookie {
+            throw cookie.answer(problem)
         }
+    }
+
+    /// Ends what the request's tokens stand for. The cookie goes with its session.
+    private func logout(_ request: Request, _ context: AuthCall, everywhere: Bool) async throws -> Response {
+        let sender = try sender(of: request, context)
+        let presented = try await PresentedTokens.forLogout(request, cookie: sender.cookie)
+        if presented.isFromCookie { try origins.requireScript(request.headers, address: sender.address) }
+        try await service.logout(presented, everywhere: everywhere, logger: context.logger)
+        var response = Response(status: .noContent)
+        if presented.isFromCookie { response.headers[.setCookie] = sender.cookie?.removal }
+        return response
     }
 
     /// Without a body the caller asks about the token that he sends; with `{"token": …}` he must be signed in himself.
     private func validate(_ request: Request) async throws -> Response {
-        guard let caller = try Self.bearerToken(in: request) else { throw Problem.missingToken }
+        guard request.headers[.authorization] != nil else { throw Problem.missingToken }
+        let caller = try RequirePermission.bearerToken(in: request.headers)
         guard request.headers[.contentType] != nil else {
             return try Response.json(["status": try await service.status(of: caller)])
         }
@@ -67,16 +90,32 @@ struct AuthRouter: Sendable {
         return try Response.json(["status": try await service.status(of: token)])
     }
 
-    private static func bearerToken(in request: Request) throws -> String? {
-        request.headers[.authorization] == nil ? nil : try RequirePermission.bearerToken(in: request.headers)
+    private func sender(of request: Request, _ context: AuthCall) throws -> Sender {
+        let address = client.address(in: request.headers, peer: context.peerAddress)
+        try origins.admit(request.headers, address: address)
+        return Sender(
+            address: address, cookie: RefreshCookie(client, of: request.headers, peer: context.peerAddress))
     }
 
-    /// Reads `{"refresh_token": …}` and nothing else.
-    private static func refreshToken(in body: JSONNode) throws(JSONFault) -> String {
-        var members = try MemberReader(body)
-        // Far above our 43 characters: an access token sent here by mistake is told that it is no refresh token.
-        let token = try members.string("refresh_token", charactersUpTo: 8192)
-        try members.finish()
-        return token
+    /// Throws when nothing secret may come this way.
+    private func safeCookie(of sender: Sender) throws(Problem) -> RefreshCookie {
+        guard let cookie = sender.cookie else { throw origins.clearText(from: sender.address) }
+        return cookie
+    }
+
+    /// The tokens; with a cookie the refresh token is in that alone.
+    private func tokens(
+        _ answer: TokenAnswer, _ names: AnswerNames, cookie: RefreshCookie?
+    ) throws -> Response {
+        var answer = answer
+        var fields: HTTPFields = [:]
+        if let cookie, let token = answer.refreshToken {
+            fields[.setCookie] = cookie.field(token: token, maxAge: cookieMaxAge)
+            answer.refreshToken = nil
+        }
+        switch names {
+        case .standard: return try Response.json(answer, fields: fields)
+        case .camel: return try Response.json(CamelTokenAnswer(answer: answer), fields: fields)
+        }
     }
 }

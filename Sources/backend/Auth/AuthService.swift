@@ -8,7 +8,8 @@ struct TokenAnswer: Sendable, Encodable {
     let accessToken: String
     let tokenType = "Bearer"
     let expiresInSeconds: Int
-    let refreshToken: String
+    /// Nil where the browser gets it by cookie.
+    var refreshToken: String?
 
     private enum CodingKeys: String, CodingKey {
         case accessToken = "access_token"
@@ -73,6 +74,27 @@ struct AuthService: Sendable {
                 "a spent refresh token came back: session revoked",
                 metadata: ["sub": "\(session.user)", "sid": "\(session.id)"])
             throw Problem.refreshReused
+        }
+    }
+
+    /// Ends what the tokens of a request stand for. Beside a refresh token a bearer that has died is no reason to refuse.
+    func logout(_ presented: PresentedTokens, everywhere: Bool, logger: Logger) async throws {
+        var isUserKnown = false
+        if let bearer = presented.bearer {
+            do {
+                if everywhere {
+                    try await logoutAll(accessToken: bearer, logger: logger)
+                } else {
+                    try await logout(accessToken: bearer, logger: logger)
+                }
+                isUserKnown = true
+            } catch let problem as Problem where presented.refresh != nil && problem.status == .unauthorized {}
+        }
+        guard let refresh = presented.refresh else { return }
+        if everywhere, !isUserKnown {
+            try await logoutAll(refreshToken: refresh, logger: logger)
+        } else {
+            try await logout(refreshToken: refresh, logger: logger)
         }
     }
 

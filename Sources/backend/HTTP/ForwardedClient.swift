@@ -34,6 +34,17 @@ struct ForwardedClient: Sendable {
         return client
     }
 
+    /// Whether the client speaks TLS with the proxy that it reached; with us itself nobody can.
+    func isSecure(in fields: HTTPFields, peer: String?) -> Bool {
+        guard isTrusted(peer: peer), let name = HTTPField.Name("X-Forwarded-Proto") else { return false }
+        return fields[values: name] == ["https"]
+    }
+
+    /// Whether this is an address of the machine itself.
+    static func isLoopback(_ address: String) -> Bool {
+        address == "::1" || address.hasPrefix("127.") || address.hasPrefix("::ffff:127.")
+    }
+
     /// Digits, colons and dots, and no more of them than the longest IPv6 address has.
     private static func isAddress(_ text: String) -> Bool {
         (1...45).contains(text.utf8.count) && text.allSatisfy { $0.isHexDigit || $0 == "." || $0 == ":" }

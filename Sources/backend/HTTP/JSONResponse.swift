@@ -26,9 +26,24 @@ extension Request {
 
     /// The body, which must be declared as JSON: other sites' forms cannot send that type (CSRF).
     func jsonBody() async throws -> JSONNode {
-        guard isJSON else { throw Problem.wrongMediaType }
+        try JSONReader.parse(try await jsonBytes())
+    }
+
+    /// The same where there need not be one.
+    func optionalJSONBody() async throws -> JSONNode? {
+        let bytes = try await jsonBytes()
+        return bytes.isEmpty ? nil : try JSONReader.parse(bytes)
+    }
+
+    /// Throws 415 for a body that is not declared as JSON, or not declared at all.
+    func requireJSON() throws(Problem) {
+        guard isJSON else { throw .wrongMediaType }
+    }
+
+    private func jsonBytes() async throws -> [UInt8] {
+        try requireJSON()
         let buffer = try await body.collect(upTo: Self.bodyLimitBytes)
-        return try JSONReader.parse(Array(buffer.readableBytesView))
+        return Array(buffer.readableBytesView)
     }
 
     private var isJSON: Bool {

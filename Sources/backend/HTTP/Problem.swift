@@ -14,6 +14,8 @@ struct Problem: HTTPResponseError, Encodable {
     /// The WWW-Authenticate field; RFC 9110 §15.5.2 wants one in every 401.
     var challenge: String?
     var retryAfterSeconds: Int?
+    /// The Set-Cookie field.
+    var setCookie: String?
     /// The `error` of RFC 6749 §5.2, whose form the answer then has.
     var oauthError: String?
 
@@ -42,6 +44,7 @@ struct Problem: HTTPResponseError, Encodable {
         var fields: HTTPFields = [.contentType: oauthError == nil ? "application/problem+json" : "application/json"]
         if let challenge { fields[.wwwAuthenticate] = challenge }
         if let retryAfterSeconds { fields[.retryAfter] = String(retryAfterSeconds) }
+        if let setCookie { fields[.setCookie] = setCookie }
         return try Response.json(self, status: status, fields: fields)
     }
 }

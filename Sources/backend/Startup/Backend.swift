@@ -77,9 +77,10 @@ struct Backend {
         metrics.gauge("backend_password_hashes_waiting", "Logins that wait for a hashing thread.") {
             Double(hasher.waiting)
         }
+        let audit = AuditLog(logger: logger, metrics: metrics)
         let limits = LoginLimits(
             rate: AddressRate(perSecond: settings.loginRate), limiter: LoginLimiter(database: database),
-            audit: AuditLog(logger: logger, metrics: metrics), metrics: metrics)
+            audit: audit, metrics: metrics)
         let callers = CallerVerifier(verifier: verifier, sessions: SessionTable(database: database))
         let service = AuthService(
             users: UserTable(database: database), hasher: hasher, rbac: RBACService(database: database),
@@ -89,7 +90,9 @@ struct Backend {
         HealthRoutes(database: database).add(to: router)
         MetricRoutes(metrics: metrics).add(to: router)
         AuthRouter(
-            service: service, limits: limits, client: settings.trustedProxies
+            service: service, limits: limits, client: settings.trustedProxies,
+            origins: OriginGuard(publicOrigin: settings.publicOrigin, audit: audit),
+            cookieMaxAge: settings.refreshTokenIdle
         ).add(to: router)
         let metadata = settings.publicOrigin.map { ServerMetadata(issuer: settings.issuer, origin: $0) }
         MetadataRoutes(keys: keys, metadata: metadata, keySetMaxAge: settings.keySetMaxAge).add(to: router)

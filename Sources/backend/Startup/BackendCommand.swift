@@ -35,7 +35,8 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "How long a session lives (30d).") var refreshTokenLifetime: String?
     @Option(help: "How long an unused refresh token lives (7d).") var refreshTokenIdle: String?
     @Option(help: "How long a spent refresh token still gets its successor (10s).") var refreshGrace: String?
-    @Option(help: "Proxies whose X-Forwarded-For is believed, or none (127.0.0.1, ::1).") var trustedProxies: String?
+    @Option(help: "Proxies whose X-Forwarded fields are believed, or none (127.0.0.1, ::1).")
+    var trustedProxies: String?
     @Option(help: "Logins a second that one address may ask for (10).") var loginRate: String?
     @Option(help: "PEMs of the gateway's identity keys, or none: its tokens are not asked for (none).")
     var gatewayKeys: String?

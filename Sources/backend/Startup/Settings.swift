@@ -20,7 +20,7 @@ struct Settings: Sendable {
     /// The `iss` of every token, compared exactly by whoever verifies.
     let issuer: String
     let audience: String
-    /// Where clients reach the auth service; absent when the issuer is no address and nothing else is said.
+    /// Where clients reach the auth service, and the only origin whose pages may use it; absent when the issuer is no address and nothing else is said.
     let publicOrigin: PublicOrigin?
     /// The `client_id` of tokens that the login form hands out (RFC 9068 §2.2 requires one).
     let clientID: String

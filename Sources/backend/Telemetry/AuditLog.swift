@@ -6,11 +6,15 @@ enum AuditEvent: String, CaseIterable, Sendable {
     case loginRefused = "login_refused"
     case loginLocked = "login_locked"
     case loginLimited = "login_limited"
+    /// A password or a token came in clear text from another machine.
+    case clearText = "clear_text"
+    /// A page of another site tried to use a browser's session.
+    case originDenied = "origin_denied"
 
     /// What is an attack, or may be one, stands out.
     var level: Logger.Level {
         switch self {
-        case .loginLocked, .loginLimited: .warning
+        case .loginLocked, .loginLimited, .clearText, .originDenied: .warning
         case .login, .loginRefused: .notice
         }
     }

@@ -1,0 +1,40 @@
+// How the members of requests and answers are spelled: as RFC 6749 does or, for older clients that ask, as they do.
+import Hummingbird
+
+enum AnswerNames: Sendable {
+    /// `access_token`, `refresh_token`
+    case standard
+    /// `token`, `refreshToken`
+    case camel
+
+    /// What `?names=` asks for.
+    init(of request: Request) throws(Problem) {
+        switch request.uri.queryParameters.getAll("names") {
+        case []: self = .standard
+        case ["camel"]: self = .camel
+        default: throw .unknownNames
+        }
+    }
+}
+
+/// The answer to a login or a refresh in the words of older clients.
+struct CamelTokenAnswer: Encodable {
+    let answer: TokenAnswer
+
+    private enum CodingKeys: String, CodingKey {
+        case token, tokenType, expiresIn, refreshToken
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var members = encoder.container(keyedBy: CodingKeys.self)
+        try members.encode(answer.accessToken, forKey: .token)
+        try members.encode(answer.tokenType, forKey: .tokenType)
+        try members.encode(answer.expiresInSeconds, forKey: .expiresIn)
+        try members.encodeIfPresent(answer.refreshToken, forKey: .refreshToken)
+    }
+}
+
+extension Problem {
+    fileprivate static let unknownNames = Problem(
+        status: .badRequest, code: "invalid_request", detail: "names may be camel, once", member: "names")
+}
