@@ -6,6 +6,8 @@ struct Credentials: Sendable {
     static let nameLimitCharacters = 254
     /// NIST SP 800-63B asks for 64 or more; beyond 256 it is only work for the hash.
     static let passwordLimitCharacters = 256
+    /// NIST SP 800-63B §5.1.1.1; asked of new passwords only.
+    static let passwordLeastCharacters = 8
 
     let name: String
     let password: [UInt8]
@@ -22,5 +24,11 @@ struct Credentials: Sendable {
     /// NFC: one keyboard sends é as one character, another as two (NIST SP 800-63B §5.1.1.2).
     static func normalized(_ password: String) -> [UInt8] {
         Array(password.precomposedStringWithCanonicalMapping.utf8)
+    }
+
+    /// Whether a text may be the password of somebody from now on.
+    static func isGoodPassword(_ text: String) -> Bool {
+        passwordLeastCharacters...passwordLimitCharacters ~= text.unicodeScalars.count
+            && !text.unicodeScalars.contains("\0")
     }
 }

@@ -32,11 +32,12 @@ struct Backend {
         let database = try Database(path: settings.database)
         let revocations = RevocationStore(
             database: database, issuer: settings.issuer, accessTokenLifetime: settings.accessTokenLifetime)
-        let reload = AccountReload(
-            files: [settings.secrets, settings.permissions], database: database, revocations: revocations,
-            logger: logger
-        ) { [self] () throws(StartupFailure) in try readAccounts() }
-        try readAccounts().run(in: database, revocations: revocations, nowMilliseconds: Date.now.milliseconds)
+        let accounts = AccountFiles(secrets: settings.secrets, permissions: settings.permissions, logger: logger)
+        let importing: AccountFiles.Importing = { found throws(StartupFailure) in
+            try found.run(in: database, revocations: revocations, nowMilliseconds: Date.now.milliseconds)
+        }
+        let reload = AccountReload(files: accounts, importing: importing, logger: logger)
+        try accounts.importing(importing)
         let store = RefreshTokenStore(
             database: database, revocations: revocations, lifetime: settings.refreshTokenLifetime,
             idle: settings.refreshTokenIdle, grace: settings.refreshGrace)
@@ -50,22 +51,6 @@ struct Backend {
         try await serve(services + keyFollowers)
         try database.close()
         logger.info("stopped")
-    }
-
-    private func readAccounts() throws(StartupFailure) -> AccountImport {
-        let roles = try PermissionsFile.read(settings.permissions)
-        let users = try SecretsFile.read(settings.secrets, roles: roles)
-        for name in users.replaced {
-            logger.warning(
-                "a plain password was replaced by its hash",
-                metadata: ["file": "\(settings.secrets)", "sub": "\(name)"])
-        }
-        for client in users.clients where client.replacement != nil {
-            logger.warning(
-                "a plain secret was replaced by its hash",
-                metadata: ["file": "\(settings.secrets)", "client": "\(client.id)"])
-        }
-        return AccountImport(roles: roles, users: users)
     }
 
     private func authListener(

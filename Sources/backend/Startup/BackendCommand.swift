@@ -11,7 +11,7 @@ struct BackendCommand: AsyncParsableCommand {
             Every setting is a flag, an environment variable (BACKEND_AUTH_LISTEN for --auth-listen) or a member of the \
             JSON file of --config ("auth_listen"); the first of these that names it wins.
             """,
-        subcommands: [KeysCommand.self, BackupCommand.self])
+        subcommands: [KeysCommand.self, UserCommand.self, BackupCommand.self])
 
     @Option(help: "A JSON file with settings.") var config: String?
     @Option(help: "HOST:PORT of the auth service (127.0.0.1:5000).") var authListen: String?

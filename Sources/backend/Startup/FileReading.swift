@@ -39,13 +39,39 @@ enum FileReading {
 
     /// Replaces the file in one step, so that a crash leaves the old or the new text, never half; mode 0600.
     static func replacePrivately(_ path: String, with text: [UInt8]) throws(StartupFailure) {
+        try replace(path, with: text, mode: 0o600)
+    }
+
+    /// The same; without a `mode` it keeps the one that it has. Its owner stays too, whoever replaces it.
+    static func replace(_ path: String, with text: [UInt8], mode: Int? = nil) throws(StartupFailure) {
         let target = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+        let temporary = target.deletingLastPathComponent().path + "/.\(target.lastPathComponent).\(UUID().uuidString)"
         do {
-            try Data(text).write(to: target, options: .atomic)
-            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: target.path)
+            let files = FileManager.default
+            let found = (try? files.attributesOfItem(atPath: target.path))?[.posixPermissions] as? NSNumber
+            _ = files.createFile(atPath: temporary, contents: nil, attributes: [.posixPermissions: 0o600])
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: temporary))
+            try file.write(contentsOf: text)
+            // On the disk before it has the name: after a power cut a name must not stand for an empty file.
+            try file.synchronize()
+            try file.close()
+            try files.setAttributes([.posixPermissions: mode ?? found?.intValue ?? 0o600], ofItemAtPath: temporary)
+            if files.fileExists(atPath: target.path) { giveToOwner(of: target.path, temporary) }
+            // Unsafe: rename() reads the two strings for the length of the call.
+            guard unsafe rename(temporary, target.path) == 0 else {
+                throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+            }
         } catch {
+            try? FileManager.default.removeItem(atPath: temporary)
             throw StartupFailure("\(path): the file cannot be replaced: \(error.localizedDescription)")
         }
+    }
+
+    /// Root, who may change any file, must leave it to the one who reads it.
+    static func giveToOwner(of model: String, _ path: String) {
+        guard geteuid() == 0, let owner = try? FileManager.default.attributesOfItem(atPath: model) else { return }
+        let names: [FileAttributeKey] = [.ownerAccountID, .groupOwnerAccountID]
+        try? FileManager.default.setAttributes(owner.filter { names.contains($0.key) }, ofItemAtPath: path)
     }
 
     private static func attributes(of path: String) throws(StartupFailure) -> [FileAttributeKey: Any] {

@@ -25,7 +25,7 @@ struct AccountImport {
                 try importRoles(connection)
                 try ClientTable.replaceAll(users.clients, connection)
                 for user in users.users { try importUser(user, connection) }
-                try retireUsers(connection)
+                try retireUsers(connection, now)
                 let after = try standings(connection)
                 for (name, old) in before {
                     guard let new = after[name], new != old else { continue }
@@ -85,7 +85,7 @@ struct AccountImport {
                 arguments: [user.name, user.passwordHash])
         }
         try connection.execute(
-            sql: "UPDATE users SET display_name = ?, email = ?, disabled = ? WHERE name = ?",
+            sql: "UPDATE users SET display_name = ?, email = ?, disabled = ?, removed = 0 WHERE name = ?",
             arguments: [user.displayName, user.email, user.disabled, user.name])
         for (position, role) in user.roles.enumerated() {
             try connection.execute(
@@ -93,10 +93,16 @@ struct AccountImport {
         }
     }
 
-    private func retireUsers(_ connection: GRDB.Database) throws {
+    private func retireUsers(_ connection: GRDB.Database, _ now: Int64) throws {
         let named = Set(users.users.map(\.name))
-        for name in try String.fetchAll(connection, sql: "SELECT name FROM users") where !named.contains(name) {
-            try connection.execute(sql: "UPDATE users SET disabled = 1 WHERE name = ?", arguments: [name])
+        for name in try String.fetchAll(connection, sql: "SELECT name FROM users WHERE NOT removed")
+        where !named.contains(name) {
+            try connection.execute(
+                sql: "UPDATE users SET disabled = 1, removed = 1 WHERE name = ?", arguments: [name])
+            // Another user of this name, later, must not inherit them.
+            try connection.execute(
+                sql: "UPDATE api_keys SET revoked_ms = ? WHERE user = ? AND revoked_ms IS NULL",
+                arguments: [now, name])
         }
     }
 }

@@ -21,45 +21,48 @@ struct AccountReload: Service {
 
     private static let pauseSeconds = 1
 
-    private let files: [String]
+    private let files: AccountFiles
     /// What the files looked like before they were read at the start.
     private let first: [Stamp]
-    private let read: @Sendable () throws(StartupFailure) -> AccountImport
-    private let database: Database
-    private let revocations: RevocationStore
+    private let importing: AccountFiles.Importing
     private let logger: Logger
 
     /// Made before the files are read for the first time, so that no change falls between.
-    init(
-        files: [String], database: Database, revocations: RevocationStore, logger: Logger,
-        read: @escaping @Sendable () throws(StartupFailure) -> AccountImport
-    ) {
+    init(files: AccountFiles, importing: @escaping AccountFiles.Importing, logger: Logger) {
         self.files = files
-        self.database = database
-        self.revocations = revocations
+        self.importing = importing
         self.logger = logger
-        self.read = read
-        first = files.map(Stamp.init)
+        first = Self.stamps(files)
+    }
+
+    private static func stamps(_ files: AccountFiles) -> [Stamp] {
+        [files.secrets, files.permissions].map(Stamp.init)
     }
 
     func run() async throws {
         var seen = first
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(Self.pauseSeconds)) }
-            let now = files.map(Stamp.init)
+            let now = Self.stamps(files)
             guard now != seen else { continue }
-            seen = now
-            reload()
+            if reload() { seen = now }
         }
     }
 
-    /// One bad line must not log everybody out: what was read before stays.
-    private func reload() {
+    /// One bad line must not log everybody out: what was read before stays. False when it was not the files' fault, and
+    /// the same files are to be tried again.
+    private func reload() -> Bool {
+        var areGood = false
         do throws(StartupFailure) {
-            try read().run(in: database, revocations: revocations, nowMilliseconds: Date.now.milliseconds)
+            try files.importing { accounts throws(StartupFailure) in
+                areGood = true
+                try importing(accounts)
+            }
             logger.notice("users and roles were re-read")
+            return true
         } catch {
             logger.error("users and roles stay as they were", metadata: ["error": "\(error)"])
+            return !areGood
         }
     }
 }

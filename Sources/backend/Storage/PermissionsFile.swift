@@ -1,9 +1,9 @@
 // permissions.json: the permissions of each role, `{"roles": {"user": ["read:data"]}}`.
 
 struct PermissionsFile: Sendable {
-    struct Role: Sendable {
+    struct Role: Sendable, Equatable {
         let name: String
-        let permissions: [String]
+        var permissions: [String]
     }
 
     let roles: [Role]
@@ -11,14 +11,21 @@ struct PermissionsFile: Sendable {
     static func read(_ path: String) throws(StartupFailure) -> PermissionsFile {
         let bytes = try FileReading.bytes(of: path)
         do throws(JSONFault) {
-            return PermissionsFile(roles: try roles(in: bytes))
+            return PermissionsFile(roles: try roles(in: try JSONReader.parse(bytes)))
         } catch {
             throw StartupFailure(file: path, error)
         }
     }
 
-    private static func roles(in bytes: [UInt8]) throws(JSONFault) -> [Role] {
-        var reader = try MemberReader(try JSONReader.parse(bytes))
+    /// The text of a file with these roles, one on each line.
+    static func text(of roles: [Role]) -> String {
+        let lines = roles.map { "    \(JSONText.string($0.name)): \(JSONText.array($0.permissions))" }
+        return "{\n  \"roles\": {\n" + lines.joined(separator: ",\n") + "\n  }\n}\n"
+    }
+
+    /// The roles of a parsed file.
+    static func roles(in text: JSONNode) throws(JSONFault) -> [Role] {
+        var reader = try MemberReader(text)
         let node = try reader.node("roles")
         try reader.finish()
         var members = try MemberReader(node, path: "roles")

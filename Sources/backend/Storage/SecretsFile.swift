@@ -1,13 +1,18 @@
 // secrets.json: users with their password hashes and roles, and clients. What is plain is hashed and replaced in the file.
 
 struct SecretsFile: Sendable {
-    struct Entry: Sendable {
+    struct Entry: Sendable, Equatable {
         let name: String
-        let displayName: String
-        let email: String?
-        let passwordHash: String
-        let disabled: Bool
-        let roles: [String]
+        var displayName: String
+        var email: String?
+        var passwordHash: String
+        var disabled: Bool
+        var roles: [String]
+
+        /// Whether a new user may have this name: it must be able to stand in a path, behind any proxy.
+        static func isGoodName(_ name: String) -> Bool {
+            !name.contains("/") && !name.contains("\\") && name != "." && name != ".."
+        }
     }
 
     /// A plain password or secret that stood in the file, now as its hash: bytes `from..<to` become `text`.
@@ -26,17 +31,29 @@ struct SecretsFile: Sendable {
     static func read(_ path: String, roles: PermissionsFile) throws(StartupFailure) -> SecretsFile {
         try FileReading.requirePrivate(path)
         let bytes = try FileReading.bytes(of: path)
-        var parser = Parser(roles: Set(roles.roles.map(\.name)))
-        do throws(JSONFault) {
-            try parser.parse(bytes)
-        } catch {
-            throw StartupFailure(file: path, error)
-        }
+        let parser = try parse(bytes, path: path, roles: roles.roles)
         if !parser.replacements.isEmpty {
             let inOrder = parser.replacements.sorted { $0.from < $1.from }
             try FileReading.replacePrivately(path, with: apply(inOrder, to: bytes))
         }
         return SecretsFile(users: parser.users, replaced: parser.replaced, clients: parser.clients)
+    }
+
+    /// Refuses a text that `read` would refuse.
+    static func check(_ text: [UInt8], path: String, roles: [PermissionsFile.Role]) throws(StartupFailure) {
+        _ = try parse(text, path: path, roles: roles)
+    }
+
+    private static func parse(
+        _ text: [UInt8], path: String, roles: [PermissionsFile.Role]
+    ) throws(StartupFailure) -> Parser {
+        var parser = Parser(roles: Set(roles.map(\.name)))
+        do throws(JSONFault) {
+            try parser.parse(text)
+        } catch {
+            throw StartupFailure(file: path, error)
+        }
+        return parser
     }
 
     /// Only the members change: the rest of the file stays as its author wrote it.
