@@ -39,6 +39,9 @@ package struct JSONEvent: BitwiseCopyable, Sendable {
         self.isEscaped = isEscaped
     }
 
+    /// For tables that are filled later.
+    package static var nothing: JSONEvent { JSONEvent(.null, 0, 0) }
+
     package var range: Range<Int> { Int(start)..<Int(end) }
 
     /// Whether the text of this name or string is exactly `literal`, escapes decoded.

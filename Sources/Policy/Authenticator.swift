@@ -23,6 +23,7 @@ package struct Authenticator: ~Copyable {
     let digest = SHA256()
     private var verifier = TokenVerifier()
     var reader = JSONReader()
+    var finder = ClaimFinder()
     /// Of the identity that is being made.
     var text = ByteBuffer(capacity: 1024)
     var fields = IdentityFields()
@@ -199,11 +200,11 @@ package struct Authenticator: ~Copyable {
             claims, of: token, keys: providers[judge].keys, rules: providers[judge].rules, digest: digest, now: now)
         let key = try self.key(key, of: verified, provider: judge)
         let identity = try Identity.encode(
-            verified, providers[judge].rules, providers[judge].plan, &reader, &fields, into: &text)
+            verified, providers[judge].rules, providers[judge].plan, &finder, &reader, &fields, into: &text)
         guard let entry = providers[judge].keep(key, verified, identity, text, now: now) else {
             return .refused(.overloaded)
         }
-        providers[judge].keepFacts(entry, verified, &revocationKeys, &reader, &text)
+        providers[judge].keepFacts(entry, verified, &revocationKeys, &finder, &reader, &text)
         guard isAsked else {
             providers[judge].cache.discard(entry)
             return .refused(.providerMismatch)

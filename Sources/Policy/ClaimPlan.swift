@@ -27,10 +27,14 @@ struct ClaimPlan {
     /// Whether an entry has more than subject and permissions.
     var keepsMore: Bool { !(scopes.isEmpty && roles.isEmpty && claims.isEmpty) }
 
-    func subject(of claims: borrowing VerifiedClaims, _ reader: inout JSONReader) -> JSONEvent? {
+    func subject(
+        of claims: borrowing VerifiedClaims, _ finder: inout ClaimFinder, _ reader: inout JSONReader
+    ) -> JSONEvent? {
         guard let subject else { return claims.subject }
         for i in subject.indices {
-            if let found = subject[i].find(in: claims.payload, &reader), found.kind == .string, !found.range.isEmpty {
+            if let found = finder.find(subject[i], in: claims.payload, &reader), found.kind == .string,
+                !found.range.isEmpty
+            {
                 return found
             }
         }

@@ -15,15 +15,17 @@ struct Identity: BitwiseCopyable {
     /// Fields behind them: none, or scopes, roles and claims.
     let fieldCount: Int
 
-    /// Encodes the claims into `text`, in place of what it held. A required claim that is too long to be handed on is refused: the upstream would
+    /// Encodes the claims into `text`, in place of what it held; `finder` is at their payload afterwards. A required claim that is too long to be handed on is refused: the upstream would
     /// take its absence for nobody.
     static func encode(
         _ claims: borrowing VerifiedClaims, _ rules: borrowing TokenRules, _ plan: borrowing ClaimPlan,
-        _ reader: inout JSONReader, _ fields: inout IdentityFields, into text: inout ByteBuffer
+        _ finder: inout ClaimFinder, _ reader: inout JSONReader, _ fields: inout IdentityFields,
+        into text: inout ByteBuffer
     ) throws(TokenRefusal) -> Identity {
         text.clear()
+        finder.begin()
         let limit = IdentityEncoding.maximumBytes
-        if let subject = plan.subject(of: claims, &reader),
+        if let subject = plan.subject(of: claims, &finder, &reader),
             !IdentityEncoding.append(subject, of: claims.payload, isElement: false, limit: limit, to: &text),
             rules.requires("sub")
         {
@@ -31,7 +33,7 @@ struct Identity: BitwiseCopyable {
         }
         let subjectCount = text.count
         if let paths = plan.permissions {
-            appendLists(paths, of: claims.payload, splitsWords: true, &reader, &text)
+            appendLists(paths, of: claims.payload, splitsWords: true, &finder, &reader, &text)
         } else if let permissions = claims.permissions {
             appendList(permissions, of: claims.payload, splitsWords: true, &reader, &text)
         }
@@ -39,22 +41,22 @@ struct Identity: BitwiseCopyable {
         if !showsPermissions, rules.requires("permissions") { throw .claimType }
         let mainCount = text.count
         fields.begin()
-        if plan.keepsMore { collect(plan, of: claims.payload, &reader, &fields, &text) }
+        if plan.keepsMore { collect(plan, of: claims.payload, &finder, &reader, &fields, &text) }
         return Identity(
             subjectCount: subjectCount, showsPermissions: showsPermissions, mainCount: mainCount,
             fieldCount: fields.count)
     }
 
     private static func collect(
-        _ plan: borrowing ClaimPlan, of payload: borrowing Span<UInt8>, _ reader: inout JSONReader,
-        _ fields: inout IdentityFields, _ text: inout ByteBuffer
+        _ plan: borrowing ClaimPlan, of payload: borrowing Span<UInt8>, _ finder: inout ClaimFinder,
+        _ reader: inout JSONReader, _ fields: inout IdentityFields, _ text: inout ByteBuffer
     ) {
-        appendLists(plan.scopes, of: payload, splitsWords: true, &reader, &fields.text)
+        appendLists(plan.scopes, of: payload, splitsWords: true, &finder, &reader, &fields.text)
         fields.end(.list)
-        appendLists(plan.roles, of: payload, splitsWords: false, &reader, &fields.text)
+        appendLists(plan.roles, of: payload, splitsWords: false, &finder, &reader, &fields.text)
         fields.end(.list)
         for i in plan.claims.indices {
-            let value = plan.claims[i].find(in: payload, &reader)
+            let value = finder.find(plan.claims[i], in: payload, &reader)
             fields.end(append(value, of: payload, &reader, &fields.text))
         }
         fields.append(to: &text)
@@ -89,12 +91,12 @@ struct Identity: BitwiseCopyable {
 
     /// The elements of all lists that the paths lead to, one behind the other.
     private static func appendLists(
-        _ paths: [ClaimNamePath], of payload: borrowing Span<UInt8>, splitsWords: Bool, _ reader: inout JSONReader,
-        _ out: inout ByteBuffer
+        _ paths: [ClaimNamePath], of payload: borrowing Span<UInt8>, splitsWords: Bool,
+        _ finder: inout ClaimFinder, _ reader: inout JSONReader, _ out: inout ByteBuffer
     ) {
         let start = out.count
         for i in paths.indices {
-            guard let value = paths[i].find(in: payload, &reader) else { continue }
+            guard let value = finder.find(paths[i], in: payload, &reader) else { continue }
             let before = out.count
             if before > start { out.append(byte: IdentityEncoding.separator) }
             let first = out.count

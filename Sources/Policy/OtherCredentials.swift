@@ -427,11 +427,11 @@ extension Authenticator {
             let claims = try VerifiedClaims(vouchedFor: document.span, providers[id].rules, now: now, &reader)
             let key = try self.key(key, of: claims, provider: id)
             let identity = try Identity.encode(
-                claims, providers[id].rules, providers[id].plan, &reader, &fields, into: &text)
+                claims, providers[id].rules, providers[id].plan, &finder, &reader, &fields, into: &text)
             guard let entry = providers[id].keep(key, claims, identity, text, now: now, notAfter: end) else {
                 return .refused(.overloaded)
             }
-            providers[id].keepFacts(entry, claims, &revocationKeys, &reader, &text)
+            providers[id].keepFacts(entry, claims, &revocationKeys, &finder, &reader, &text)
             providers[id].cache.hold(entry)
             return .authenticated(Principal(provider: id, entry: entry))
         } catch {

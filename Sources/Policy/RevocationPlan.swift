@@ -24,33 +24,36 @@ struct RevocationPlan {
 
     /// - Parameters:
     ///   - keyID: of the key that made the signature, which the token need not name.
+    ///   - finder: is at their payload.
     ///   - text: scratch.
     func facts(
         of claims: borrowing VerifiedClaims, keyID: [UInt8]?, _ keys: inout RevocationKeys,
-        _ reader: inout JSONReader, _ text: inout ByteBuffer
+        _ finder: inout ClaimFinder, _ reader: inout JSONReader, _ text: inout ByteBuffer
     ) -> RevocationFacts {
         var facts = RevocationFacts()
         if let issuedAt = claims.issuedAt { facts.issuedAt = issuedAt }
         text.clear()
         // Without `iss` (a provider with `issuer off`) it is nobody's: the empty text.
-        if let issuer = Self.issuer.find(in: claims.payload, &reader), issuer.kind == .string {
+        if let issuer = finder.find(Self.issuer, in: claims.payload, &reader), issuer.kind == .string {
             issuer.appendText(of: claims.payload, to: &text)
         }
         keys.begin(issuer: text.bytes)
-        facts.token = Self.key(tokenKind, token, claims, &keys, &reader, &text)
-        facts.session = Self.key(.session, session, claims, &keys, &reader, &text)
-        facts.subject = Self.key(.subject, subject, claims, &keys, &reader, &text)
-        facts.client = Self.key(.client, client, claims, &keys, &reader, &text)
+        facts.token = Self.key(tokenKind, token, claims, &keys, &finder, &reader, &text)
+        facts.session = Self.key(.session, session, claims, &keys, &finder, &reader, &text)
+        facts.subject = Self.key(.subject, subject, claims, &keys, &finder, &reader, &text)
+        facts.client = Self.key(.client, client, claims, &keys, &finder, &reader, &text)
         if let keyID { facts.signingKey = keys.key(.signingKey, keyID.span) }
         return facts
     }
 
     private static func key(
         _ kind: RevocationKind, _ paths: [ClaimNamePath], _ claims: borrowing VerifiedClaims,
-        _ keys: inout RevocationKeys, _ reader: inout JSONReader, _ text: inout ByteBuffer
+        _ keys: inout RevocationKeys, _ finder: inout ClaimFinder, _ reader: inout JSONReader,
+        _ text: inout ByteBuffer
     ) -> RevocationKey {
         for i in paths.indices {
-            guard let value = paths[i].find(in: claims.payload, &reader), value.kind == .string, !value.range.isEmpty
+            guard let value = finder.find(paths[i], in: claims.payload, &reader), value.kind == .string,
+                !value.range.isEmpty
             else { continue }
             text.clear()
             value.appendText(of: claims.payload, to: &text)

@@ -118,14 +118,14 @@ struct TokenProvider: ~Copyable {
         return entry
     }
 
-    /// Notes what there is to revoke of an entry, if anybody asks.
+    /// Notes what there is to revoke of an entry, if anybody asks. `finder` is at the payload of the claims.
     mutating func keepFacts(
-        _ entry: SlotID, _ claims: borrowing VerifiedClaims, _ keys: inout RevocationKeys, _ reader: inout JSONReader,
-        _ text: inout ByteBuffer
+        _ entry: SlotID, _ claims: borrowing VerifiedClaims, _ keys: inout RevocationKeys,
+        _ finder: inout ClaimFinder, _ reader: inout JSONReader, _ text: inout ByteBuffer
     ) {
         guard keepsFacts else { return }
         let id = self.keys.id(serial: claims.keySerial)
-        facts.set(entry.index, revocationPlan.facts(of: claims, keyID: id, &keys, &reader, &text))
+        facts.set(entry.index, revocationPlan.facts(of: claims, keyID: id, &keys, &finder, &reader, &text))
     }
     /// What revocations say of an entry.
     mutating func judge(
