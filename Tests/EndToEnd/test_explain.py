@@ -393,6 +393,7 @@ auth_provider far jwt {{
     issuer https://far.example.com; audience off; jwks http://127.0.0.1:@dead@/jwks;
 }}
 auth_provider keys api_key {{ file @apikeys@; from header X-API-Key; prefix gk_; }}
+auth_provider spare api_key {{ file @sparekeys@; from header X-API-Key; }}
 auth_provider cookie jwt {{ issuer {ISSUER}; audience off; key_file @keys@; token_from cookie session; }}
 auth_provider query jwt {{ issuer {ISSUER}; audience off; key_file @keys@; token_from query access_token; }}
 client_max_body_size 1k;
@@ -405,7 +406,8 @@ server {{
     error_detail full;
     location / {{ proxy_pass http://@origin@; }}
     location /data/ {{ require permission read:data; require permission write:data; proxy_pass http://@origin@/inner/; }}
-    location /kept/ {{ forward_token on; proxy_pass http://@origin@; proxy_set_header X-Client $remote_addr; }}
+    location /kept/ {{ forward_token on; proxy_pass http://@origin@; proxy_set_header X-Client $remote_addr; proxy_set_header X-Token $http_authorization; }}
+    location /stripped/ {{ proxy_set_header X-Token $http_authorization; proxy_pass http://@origin@; }}
     location /other/ {{ auth other; proxy_pass http://@origin@; }}
     location /any/ {{ auth any main other; proxy_pass http://@origin@; }}
     location /all/ {{ auth all main open; proxy_pass http://@origin@; }}
@@ -428,6 +430,8 @@ server {{
     location /both/ {{ auth all main keys; proxy_pass http://@origin@; }}
     location /cookie/ {{ auth cookie; proxy_pass http://@origin@; }}
     location /query/ {{ auth query; return 200 "yes"; }}
+    location /query/sent/ {{ auth query; proxy_set_header X-URI $request_uri; proxy_set_header X-Args $args; proxy_pass http://@origin@; }}
+    location /several/ {{ auth any keys spare; proxy_pass http://@origin@; }}
     location /once/ {{ auth off; keepalive_timeout 0; return 204; }}
 }}
 """
@@ -460,6 +464,7 @@ CASES = {
     "good with a query": Case(path="/x?a=b&c", token=good),
     "uri": Case(path="/data/a/../b", token=lambda: good(permissions=["read:data", "write:data"])),
     "forward_token": Case(path="/kept/x", token=good),
+    "a variable of a stripped token": Case(path="/stripped/x", token=good),
     "other": Case(path="/other/x", token=lambda: good(iss="https://other.example.com")),
     "any, the second": Case(path="/any/x", token=lambda: good(iss="https://other.example.com", sub="bob é,")),
     "all": Case(path="/all/x", token=good),
@@ -483,6 +488,10 @@ CASES = {
     "no token, a body is announced": Case("credential", "token_missing", method="POST", fields=["Content-Length: 9"]),
     "two tokens": Case("credential", "invalid_request", token=lambda: good() + " " + good()),
     "API key": Case(path="/keys/x", token="gk_good"),
+    "API key of the first file": Case(path="/several/x", token="gk_good"),
+    "API key of the second file": Case(path="/several/x", token="gk_spare"),
+    "API key without the prefix of the first": Case(path="/several/x", token="spare"),
+    "API key of neither file": Case("api_key", "api_key_invalid", "/several/x", "gk_neither"),
     "API key beside tokens": Case(path="/mixed/x", token="gk_good"),
     "token beside API keys": Case(path="/mixed/x", token=good),
     "no API key": Case("credential", "api_key_missing", path="/keys/x"),
@@ -497,6 +506,8 @@ CASES = {
         "origin", "origin_denied", "/cookie/x", good, "POST", ["Origin: https://evil.example.com"]
     ),
     "query": Case(path="/query/x?a=b", token=good),
+    "query, sent on": Case(path="/query/sent/x?a=b", token=good),
+    "query, sent on without": Case(path="/query/sent/x", token=good),
     "query, expired": Case("expiry", "token_expired", "/query/x", lambda: good(exp=1000, iat=None)),
     "bound to a certificate": Case("binding", "binding_mismatch", token=lambda: good(cnf={"x5t#S256": "A" * 43})),
     # its shape
@@ -615,7 +626,9 @@ def values(tmp_path_factory):
     roles.write_text(json.dumps({"roles": {"reader": ["read:roles"], "writer": ["write:roles"]}}))
     keys = file.parent / "api_keys.json"
     keys.write_text(json.dumps({"keys": API_KEYS}))
-    return {"keys": file, "apikeys": keys, "roles": roles, "dead": take_port()}
+    spare = file.parent / "spare_keys.json"
+    spare.write_text(json.dumps({"keys": [api_key("gk_spare"), api_key("spare")]}))
+    return {"keys": file, "apikeys": keys, "sparekeys": spare, "roles": roles, "dead": take_port()}
 
 
 def without_what_differs(lines) -> list[tuple[str, str]]:
@@ -633,7 +646,7 @@ def with_token(path: str, lines: list[str], token: str | None) -> tuple[str, lis
         cookies = [line for line in lines if line.startswith("Cookie")]
         others = [f"{line}; session={token}" if line.startswith("Cookie") else line for line in lines]
         return path, others if cookies else [*others, f"Cookie: session={token}"]
-    if path.startswith(("/keys/", "/both/")) or token.startswith("gk_"):
+    if path.startswith(("/keys/", "/both/", "/several/")) or token.startswith("gk_"):
         return path, [*lines, f"X-API-Key: {token}"]
     return path, [*lines, bearer(token)]
 
