@@ -46,6 +46,21 @@ def test_files_and_their_fields(prepare):
     backend.stop()
 
 
+@pytest.mark.parametrize(("origin", "proto", "is_told"), [
+    ("https://app.example.com", "https", True),
+    ("https://app.example.com:8443", "https", True),
+    ("https://app.example.com", "http", False),
+    ("https://app.example.com", None, False),
+    ("https://localhost:8443", "https", False),
+    ("https://127.0.0.1:8443", "https", False),
+])
+def test_browsers_are_told_to_stay_with_https(prepare, origin, proto, is_told):
+    backend = prepare().start("--public-origin", origin)
+    answer = backend.auth.get("/", headers={"X-Forwarded-Proto": proto} if proto else {})
+    assert answer.headers.get("strict-transport-security") == ("max-age=31536000" if is_told else None)
+    backend.stop()
+
+
 def test_the_worker_names_the_version_of_the_files(prepare):
     backend = prepare().start()
     worker = backend.auth.get("/service-worker.js").text

@@ -61,9 +61,20 @@ struct WebAppRoutes: Sendable {
         "/app/icon-maskable.png": (PackageResources.icon_maskable_png, "image/png"),
     ]
 
-    private let files: [String: File]
+    /// Browsers that were here once ask by https only, for a year (RFC 6797).
+    private static let transportSecurity = HTTPField.Name("Strict-Transport-Security").map {
+        HTTPField(name: $0, value: "max-age=31536000")
+    }
 
-    init() {
+    private let files: [String: File]
+    private let client: ForwardedClient
+    /// The pages have an address of their own. The name of one's own machine, which all that runs there shares, is none.
+    private let hasOwnHost: Bool
+
+    init(origin: PublicOrigin?, client: ForwardedClient) {
+        self.client = client
+        let host = origin.flatMap { URLComponents(string: $0.description)?.host } ?? "localhost"
+        hasOwnHost = host != "localhost" && !host.hasSuffix(".localhost") && !ForwardedClient.isLoopback(host)
         var files = Self.shell.mapValues { File($0.bytes, type: $0.type) }
         // A browser installs the worker, and with it the shell, anew when its bytes differ.
         let tags = files.sorted { $0.key < $1.key }.map { $0.key + $0.value.entityTag }.joined()
@@ -73,9 +84,14 @@ struct WebAppRoutes: Sendable {
         self.files = files
     }
 
-    func add(to router: some RouterMethods) {
+    func add(to router: some RouterMethods<AuthCall>) {
         for (path, file) in files {
-            router.get(RouterPath(path)) { request, _ in Self.answer(file, to: request) }
+            router.get(RouterPath(path)) { request, context in
+                var answer = Self.answer(file, to: request)
+                let isSecure = client.isSecure(in: request.headers, peer: context.peerAddress)
+                if hasOwnHost, isSecure, let field = Self.transportSecurity { answer.headers.append(field) }
+                return answer
+            }
         }
     }
 

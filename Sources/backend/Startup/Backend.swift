@@ -82,7 +82,7 @@ struct Backend {
         let metadata = settings.publicOrigin.map { ServerMetadata(issuer: settings.issuer, origin: $0) }
         MetadataRoutes(keys: keys, metadata: metadata, keySetMaxAge: settings.keySetMaxAge).add(to: router)
         addProgramRoutes(to: router, service: service, database: database)
-        WebAppRoutes().add(to: router)
+        WebAppRoutes(origin: settings.publicOrigin, client: settings.trustedProxies).add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }
 

@@ -32,11 +32,13 @@ let user = "";
 export async function sessions(reload) {
   const list = element("div", {});
   await addPage(list, reload);
+  const filter = form("Show", async (made) => {
+    user = made.elements.user.value.trim();
+    await reload();
+  }, field("Whose", { name: "user", value: user, maxlength: 254, autocapitalize: "none", spellcheck: "false" }));
+  filter.className = "filter";
   return [
-    card("", form("Show", async (made) => {
-      user = made.elements.user.value.trim();
-      await reload();
-    }, field("User", { name: "user", value: user, maxlength: 254, autocapitalize: "none", spellcheck: "false" }))),
+    card("", filter),
     card(user ? `Sessions of ${user}` : "Sessions", list),
   ];
 }
