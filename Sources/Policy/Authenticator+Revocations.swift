@@ -17,6 +17,34 @@ extension Authenticator {
         return blocks
     }
 
+    /// Forgets what a service said of revoked API keys before all that their owners held was ended; true when there was
+    /// such an answer, and the service can be asked anew.
+    package mutating func forgetOutdatedKeys(
+        _ principals: PrincipalSet, revocations block: Int32, now: Int64, time: Instant
+    ) -> Bool {
+        var forgotten = false
+        for i in 0..<Int(principals.count) {
+            let id = principals[i].provider, entry = principals[i].entry
+            guard isReadable(principals[i]),
+                providers[id].judge(entry, revocations, block: Int(block), now: now, time: time) == .revoked,
+                providers[id].isOutdated(entry, revocations, block: Int(block), now: now)
+            else { continue }
+            providers[id].cache.remove(entry)
+            forgotten = true
+        }
+        return forgotten
+    }
+    /// Remembers for some seconds that these keys are revoked: the service was asked anew, and nothing changed.
+    package mutating func refuseKeys(_ principals: PrincipalSet, now: Int64) {
+        for i in 0..<Int(principals.count) {
+            let id = principals[i].provider
+            guard isReadable(principals[i]), providers[id].configuration.kind == .apiKey else { continue }
+            refused.insert(
+                providers[id].cache.key(of: principals[i].entry), provider: id, AuthenticationPlan(.any, [id]),
+                .apiKeyRevoked, now: now, seconds: providers[id].negativeSeconds)
+        }
+    }
+
     /// What revocations say of everybody whom a request comes from.
     package mutating func judge(
         _ principals: PrincipalSet, revocations block: Int32, now: Int64, time: Instant

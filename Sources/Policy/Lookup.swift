@@ -24,6 +24,8 @@ package struct LookupRequest: Sendable {
     package let bytes: [UInt8]
     /// Whoever asks the same a moment later gets the same answer.
     package let isShared: Bool
+    /// What was answered a moment ago is too old.
+    package var isAnew = false
     /// Which worker asks.
     package var worker = 0
 

@@ -49,6 +49,10 @@ package struct RevocationSet: ~Copyable {
             || revokes(facts.subject, scope, issuedAt, now) || revokes(facts.signingKey, scope, issuedAt, now)
             || revokes(facts.client, scope, issuedAt, now)
     }
+    /// Whether the credential itself is revoked, by its number, whatever else is.
+    package borrowing func revokesItself(_ facts: RevocationFacts, in scope: RevocationKey, now: Int64) -> Bool {
+        count > 0 && revokes(facts.token, scope, facts.issuedAt, now)
+    }
     private borrowing func revokes(
         _ key: RevocationKey, _ scope: RevocationKey, _ issuedAt: Int64, _ now: Int64
     ) -> Bool {

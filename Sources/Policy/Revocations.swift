@@ -98,6 +98,13 @@ package struct Revocations: ~Copyable {
         }
         return isStale ? .goodThoughStale : .good
     }
+
+    /// Whether it is revoked by its own number.
+    borrowing func isRevokedItself(
+        _ slot: Int32, in table: borrowing RevocationFactsTable, block: Int, now: Int64
+    ) -> Bool {
+        set.revokesItself(table.facts(slot), in: blocks[block].scope, now: now)
+    }
 }
 
 /// What there is to revoke of each cached credential, beside the cache: in memory of its own, of which only what is used is

@@ -135,6 +135,12 @@ struct TokenProvider: ~Copyable {
         guard keepsFacts else { return .revoked }
         return revocations.judge(entry.index, in: &facts, block: block, now: now, time: time)
     }
+    /// Whether a service said it of an API key before all that its owner held was ended: of the key as it is now, it may
+    /// say something else.
+    func isOutdated(_ entry: SlotID, _ revocations: borrowing Revocations, block: Int, now: Int64) -> Bool {
+        configuration.kind == .apiKey && call != nil && keepsFacts
+            && !revocations.isRevokedItself(entry.index, in: facts, block: block, now: now)
+    }
 
     /// How long a request may wait for the key of its token; nil: not at all.
     func waitForKeys(now: Instant) -> Duration? {

@@ -57,6 +57,8 @@ struct VerificationCache: ~Copyable {
         holds += 1
     }
 
+    func key(of id: SlotID) -> SHA256Value { entries[id].key }
+
     mutating func release(_ id: SlotID) {
         guard entries.contains(id), entries[id].isHeld else { return }
         let isOver = entries[id].release()

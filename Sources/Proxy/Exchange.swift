@@ -39,6 +39,8 @@ struct Exchange: ~Copyable {
     /// Services that were asked for it, and what came of that (`Authenticator.settle`).
     var lookups: UInt8 = 0
     var settled = SlotID.none
+    /// What a service had said was older than a revocation, so that it is asked once more.
+    var asksAnew = false
     /// Where the credentials stood that were believed (some places say more about who may cache the answer, or who asks), and
     /// the bytes that no log may show.
     var places = CredentialPlaces()
@@ -222,7 +224,10 @@ extension Worker {
         if exchanges[id].places.contains(.cookie) && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
         let location = Int(route.location)
         let revocations = snapshots[snapshot].revocations[location]
-        if revocations >= 0, let refusal = revocation(principals, revocations) { return deny(id, refusal, route) }
+        if revocations >= 0, let refusal = revocation(principals, revocations) {
+            if refusal == .apiKeyRevoked, asksAnew(id, revocations) { return authenticate(id, route) }
+            return deny(id, refusal, route)
+        }
         if route.usesCaptures { snapshots[snapshot].table.capture(heads[head], location: location, into: &captured) }
         switch evaluate(
             &snapshots[snapshot].authorization, location, principals, authenticator, heads[head], clients[client],
@@ -269,6 +274,19 @@ extension Worker {
         case .revoked: return authenticator.hasKey(principals) ? .apiKeyRevoked : .tokenRevoked
         case .stale: return .revocationStale
         }
+    }
+
+    /// What a service said of an API key may be older than the revocation: it is asked once more, and then believed.
+    private mutating func asksAnew(_ id: SlotID, _ block: Int32) -> Bool {
+        let principals = exchanges[id].principals
+        guard !exchanges[id].asksAnew else {
+            authenticator.refuseKeys(principals, now: loop.wallSeconds)
+            return false
+        }
+        exchanges[id].asksAnew = authenticator.forgetOutdatedKeys(
+            principals, revocations: block, now: loop.wallSeconds, time: loop.now)
+        if exchanges[id].asksAnew { letGoPrincipals(id) }
+        return exchanges[id].asksAnew
     }
 
     /// Method, size and expectation: asked last, so that strangers learn nothing from the answers.

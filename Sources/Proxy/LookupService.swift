@@ -135,7 +135,7 @@ struct LookupService: ~Copyable {
     // MARK: questions
 
     private mutating func ask(_ request: LookupRequest) {
-        switch table.ask(request.key, worker: request.worker, now: loop.now) {
+        switch table.ask(request.key, worker: request.worker, now: loop.now, isAnew: request.isAnew) {
         case .known(let result):
             count(request.target.provider) { $0.shared += 1 }
             tell([request.worker], request.key, result)

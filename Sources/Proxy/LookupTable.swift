@@ -29,8 +29,9 @@ struct LookupTable {
 
     var runningCount: Int { running.count }
 
-    mutating func ask(_ key: LookupKey, worker: Int, now: Instant) -> Verdict {
-        if let known = remembered[key], known.until > now { return .known(known.result) }
+    /// - Parameter isAnew: what was answered before is not wanted.
+    mutating func ask(_ key: LookupKey, worker: Int, now: Instant, isAnew: Bool = false) -> Verdict {
+        if !isAnew, let known = remembered[key], known.until > now { return .known(known.result) }
         guard running[key] != nil else {
             running[key] = [worker]
             return .begin

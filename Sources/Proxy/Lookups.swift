@@ -17,6 +17,7 @@ extension Worker {
         guard var request = authenticator.takeLookup(), exchanges[id].lookups < Self.lookupsLimit else {
             return refuse(id, .overloaded)
         }
+        request.isAnew = exchanges[id].asksAnew
         exchanges[id].lookups += 1
         exchanges[id].waiting = .lookup
         exchanges[id].awaited = provider

@@ -257,3 +257,37 @@ def test_keys_that_a_service_knows(start, origin):
         assert KEY not in gateway.log
     finally:
         service.close()
+
+
+def test_a_key_outlives_what_its_owner_held(start, origin):
+    """All that a user held was ended: what a service said of his keys before that is asked again, once."""
+    service = Service()
+    try:
+        now = int(time.time())
+        answer = {"active": True, "sub": "svc", "permissions": ["read:data"], "iat": now - 60}
+        service.answers[KEY] = answer | {"api_key_id": "k1"}
+        service.answers[KEY + "2"] = answer | {"api_key_id": "k2"}
+        configuration = ASKING.replace("auth partners;", "auth partners; revocation logouts;").replace(
+            "server {", "revocation logouts { }\nserver {")
+        gateway = start(configuration, service=service.url)
+
+        def ask(value: str):
+            return gateway.request(get("/x", key(value)))
+
+        for _ in range(6):
+            assert ask(KEY).status == 200 and ask(KEY + "2").status == 200
+        assert len(service.questions) == 2
+        service.answers[KEY] = service.answers[KEY] | {"iat": now + 2}
+        assert revoke(gateway, revocation("sub", "svc", issuer="", before=now + 2)).status == 200
+        for _ in range(6):
+            assert ask(KEY).status == 200
+            check_refused(ask(KEY + "2"), "api_key_revoked")
+        questions = len(service.questions)
+        assert 4 <= questions <= 6, "each worker asks once more about each key, and what stays revoked is remembered"
+        # The key itself: nobody need be asked.
+        assert revoke(gateway, revocation("api_key", "k1", issuer="")).status == 200
+        for _ in range(6):
+            check_refused(ask(KEY), "api_key_revoked")
+        assert len(service.questions) == questions
+    finally:
+        service.close()

@@ -10,8 +10,8 @@ import Testing
 private final class Kept {
     private var table = LookupTable()
     var runningCount: Int { table.runningCount }
-    func ask(_ key: LookupKey, worker: Int, now: Instant) -> LookupTable.Verdict {
-        table.ask(key, worker: worker, now: now)
+    func ask(_ key: LookupKey, worker: Int, now: Instant, isAnew: Bool = false) -> LookupTable.Verdict {
+        table.ask(key, worker: worker, now: now, isAnew: isAnew)
     }
     @discardableResult func finished(_ key: LookupKey, _ result: LookupResult, keptFor: UInt64, now: Instant) -> [Int] {
         table.finished(key, result, keptFor: keptFor, now: now)
@@ -46,6 +46,14 @@ struct LookupTableTests {
         #expect(table.ask(key(1), worker: 1, now: at(3)).isBegin)
         #expect(table.finished(key(1), good, keptFor: 2_000_000_000, now: at(3)) == [1])
         #expect(table.ask(key(1), worker: 0, now: at(4)).known == good)
+    }
+    @Test func whoAsksAnewIsNotToldWhatWasAnswered() {
+        let table = Kept()
+        _ = table.ask(key(1), worker: 0, now: at(0))
+        table.finished(key(1), good, keptFor: 2_000_000_000, now: at(1))
+        #expect(table.ask(key(1), worker: 1, now: at(2), isAnew: true).isBegin)
+        #expect(table.ask(key(1), worker: 0, now: at(2), isAnew: true).isJoined)
+        #expect(table.finished(key(1), good, keptFor: 0, now: at(2)) == [1, 0])
     }
     @Test func theMemoryIsBounded() {
         let table = Kept()
