@@ -6,15 +6,18 @@ import hashlib
 import json
 import signal
 import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from harness.backend import backend, backend_key, module_backend, prepare, problem  # noqa: F401
+from harness.waiting import wait_until
 
 
 def database(backend):
@@ -281,3 +284,63 @@ def test_B09_dump_of_everything_on_disk_has_no_secret(prepare):
     spent_hash = hashlib.sha256(login["refresh_token"].encode()).digest()
     assert AESGCM(key).decrypt(sealed[:12], sealed[12:], spent_hash).decode() == successor
     backend.stop()
+
+
+def test_kill_9_among_many_rotations_keeps_every_one_that_was_answered(prepare):
+    """Rotations that come together share a commit; none is answered before it is on disk."""
+    backend = prepare().start("--refresh-grace", "60s")
+    held = [backend.login()["refresh_token"] for _ in range(16)]
+    stop = threading.Event()
+
+    def renew(index: int) -> int:
+        count = 0
+        with httpx.Client(base_url=backend.auth.base_url, timeout=20) as client:
+            while not stop.is_set():
+                try:
+                    answer = client.post("/refresh", json={"refresh_token": held[index]})
+                except httpx.TransportError:
+                    break
+                assert answer.status_code == 200, answer.text
+                held[index] = answer.json()["refresh_token"]
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(len(held)) as pool:
+        renewals = [pool.submit(renew, index) for index in range(len(held))]
+        time.sleep(1.5)
+        backend.kill()
+        stop.set()
+        assert all(renewal.result() > 0 for renewal in renewals)
+    backend.start("--refresh-grace", "60s")
+    for token in held:
+        answer = backend.refresh(token)
+        assert answer.status_code == 200, answer.text
+        assert backend.refresh(answer.json()["refresh_token"]).status_code == 200
+    backend.stop()
+
+
+def test_successors_are_deleted_after_the_grace(prepare):
+    backend = prepare().start("--refresh-grace", "1s")
+    for _ in range(3):
+        assert backend.refresh(backend.login()["refresh_token"]).status_code == 200
+
+    def sealed() -> int:
+        with database(backend) as connection:
+            return connection.execute("SELECT count(*) FROM refresh_tokens WHERE successor IS NOT NULL").fetchone()[0]
+
+    # The sweep comes every five seconds.
+    wait_until(lambda: sealed() == 0, within=15, what="the successors are gone")
+    backend.stop()
+
+
+def test_one_token_has_one_spelling(backend):
+    token = backend.login()["refresh_token"]
+    symbols = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    # 32 bytes in 43 symbols: two bits of the last one are of no use and must be zero.
+    value = symbols.index(token[-1])
+    assert value % 4 == 0
+    for other in (1, 2, 3):
+        problem(backend.refresh(token[:-1] + symbols[value + other]), 401, "refresh_invalid")
+    for stranger in (token + "=", token + "A", token[:-1] + "+", token[:-1] + "/", " " + token[1:]):
+        problem(backend.refresh(stranger), 401, "refresh_invalid")
+    assert backend.refresh(token).status_code == 200

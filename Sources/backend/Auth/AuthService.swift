@@ -50,7 +50,8 @@ struct AuthService: Sendable {
         let now = Date.now
         let grant = try await refreshTokens.begin(
             user: user, clientID: clientID, nowMilliseconds: now.milliseconds)
-        guard let grant, let answer = try await answer(grant, now: now) else { throw Problem.invalidCredentials }
+        guard let grant else { throw Problem.invalidCredentials }
+        let answer = try await answer(grant, now: now)
         logger.info("login", metadata: ["sub": "\(user.name)", "sid": "\(grant.session.id)"])
         return answer
     }
@@ -63,7 +64,7 @@ struct AuthService: Sendable {
         let now = Date.now
         switch try await refreshTokens.rotate(token, nowMilliseconds: now.milliseconds) {
         case .continued(let grant):
-            guard let answer = try await answer(grant, now: now) else { throw Problem.refreshRevoked }
+            let answer = try await answer(grant, now: now)
             logger.info("refresh", metadata: ["sub": "\(grant.session.user)", "sid": "\(grant.session.id)"])
             return answer
         case .unknown: throw Problem.refreshInvalid
@@ -144,12 +145,10 @@ struct AuthService: Sendable {
         }
     }
 
-    /// The tokens of a grant; nil when its user is no more. His roles are read anew, after the grant: what was taken
-    /// away since the login is gone from this token on, and what is taken away a moment later ends it.
-    private func answer(_ grant: SessionGrant, now: Date) async throws -> TokenAnswer? {
-        guard let user = try await users.user(named: grant.session.user), !user.disabled else { return nil }
-        let permissions = try await rbac.permissions(of: user.roles)
-        let accessToken = try await tokens.accessToken(for: user, grant, permissions: permissions, now: now)
+    /// The tokens of a grant. Roles and permissions are those of its moment: what was taken away since the login is gone
+    /// from this token on, and what is taken away a moment later ends it.
+    private func answer(_ grant: SessionGrant, now: Date) async throws -> TokenAnswer {
+        let accessToken = try await tokens.accessToken(for: grant, now: now)
         return TokenAnswer(
             accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds, refreshToken: grant.refreshToken.text)
     }

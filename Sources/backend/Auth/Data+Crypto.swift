@@ -6,7 +6,15 @@ extension Data {
     /// That many bytes of the system's random generator.
     static func random(count: Int) -> Data {
         var generator = SystemRandomNumberGenerator()
-        return Data((0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+        var bytes = Data(capacity: count)
+        // The kernel is asked for each word: eight bytes of it cost no more than one.
+        while bytes.count < count {
+            let word = generator.next()
+            for shift in stride(from: 0, to: UInt64.bitWidth, by: 8) where bytes.count < count {
+                bytes.append(UInt8(truncatingIfNeeded: word >> shift))
+            }
+        }
+        return bytes
     }
 
     /// SHA-256 of a text's UTF-8.

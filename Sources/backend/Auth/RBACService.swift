@@ -6,14 +6,15 @@ struct RBACService: Sendable {
 
     /// The permissions of all these roles, sorted, each once.
     func permissions(of roles: [String]) async throws -> [String] {
-        try await database.pool.read { connection in
-            var permissions: Set<String> = []
-            for role in roles {
-                permissions.formUnion(
-                    try String.fetchAll(
-                        connection, sql: "SELECT permission FROM role_permissions WHERE role = ?", arguments: [role]))
-            }
-            return permissions.sorted()
+        try await database.read { try Self.permissions(of: roles, $0) }
+    }
+
+    static func permissions(of roles: [String], _ connection: GRDB.Database) throws -> [String] {
+        var permissions: Set<String> = []
+        for role in roles {
+            permissions.formUnion(
+                try connection.cachedTexts("SELECT permission FROM role_permissions WHERE role = ?", [role]))
         }
+        return permissions.sorted()
     }
 }

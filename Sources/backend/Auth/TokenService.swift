@@ -39,17 +39,16 @@ struct TokenService: Sendable {
     /// Throws when no token could be signed now: asked before a password is checked or a refresh token is spent.
     func requireSigning() throws(Problem) { try keys.requireSigning() }
 
-    /// A signed access token for a session of this user, with the permissions that he has now.
-    func accessToken(
-        for user: User, _ grant: SessionGrant, permissions: [String], now: Date
-    ) async throws -> String {
+    /// A signed access token for the user of the grant, with the permissions that he had in it.
+    func accessToken(for grant: SessionGrant, now: Date) async throws -> String {
+        let user = grant.account.user
         // Right after all tokens of a user were ended, a new one must not look like one of them.
         let issuedAt = max(Int(now.timeIntervalSince1970.rounded(.down)), Int(grant.validFrom))
         let claims = AccessTokenClaims(
             iss: issuer, sub: user.name, aud: audience, exp: issuedAt + lifetime.seconds, nbf: issuedAt, iat: issuedAt,
             jti: UUID().uuidString.lowercased(), sid: grant.session.id, clientID: grant.session.clientID,
             name: user.displayName, email: user.email, role: user.roles.first, roles: user.roles,
-            permissions: permissions)
+            permissions: grant.account.permissions)
         return try await keys.sign(claims)
     }
 }

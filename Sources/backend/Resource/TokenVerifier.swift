@@ -37,13 +37,13 @@ struct TokenVerifier: Sendable {
     /// The principal of a correctly signed, current token for this service.
     func verify(_ token: String, now: Date) throws(TokenRefusal) -> Principal {
         guard token.utf8.count <= Self.sizeLimitBytes else { throw .tooLarge }
-        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        let parts = token[...].utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3, let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
             let signature = Base64URL.decode(parts[2])
         else { throw .malformed }
         let key = try key(for: JoseObject(header))
         // Before any claim is believed.
-        let signed = Data(token.utf8.prefix(parts[0].utf8.count + 1 + parts[1].utf8.count))
+        let signed = Data(token.utf8.prefix(parts[0].count + 1 + parts[1].count))
         guard (try? key.algorithm.verify(signature, signs: signed)) == true else { throw .badSignature }
         return try principal(JoseObject(payload), now: now.timeIntervalSince1970)
     }

@@ -4,6 +4,8 @@ import GRDB
 
 struct Database: Sendable {
     let pool: DatabasePool
+    private let commits: GroupCommit
+    private let reads: GroupRead
 
     /// Opens the file, which is made when it is missing, and migrates it.
     init(path: String) throws(StartupFailure) {
@@ -14,9 +16,25 @@ struct Database: Sendable {
             // A refresh token that we acknowledged must survive a power cut: NORMAL would lose the last commits.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try Self.migrator.migrate(pool)
+            commits = GroupCommit(pool)
+            reads = GroupRead(pool)
         } catch {
             throw StartupFailure("\(path): the database cannot be opened: \(error)")
         }
+    }
+
+    /// A short transaction of a kind that comes often; it is on disk when this returns, and may share its commit.
+    func write<Answer: Sendable>(
+        _ updates: @escaping @Sendable (GRDB.Database) throws -> Answer
+    ) async throws -> Answer {
+        try await commits.write(updates)
+    }
+
+    /// A short read of a kind that comes often; it may share its snapshot.
+    func read<Answer: Sendable>(
+        _ value: @escaping @Sendable (GRDB.Database) throws -> Answer
+    ) async throws -> Answer {
+        try await reads.read(value)
     }
 
     /// Whether the file answers.

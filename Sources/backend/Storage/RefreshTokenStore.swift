@@ -17,6 +17,8 @@ struct SessionGrant: Sendable {
     /// The first second in which access tokens of this user count, as it stood in the transaction that granted this:
     /// what ends all of them a moment later ends the one that is minted for this grant, too.
     let validFrom: Int64
+    /// Whose it is, as he stood in that transaction.
+    let account: Account
 }
 
 /// What presenting a refresh token leads to.
@@ -33,6 +35,9 @@ enum Rotation: Sendable {
 }
 
 struct RefreshTokenStore: Sendable {
+    /// So many rows are written in some milliseconds.
+    private static let sweepPortion = 500
+
     let database: Database
     let revocations: RevocationStore
     let lifetime: Lifetime
@@ -44,7 +49,7 @@ struct RefreshTokenStore: Sendable {
     func begin(user: User, clientID: String, nowMilliseconds now: Int64) async throws -> SessionGrant? {
         let session = Session(id: UUID().uuidString.lowercased(), user: user.name, clientID: clientID)
         let token = RefreshToken()
-        return try await database.pool.write { connection in
+        return try await database.write { connection in
             let unchanged = try Bool.fetchOne(
                 connection,
                 sql: "SELECT EXISTS (SELECT 1 FROM users WHERE name = ? AND NOT disabled AND imported_hash = ?)",
@@ -61,21 +66,23 @@ struct RefreshTokenStore: Sendable {
     /// Spends a token for its successor. The writer's transaction makes two that come at once take turns:
     /// the first rotates, the second is a replay inside the grace and gets the same successor.
     func rotate(_ token: RefreshToken, nowMilliseconds now: Int64) async throws -> Rotation {
-        try await database.pool.write { connection in
-            try forgetSuccessors(now: now, connection)
+        // Before the writer is taken, so that nobody waits for arithmetic.
+        let next = RefreshToken()
+        let sealed = try token.seal(successor: next)
+        return try await database.write { connection in
             guard let row = try Self.find(token, connection) else { return .unknown }
             let session = Session(id: row["session"], user: row["user"], clientID: row["client_id"])
             guard (row["revoked_ms"] as Int64?) == nil, !(row["disabled"] as Bool) else { return .revoked }
             guard now < (row["expires_ms"] as Int64) else { return .expired }
-            if (row["spent_ms"] as Int64?) != nil {
-                return try replay(token, sealed: row["successor"], of: session, now: now, connection)
+            if let spent = row["spent_ms"] as Int64? {
+                let isInGrace = now < spent + grace.milliseconds
+                return try replay(
+                    token, sealed: isInGrace ? row["successor"] : nil, of: session, now: now, connection)
             }
             guard now < (row["idle_expires_ms"] as Int64) else { return .expired }
-            let next = RefreshToken()
             try insert(next, session: session.id, now: now, connection)
-            try connection.execute(
-                sql: "UPDATE refresh_tokens SET spent_ms = ?, successor = ? WHERE hash = ?",
-                arguments: [now, try token.seal(successor: next), token.hash])
+            try connection.executeCached(
+                "UPDATE refresh_tokens SET spent_ms = ?, successor = ? WHERE hash = ?", [now, sealed, token.hash])
             return .continued(try grant(session, next, connection))
         }
     }
@@ -118,8 +125,9 @@ struct RefreshTokenStore: Sendable {
 
     /// Deletes successors whose grace is over and sessions that have expired.
     func sweep(nowMilliseconds now: Int64) async throws {
+        // In portions: a rotation must not wait for what thousands have left behind.
+        while try await forgetSuccessors(now: now) {}
         try await database.pool.write { connection in
-            try forgetSuccessors(now: now, connection)
             // An expired session is kept for a day, so that its tokens are still told "expired" and not "unknown".
             try connection.execute(
                 sql: "DELETE FROM sessions WHERE expires_ms < ?", arguments: [now - 86_400_000])
@@ -128,16 +136,15 @@ struct RefreshTokenStore: Sendable {
     }
 
     private static func find(_ token: RefreshToken, _ connection: GRDB.Database) throws -> Row? {
-        try Row.fetchOne(
-            connection,
-            sql: """
-                SELECT token.session, token.idle_expires_ms, token.spent_ms, token.successor,
-                       session.user, session.client_id, session.expires_ms, session.revoked_ms, user.disabled
-                FROM refresh_tokens AS token
-                JOIN sessions AS session ON session.id = token.session
-                JOIN users AS user ON user.name = session.user
-                WHERE token.hash = ?
-                """, arguments: [token.hash])
+        try connection.cachedRow(
+            """
+            SELECT token.session, token.idle_expires_ms, token.spent_ms, token.successor,
+                   session.user, session.client_id, session.expires_ms, session.revoked_ms, user.disabled
+            FROM refresh_tokens AS token
+            JOIN sessions AS session ON session.id = token.session
+            JOIN users AS user ON user.name = session.user
+            WHERE token.hash = ?
+            """, [token.hash])
     }
 
     /// A spent token: inside the grace its successor still lies here (two tabs, a lost answer); after it, someone
@@ -165,22 +172,33 @@ struct RefreshTokenStore: Sendable {
     private func grant(
         _ session: Session, _ token: RefreshToken, _ connection: GRDB.Database
     ) throws -> SessionGrant {
-        SessionGrant(
+        guard let user = try UserTable.user(named: session.user, connection) else {
+            throw DatabaseError(resultCode: .SQLITE_CONSTRAINT_FOREIGNKEY, message: "a session has no user")
+        }
+        let account = Account(user: user, permissions: try RBACService.permissions(of: user.roles, connection))
+        return SessionGrant(
             session: session, refreshToken: token,
-            validFrom: try RevocationStore.validFrom(of: session.user, connection) ?? 0)
+            validFrom: try RevocationStore.validFrom(of: session.user, connection) ?? 0, account: account)
     }
 
     private func insert(
         _ token: RefreshToken, session: String, now: Int64, _ connection: GRDB.Database
     ) throws {
-        try connection.execute(
-            sql: "INSERT INTO refresh_tokens (hash, session, idle_expires_ms) VALUES (?, ?, ?)",
-            arguments: [token.hash, session, now + idle.milliseconds])
+        try connection.executeCached(
+            "INSERT INTO refresh_tokens (hash, session, idle_expires_ms) VALUES (?, ?, ?)",
+            [token.hash, session, now + idle.milliseconds])
     }
 
-    private func forgetSuccessors(now: Int64, _ connection: GRDB.Database) throws {
-        try connection.execute(
-            sql: "UPDATE refresh_tokens SET successor = NULL WHERE successor IS NOT NULL AND spent_ms <= ?",
-            arguments: [now - grace.milliseconds])
+    /// Deletes successors whose grace is over, until a portion was less than a whole one.
+    private func forgetSuccessors(now: Int64) async throws -> Bool {
+        let over = now - grace.milliseconds
+        return try await database.pool.write { connection in
+            try connection.execute(
+                sql: """
+                    UPDATE refresh_tokens SET successor = NULL WHERE hash IN
+                        (SELECT hash FROM refresh_tokens WHERE successor IS NOT NULL AND spent_ms <= ? LIMIT ?)
+                    """, arguments: [over, Self.sweepPortion])
+            return connection.changesCount == Self.sweepPortion
+        }
     }
 }

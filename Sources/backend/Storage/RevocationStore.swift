@@ -108,7 +108,7 @@ struct RevocationStore: Sendable {
     }
 
     static func validFrom(of user: String, _ connection: GRDB.Database) throws -> Int64? {
-        try Int64.fetchOne(connection, sql: "SELECT seconds FROM valid_from WHERE user = ?", arguments: [user])
+        try connection.cachedValue("SELECT seconds FROM valid_from WHERE user = ?", [user])
     }
 
     private func latestExpiry(_ now: Int64) -> Int64 {

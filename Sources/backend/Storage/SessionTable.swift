@@ -16,20 +16,19 @@ struct SessionTable: Sendable {
     /// Whether an access token with these claims counts: its session was not ended, its user may log in, and neither
     /// was it revoked itself nor all that he held when it was minted.
     func isAlive(_ principal: Principal, issuer: String) async throws -> Bool {
-        try await database.pool.read { connection in
-            try Bool.fetchOne(
-                connection,
-                sql: """
-                    SELECT EXISTS (
-                        SELECT 1 FROM sessions AS session
-                        JOIN users AS user ON user.name = session.user
-                        LEFT JOIN valid_from ON valid_from.user = user.name
-                        WHERE session.id = :sid AND session.user = :sub AND session.revoked_ms IS NULL
-                          AND NOT user.disabled AND :iat >= coalesce(valid_from.seconds, 0)
-                          AND NOT EXISTS (
-                              SELECT 1 FROM revocations WHERE kind = 'jti' AND value = :jti AND issuer = :issuer))
-                    """,
-                arguments: [
+        try await database.read { connection in
+            try connection.cachedValue(
+                """
+                SELECT EXISTS (
+                    SELECT 1 FROM sessions AS session
+                    JOIN users AS user ON user.name = session.user
+                    LEFT JOIN valid_from ON valid_from.user = user.name
+                    WHERE session.id = :sid AND session.user = :sub AND session.revoked_ms IS NULL
+                      AND NOT user.disabled AND :iat >= coalesce(valid_from.seconds, 0)
+                      AND NOT EXISTS (
+                          SELECT 1 FROM revocations WHERE kind = 'jti' AND value = :jti AND issuer = :issuer))
+                """,
+                [
                     "sid": principal.session, "sub": principal.subject, "iat": principal.issuedAt,
                     "jti": principal.tokenID, "issuer": issuer,
                 ]) ?? false

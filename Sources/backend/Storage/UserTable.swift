@@ -14,21 +14,27 @@ struct User: Sendable {
     let roles: [String]
 }
 
+/// A user with what his roles permit him, read at one moment.
+struct Account: Sendable {
+    let user: User
+    let permissions: [String]
+}
+
 struct UserTable: Sendable {
     let database: Database
 
     /// The user of this exact name.
     func user(named name: String) async throws -> User? {
-        try await database.pool.read { connection in
-            guard let row = try Row.fetchOne(connection, sql: "SELECT * FROM users WHERE name = ?", arguments: [name])
-            else { return nil }
-            let roles = try String.fetchAll(
-                connection, sql: "SELECT role FROM user_roles WHERE user = ? ORDER BY position", arguments: [name])
-            return User(
-                name: row["name"], displayName: row["display_name"], email: row["email"],
-                passwordHash: row["password_hash"], importedHash: row["imported_hash"],
-                disabled: row["disabled"], roles: roles)
-        }
+        try await database.read { try Self.user(named: name, $0) }
+    }
+
+    static func user(named name: String, _ connection: GRDB.Database) throws -> User? {
+        guard let row = try connection.cachedRow("SELECT * FROM users WHERE name = ?", [name]) else { return nil }
+        let roles = try connection.cachedTexts("SELECT role FROM user_roles WHERE user = ? ORDER BY position", [name])
+        return User(
+            name: row["name"], displayName: row["display_name"], email: row["email"],
+            passwordHash: row["password_hash"], importedHash: row["imported_hash"],
+            disabled: row["disabled"], roles: roles)
     }
 
     /// Replaces a password hash by one of the same password, unless it was changed meanwhile.
