@@ -29,6 +29,9 @@ package struct LocalResponseWriter: ~Copyable {
     private var body = ByteBuffer(capacity: 512)
     private var date = ByteBuffer(capacity: 64)
     private var dateSeconds: Int64 = -1
+    /// Where in the head the field lines are, and the body.
+    private var fieldRange = 0..<0
+    private var bodyStart = 0
     /// Of the answer that was made last, as it is sent.
     package private(set) var status = 0
 
@@ -36,6 +39,12 @@ package struct LocalResponseWriter: ~Copyable {
 
     /// The answer that was made last, ready for the wire.
     package var bytes: Span<UInt8> { @_lifetime(borrow self) get { head.bytes } }
+
+    /// Its field lines, but for what they say of the connection; and its body as far as it is sent.
+    package var fields: Span<UInt8> { @_lifetime(borrow self) get { head.bytes.extracting(fieldRange) } }
+    package var sentBody: Span<UInt8> {
+        @_lifetime(borrow self) get { head.bytes.extracting(bodyStart..<head.count) }
+    }
 
     /// Appends the last answer to what waits for a client.
     package borrowing func write(to out: inout ByteQueue, _ pool: inout BufferPool) {
@@ -137,7 +146,9 @@ extension LocalResponseWriter {
         head.append(decimal: UInt64(status), width: 3)
         head.append(" ")
         head.append(StatusPhrase.of(status))
-        head.append("\r\nDate: ")
+        head.append("\r\n")
+        fieldRange = head.count..<head.count
+        head.append("Date: ")
         if dateSeconds != form.wallSeconds {
             date.clear()
             CivilTime(wallSeconds: form.wallSeconds).appendHTTPDate(to: &date)
@@ -154,12 +165,14 @@ extension LocalResponseWriter {
             head.append(decimal: UInt64(body.count))
             head.append("\r\n")
         }
+        fieldRange = fieldRange.lowerBound..<head.count
         if closes {
             head.append("Connection: close\r\n")
         } else if form.minor == 0 {
             head.append("Connection: keep-alive\r\n")
         }
         head.append("\r\n")
+        bodyStart = head.count
         guard hasBody && !form.isHEAD else { return 0 }
         Self.copy(body, to: &head)
         return body.count

@@ -39,6 +39,21 @@ struct LocalResponseWriterTests {
         text.split(separator: "\r\n").first { $0.hasPrefix(name + ": ") }.map { String($0.dropFirst(name.count + 2)) }
     }
 
+    @Test func `an answer can be sent in parts`() {
+        for isHEAD in [false, true] {
+            var form = ResponseForm(wallSeconds: Self.now)
+            form.closes = true
+            form.isHEAD = isHEAD
+            var writer = LocalResponseWriter()
+            let words = Array("hello".utf8), added = Array("X-One: 1\r\n".utf8)
+            let sent = writer.answer(status: 200, text: words.span, form, added: added.span)
+            let (whole, fields, body) = (Self.text(writer.bytes), Self.text(writer.fields), Self.text(writer.sentBody))
+            #expect(whole == "HTTP/1.1 200 OK\r\n\(fields)Connection: close\r\n\r\n\(body)")
+            #expect(fields.hasSuffix("X-One: 1\r\nContent-Length: 5\r\n") && fields.hasPrefix("Date: "))
+            #expect(body == (isHEAD ? "" : "hello") && sent == body.utf8.count && writer.status == 200)
+        }
+    }
+
     @Test func `J50 an expired token is answered to the letter`() {
         let (text, body) = Self.refusal(.tokenExpired)
         #expect(
