@@ -57,7 +57,7 @@ let package = Package(
         library("Configuration", ["Bytes", "JSON", "HTTP", "JOSE"]),
         library("HTTP2", ["Bytes", "HTTP", "CNGHTTP2"]),
         library("Transport", ["Bytes", "Reactor", "COpenSSL"]),
-        library("Connections", ["Bytes", "HTTP", "Transport", "Reactor"]),
+        library("Connections", ["Bytes", "HTTP", "HTTP2", "Transport", "Reactor"]),
         library("Policy", ["Bytes", "JSON", "HTTP", "JOSE", "Configuration", "CPCRE2"]),
         library(
             "Proxy",

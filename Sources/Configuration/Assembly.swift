@@ -128,11 +128,13 @@ extension ConfigurationReader {
             }
         }
         for listen in draft.listens {
-            for address in listen.addresses { bind(address, listen, server: server, tls) }
+            for address in listen.addresses { bind(address, listen, draft, server: server, tls) }
         }
     }
 
-    private mutating func bind(_ address: ListenAddress, _ listen: ListenDraft, server: Int, _ tls: TLSSettings?) {
+    private mutating func bind(
+        _ address: ListenAddress, _ listen: ListenDraft, _ draft: ServerDraft, server: Int, _ tls: TLSSettings?
+    ) {
         let word = listen.word
         guard let index = configuration.listeners.firstIndex(where: { $0.address == address }) else {
             guard configuration.listeners.count < GatewayConfiguration.maximumListeners else {
@@ -143,6 +145,7 @@ extension ConfigurationReader {
             listener.isTLS = listen.isTLS
             listener.backlog = listen.backlog ?? listener.backlog
             listener.tls = listen.isTLS ? tls : nil
+            listener.streams = draft.streams.streams
             configuration.listeners.append(listener)
             configuration.servers[server].listeners.append(configuration.listeners.count - 1)
             if listen.isDefault { saidDefault[configuration.listeners.count - 1] = word.position }
@@ -153,13 +156,7 @@ extension ConfigurationReader {
         if configuration.servers[server].listeners.contains(index) {
             return report(word.error("duplicate listen \"\(word.shown)\": the first one is at \(place)"))
         }
-        if earlier.isTLS != listen.isTLS {
-            return report(
-                word.error("\"\(word.shown)\" is listened to with and without \"ssl\": the other one is at \(place)"))
-        }
-        if let backlog = listen.backlog, backlog != earlier.backlog {
-            return report(word.error("\"\(word.shown)\" has another backlog (\(earlier.backlog)) at \(place)"))
-        }
+        if let clash = clash(listen, draft, earlier) { return report(word.error(clash)) }
         if let tls, let first = earlier.tls, tls.certificate != first.certificate || tls.privateKey != first.privateKey
         {
             var place = word
@@ -186,6 +183,20 @@ extension ConfigurationReader {
         saidDefault[index] = word.position
         configuration.listeners[index].defaultServer = server
         configuration.listeners[index].tls = tls ?? configuration.listeners[index].tls
+    }
+
+    /// Why a server cannot listen where another one does already.
+    private func clash(_ listen: ListenDraft, _ draft: ServerDraft, _ earlier: Listener) -> String? {
+        let (word, place) = (listen.word.shown, earlier.position.text)
+        if earlier.isTLS != listen.isTLS {
+            return "\"\(word)\" is listened to with and without \"ssl\": the other one is at \(place)"
+        }
+        if earlier.streams != draft.streams.streams {
+            return "two servers on one address with different \"http2\" or \"http2_max_concurrent_streams\": "
+                + "connections begin before the server is known; the other one is at \(place)"
+        }
+        guard let backlog = listen.backlog, backlog != earlier.backlog else { return nil }
+        return "\"\(word)\" has another backlog (\(earlier.backlog)) at \(place)"
     }
 
     /// Clashes that show only when everything is known.

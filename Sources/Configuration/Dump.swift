@@ -114,6 +114,9 @@ extension ServerDraft {
             listen.backlog = listener.backlog
             listens.append(listen)
         }
+        if let listener = server.listeners.first {
+            streams = StreamDraft(streams: configuration.listeners[listener].streams)
+        }
         if let settings = server.listeners.lazy.compactMap({ configuration.listeners[$0].tls }).first {
             tls.certificate = Argument(settings.certificateFile, position: settings.certificatePosition)
             tls.key = Argument(settings.keyFile, position: settings.keyPosition)

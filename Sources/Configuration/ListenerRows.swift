@@ -9,12 +9,14 @@ struct ServerDraft {
     /// Even if a line could not be read.
     var saysListen = false
     var tls = TLSDraft()
+    var streams = StreamDraft()
     var scope: RouteScope
 
     init(position: SourcePosition) { scope = RouteScope(position: position) }
 
     static let rows: [Directive<ServerDraft>] =
-        ownRows + TLSDraft.rows.map { $0.lifted(\.tls) } + RouteScope.rows(for: .server).map { $0.lifted(\.scope) }
+        ownRows + TLSDraft.rows.map { $0.lifted(\.tls) } + StreamDraft.rows.map { $0.lifted(\.streams) }
+        + RouteScope.rows(for: .server).map { $0.lifted(\.scope) }
 
     private static let ownRows: [Directive<ServerDraft>] = [
         Directive(
@@ -70,7 +72,8 @@ extension ConfigurationReader {
             case "ssl": draft.isTLS = true
             case "default_server", "default": draft.isDefault = true
             case "reuseport": throw parameter.error("\"reuseport\" is not needed: each worker has a socket of its own")
-            case "http2", "proxy_protocol", "quic":
+            case "http2": throw parameter.error("\"http2\" of \"listen\" is not needed: say \"http2 on\"")
+            case "proxy_protocol", "quic":
                 throw parameter.error("\"\(parameter.text)\" of \"listen\" is not supported yet")
             default:
                 if let backlog = parameter.value(of: "backlog") {

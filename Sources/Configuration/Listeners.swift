@@ -13,6 +13,8 @@ package struct Listener: Sendable, Equatable {
     package var address: ListenAddress
     package var isTLS = false
     package var backlog = 4096
+    /// Streams of HTTP/2 that a connection may carry at once: from its default server. 0: HTTP/1 only.
+    package var streams = 0
     /// The server that answers when no name matches, and whose limits hold before a host is known.
     package var defaultServer: Int
     /// TLS of this listener: from its default server.

@@ -8,13 +8,15 @@ struct MainSettings {
     var roles: RolesFile?
     var settings = RouteSettings()
     var tls = TLSDraft()
+    var streams = StreamDraft()
     var servers: [(draft: ServerDraft, statement: Statement)] = []
 
     /// In the order in which they are read: what is referred to comes before what refers to it.
     static let rows: [Directive<MainSettings>] =
         ProcessSettings.rows + ErrorLog.rows + [RolesFile.row, AccessPolicy.row]
         + RouteSettings.rows.filter { $0.row.blocks.contains(.main) }.map { $0.lifted(\.settings) }
-        + TLSDraft.rows.map { $0.lifted(\.tls) } + [AuthProvider.row, Revocation.row, Upstream.row, Server.row]
+        + TLSDraft.rows.map { $0.lifted(\.tls) } + StreamDraft.rows.map { $0.lifted(\.streams) }
+        + [AuthProvider.row, Revocation.row, Upstream.row, Server.row]
 }
 
 extension Server {
@@ -26,6 +28,7 @@ extension Server {
             var draft = ServerDraft(position: statement.position)
             draft.scope.settings = main.settings.inherited
             draft.tls = main.tls
+            draft.streams = main.streams
             reader.concealed.inherit(from: reader.mainPosition, to: statement.position)
             reader.places.nest(statement.position, in: reader.mainPosition)
             reader.read(

@@ -24,7 +24,7 @@ enum UnsupportedDirectives {
 
     /// Directives of the language that no version has had so far.
     private static let later: Set<String> = [
-        "allow", "deny", "error_page", "http2", "http2_max_concurrent_streams", "ip_hash",
+        "allow", "deny", "error_page", "ip_hash",
         "least_conn", "limit_conn_per_ip", "map", "max_conns", "proxy_hide_header",
         "proxy_next_upstream", "proxy_next_upstream_budget", "proxy_next_upstream_timeout", "proxy_next_upstream_tries",
         "proxy_pass_header", "proxy_redirect", "proxy_set_body", "proxy_ssl_certificate", "proxy_ssl_certificate_key",
@@ -150,8 +150,8 @@ enum UnsupportedDirectives {
         ("gzip", "the gateway does not compress responses"), ("gunzip", "the gateway does not compress responses"),
         ("brotli", "the gateway does not compress responses"), ("lua_", "there is no scripting"),
         ("content_by_", "there is no scripting"), ("access_by_", "there is no scripting"),
-        ("http2_", "HTTP/2 is not supported yet"), ("http3", "HTTP/3 is not supported"),
-        ("quic_", "HTTP/3 is not supported"),
+        ("http2_", "HTTP/2 has no other settings than `http2_max_concurrent_streams`"),
+        ("http3", "HTTP/3 is not supported"), ("quic_", "HTTP/3 is not supported"),
         ("sub_filter", "bodies pass unchanged"), ("open_file_cache_", "the gateway serves no files"),
         ("image_filter", "bodies pass unchanged"), ("xslt_", "bodies pass unchanged"),
         ("ssi_", "bodies pass unchanged"),

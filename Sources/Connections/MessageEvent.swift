@@ -13,6 +13,8 @@ package enum MessageEvent {
     case malformed(MessageError)
     /// More of an unwanted body came than is worth reading.
     case overrun
+    /// The connection carries streams: its input belongs to a session.
+    case streams
 }
 
 /// What reading a stream brought.
@@ -30,6 +32,10 @@ package enum ConnectionLimits {
     package static let backPressure = 128 * 1024
     /// Bytes still queued at which the other side is read again: so few that the next large piece need not be copied.
     package static let refill = 16 * 1024
+    /// Bytes queued on all streams of a session at which none of their upstreams is read.
+    package static let sessionBackPressure = 1 << 20
+    /// Bytes of a session's frames that are made before they are written: as many as one call takes.
+    package static let frames = 64 * 1024
     /// Bytes of a body that are worth a call of their own, past the queue.
     package static let direct = 16 * 1024
     /// Bytes of a refused body that are read and thrown away, so that the client sees the answer instead of a reset.

@@ -6,7 +6,12 @@ package import Transport
 
 package struct ServerConnection: ~Copyable {
     private enum Phase: UInt8 {
-        case handshake, head, body
+        case handshake
+        /// Its first bytes tell whether it speaks in requests one after the other or in streams.
+        case preface
+        case head, body
+        /// It carries streams; a session reads them.
+        case streams
         /// A whole request was read; the next one waits for the response.
         case complete
         /// The last answer is on its way out.
@@ -35,6 +40,8 @@ package struct ServerConnection: ~Copyable {
     private var discarded: Int32 = 0
     package private(set) var requests: UInt32 = 0
     package var exchange = SlotID.none
+    /// Of a connection that carries streams.
+    package var session = SlotID.none
     package var deadline: Deadline?
     /// The listener's place in the configuration in force.
     package var listener: Int32
@@ -44,8 +51,11 @@ package struct ServerConnection: ~Copyable {
     private var kept = ByteQueue()
     package var output = ByteQueue()
 
-    package init(_ stream: consuming Stream, address: ClientAddress, listener: Int32) {
-        phase = stream.isPlain ? .head : .handshake
+    /// - Parameter offersStreams: in clear text, too, for clients that know it (RFC 9113 section 3.3).
+    package init(
+        _ stream: consuming Stream, address: ClientAddress, listener: Int32, offersStreams: Bool = false
+    ) {
+        phase = !stream.isPlain ? .handshake : offersStreams ? .preface : .head
         self.stream = stream
         self.address = address
         self.listener = listener
@@ -53,10 +63,10 @@ package struct ServerConnection: ~Copyable {
     package var descriptor: Int32 { stream.socket.descriptor }
     package var isTLS: Bool { !stream.isPlain }
     package var outputCount: Int { output.count }
-    package var requestIsComplete: Bool { phase != .body && phase != .head }
+    package var requestIsComplete: Bool { phase != .body && !isAtHead }
     /// Waits for a request of which nothing has come.
-    package var isIdle: Bool { (phase == .head || phase == .handshake) && kept.isEmpty && output.isEmpty && !readable }
-    package var isAtHead: Bool { phase == .head }
+    package var isIdle: Bool { (isAtHead || phase == .handshake) && kept.isEmpty && output.isEmpty && !readable }
+    package var isAtHead: Bool { phase == .head || phase == .preface }
     package var isHandshaking: Bool { phase == .handshake }
     package var isReadingBody: Bool { phase == .body }
     package var isClosing: Bool { phase == .closing }
@@ -64,11 +74,12 @@ package struct ServerConnection: ~Copyable {
     package var discards: Bool { isDiscarding }
     /// Bytes came that were not looked at yet.
     package var keepsBytes: Bool { !kept.isEmpty }
-    package var hasPartOfHead: Bool { phase == .head && !kept.isEmpty }
+    package var hasPartOfHead: Bool { isAtHead && !kept.isEmpty }
     /// More events may come without a new readiness: bytes are kept or the socket has some, and the phase wants them.
     package var canProceed: Bool {
-        (phase == .head || phase == .body || phase == .handshake) && (readable || !(isStarved || kept.isEmpty))
-            || phase == .lingering && readable
+        (phase == .head || phase == .body || phase == .handshake || phase == .preface)
+            && (readable || !(isStarved || kept.isEmpty))
+            || (phase == .lingering || phase == .streams) && readable
     }
     package borrowing func protocolName() -> String { stream.protocolName() }
     package borrowing func cipherName() -> String { stream.cipherName() }
@@ -91,7 +102,7 @@ package struct ServerConnection: ~Copyable {
     package mutating func receive(into input: inout ByteBuffer, _ pool: inout BufferPool) -> Arrival {
         if phase == .handshake {
             switch stream.handshake() {
-            case .bytes: phase = .head
+            case .bytes: phase = stream.carriesStreams() ? .streams : .head
             case .blocked:
                 readable = false
                 return .nothing
@@ -170,9 +181,27 @@ package struct ServerConnection: ~Copyable {
                 discarded += Int32(truncatingIfNeeded: input.count)
                 input.clear()
                 return discarded > ConnectionLimits.discarded ? .overrun : .starved
+            case .preface:
+                switch Self.beginsStreams(input.bytes) {
+                case .none:
+                    isStarved = true
+                    return .starved
+                case .some(let carriesStreams): phase = carriesStreams ? .streams : .head
+                }
+            case .streams: return .streams
             case .handshake, .complete, .closing: return .paused
             }
         }
+    }
+    /// Nil: too few bytes to tell. No method begins like this (RFC 9113 section 3.4).
+    private static func beginsStreams(_ bytes: Span<UInt8>) -> Bool? {
+        var i = 0
+        for byte in "PRI * HTTP/2.0".utf8 {
+            if i == bytes.count { return nil }
+            if bytes[i] != byte { return false }
+            i += 1
+        }
+        return true
     }
     private mutating func begin(_ head: borrowing RequestHead) {
         decoder = BodyDecoder(head.framing, length: head.contentLength)
@@ -183,6 +212,8 @@ package struct ServerConnection: ~Copyable {
         requests &+= 1
         phase = head.framing == .none ? .complete : .body
     }
+    /// One more request came on a stream.
+    package mutating func countRequest() { requests &+= 1 }
     /// Keeps what `next` did not take until there is a reason to go on.
     package mutating func keep(_ input: inout ByteBuffer, _ pool: inout BufferPool) {
         if input.isEmpty { return }
@@ -273,7 +304,7 @@ package struct ServerConnection: ~Copyable {
 
     /// Whether an answer of the gateway's own must be the last: asked before it is written into `output`.
     package func mustClose(after head: borrowing RequestHead) -> Bool {
-        if closesAfterResponse || phase == .head || phase == .closing { return true }
+        if closesAfterResponse || isAtHead || phase == .closing { return true }
         guard phase == .body else { return false }
         // The client waits for a 100 that will not come, or brings more than is worth reading.
         if head.expectsContinue { return true }

@@ -199,7 +199,7 @@ extension RequestHead {
         case .incomplete:
             clear()
             return .requestLine
-        case .complete: break
+        case .complete: isFramed = true
         }
         if endsStream && contentLength > 0 {
             clear()

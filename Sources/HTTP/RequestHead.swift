@@ -13,6 +13,8 @@ package struct RequestHead: ~Copyable {
     package internal(set) var targetRange = 0..<0
     /// Of the HTTP version: 0 or 1.
     package internal(set) var minor: UInt8 = 1
+    /// It came on a stream of HTTP/2. Says a log, and nobody decides by it.
+    package internal(set) var isFramed = false
     /// `none`, `length` or `chunked`.
     package internal(set) var framing = BodyFraming.none
     /// Bytes of the body; 0 unless the framing is `length`.
@@ -35,6 +37,7 @@ package struct RequestHead: ~Copyable {
     /// Bytes of the arena.
     package var size: Int { fields.arena.count }
     package var isHEAD: Bool { method == .head }
+    package var protocolName: StaticString { isFramed ? "HTTP/2.0" : minor == 0 ? "HTTP/1.0" : "HTTP/1.1" }
 
     /// The value of the first field of that name, without the blanks around it.
     package borrowing func value(of name: FieldName) -> Range<Int>? { fields.value(of: name) }
@@ -49,6 +52,7 @@ package struct RequestHead: ~Copyable {
     package mutating func clear() {
         fields.clear()
         target.reset()
+        isFramed = false
         method = .other
         methodRange = 0..<0
         targetRange = 0..<0

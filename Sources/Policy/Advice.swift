@@ -38,7 +38,7 @@ extension LocalResponse {
             requestAdvice(facts)
         case .requestLine, .versionUnsupported, .methodUnsupported, .uriTooLong, .targetInvalid, .hostInvalid,
             .headerInvalid, .headerTooLarge, .contentLength, .transferEncoding, .transferEncodingUnsupported,
-            .clAndTE, .chunkInvalid, .expectationFailed, .requestTimeout:
+            .clAndTE, .chunkInvalid, .expectationFailed, .messageInvalid, .requestTimeout:
             ["Send a well-formed message: \(facts.got)."]
         case .upstreamUnavailable, .upstreamInvalid, .upstreamClosed, .upstreamTimeout, .noLiveUpstream:
             ["The request is good; its upstream is not: \(facts.expected)."]

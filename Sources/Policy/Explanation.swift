@@ -146,7 +146,7 @@ extension Explanation.Check {
             case .bodyTooLarge: .body
             case .requestLine, .versionUnsupported, .methodUnsupported, .uriTooLong, .targetInvalid, .hostInvalid,
                 .headerInvalid, .headerTooLarge, .contentLength, .transferEncoding, .transferEncodingUnsupported,
-                .clAndTE, .chunkInvalid, .expectationFailed, .requestTimeout:
+                .clAndTE, .chunkInvalid, .expectationFailed, .messageInvalid, .requestTimeout:
                 .message
             case .upstreamUnavailable, .upstreamInvalid, .upstreamClosed, .upstreamTimeout, .noLiveUpstream,
                 .overloaded, .internalError:

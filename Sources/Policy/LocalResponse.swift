@@ -31,6 +31,8 @@ package enum LocalResponse: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case requestLine, versionUnsupported, methodUnsupported, uriTooLong, targetInvalid, hostInvalid
     case headerInvalid, headerTooLarge, contentLength, transferEncoding, transferEncodingUnsupported, clAndTE
     case chunkInvalid, expectationFailed
+    /// Found by the library that reads frames.
+    case messageInvalid
 }
 
 extension LocalResponse {
@@ -154,6 +156,7 @@ extension LocalResponse {
         case .clAndTE: .closing(400, "cl_and_te", "Content-Length and Transfer-Encoding exclude each other")
         case .chunkInvalid: .closing(400, "chunk_invalid", "The chunked body is not valid")
         case .expectationFailed: .closing(417, "expectation_failed", "The expectation cannot be met")
+        case .messageInvalid: .closing(400, "http2_message_invalid", "The message is not valid")
         }
     }
 }

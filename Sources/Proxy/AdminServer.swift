@@ -132,7 +132,8 @@ struct AdminServer: ~Copyable {
                 guard let i = arriving.firstIndex(where: { $0.client == id }) else { return closed(id, &loop) }
                 let whole = arriving.remove(at: i)
                 return .asked(.revoke(id, block: whole.block, body: whole.body))
-            case .overrun: return closed(id, &loop)
+            // Streams are not offered here.
+            case .overrun, .streams: return closed(id, &loop)
             }
         }
     }

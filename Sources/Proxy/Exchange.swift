@@ -13,6 +13,8 @@ import Transport
 struct Exchange: ~Copyable {
     private let inPlace = InPlace()
     let client: SlotID
+    /// Where the client's connection carries several at once.
+    let stream: SlotID
     let head: SlotID
     let snapshot: SlotID
     let started: Instant
@@ -74,6 +76,7 @@ extension Worker {
     mutating func readClient(_ id: SlotID) {
         while clients.contains(id) {
             if clients[id].isReadingBody && !clients[id].discards && !bodyMayFlow(id) { return }
+            if clients[id].session != .none && clients[id].outputCount >= ConnectionLimits.backPressure { return }
             switch clients[id].receive(into: &input, &buffers) {
             case .nothing: return awaitClient(id)
             case .closed: return clientEnded(id)
@@ -86,9 +89,9 @@ extension Worker {
         }
     }
     /// A body is read only while somebody takes it.
-    mutating func bodyMayFlow(_ id: SlotID) -> Bool {
-        let upstream = upstreamOf(client: id)
-        return upstreams.contains(upstream) && !upstreams[upstream].isConnecting
+    mutating func bodyMayFlow(_ id: SlotID) -> Bool { takesBody(upstreamOf(client: id)) }
+    mutating func takesBody(_ upstream: SlotID) -> Bool {
+        upstreams.contains(upstream) && !upstreams[upstream].isConnecting
             && upstreams[upstream].outputCount < ConnectionLimits.backPressure
     }
     mutating func upstreamOf(client id: SlotID) -> SlotID {
@@ -104,13 +107,14 @@ extension Worker {
             switch clients[id].next(in: &input, head: &heads[spare], limits: limits) {
             case .head: begin(id)
             case .body(let n): if !forwardBody(id, n) { return }
-            case .end: requestEnded(id)
+            case .end: requestEnded(clients[id].exchange)
             case .starved:
                 clients[id].keep(&input, &buffers)
                 return awaitClient(id)
             case .paused: return clients[id].keep(&input, &buffers)
             case .malformed(let error): return malformed(id, error)
             case .overrun: return clientGone(id)
+            case .streams: return takeFrames(id)
             }
         }
     }
@@ -118,25 +122,27 @@ extension Worker {
     private mutating func forwardBody(_ id: SlotID, _ n: Int) -> Bool {
         let exchange = clients[id].exchange
         let upstream = exchanges[exchange].upstream
-        exchanges[exchange].bodyReceived &+= UInt64(n)
-        stopBodyClock(exchange)
-        let limit = route(of: exchange).bodySize
-        if limit > 0 && exchanges[exchange].bodyReceived > UInt64(limit) {
-            refuse(exchange, .bodyTooLarge)
-            return false
-        }
+        guard countBody(exchange, n) else { return false }
         exchanges[exchange].bodyWasForwarded = true
         relayRequestBody(n, of: &input, to: &upstreams[upstream], &buffers)
         armUpstream(upstream, route(of: exchange).upstreamSendNanoseconds)
         markDirty(upstream: upstream)
         return true
     }
+    /// So much of a body came. False: it is too much, and the exchange is over.
+    mutating func countBody(_ id: SlotID, _ n: Int) -> Bool {
+        exchanges[id].bodyReceived &+= UInt64(n)
+        stopBodyClock(id)
+        let limit = route(of: id).bodySize
+        guard limit > 0 && exchanges[id].bodyReceived > UInt64(limit) else { return true }
+        refuse(id, .bodyTooLarge)
+        return false
+    }
     mutating func requestEnded(_ id: SlotID) {
-        let exchange = clients[id].exchange
-        guard exchanges.contains(exchange) else { return }
-        stopBodyClock(exchange)
-        armClient(id, Self.farNanoseconds)
-        let upstream = exchanges[exchange].upstream
+        guard exchanges.contains(id) else { return }
+        stopBodyClock(id)
+        arm(id, Self.farNanoseconds)
+        let upstream = exchanges[id].upstream
         guard upstreams.contains(upstream), !upstreams[upstream].requestHasEnded else { return }
         upstreams[upstream].endRequest(&buffers)
         markDirty(upstream: upstream)
@@ -145,19 +151,24 @@ extension Worker {
     // MARK: the steps
 
     private mutating func begin(_ client: SlotID) {
-        let fallback = snapshots[current].limits[Int(clients[client].listener)].route
-        let exchange = Exchange(
-            client: client, head: spare, snapshot: current, started: loop.now, requestID: requestIDs.next(),
-            route: fallback)
-        guard let id = exchanges.insert(exchange) else { return clientGone(client) }
-        snapshots[current].exchanges += 1
-        spare = heads.take()
+        guard let id = makeExchange(client) else { return clientGone(client) }
         clients[client].exchange = id
         armClient(client, Self.farNanoseconds)
         route(id)
     }
+    /// Takes the spare head. Nil: there are as many as may be.
+    mutating func makeExchange(_ client: SlotID, _ stream: SlotID = .none) -> SlotID? {
+        let fallback = snapshots[current].limits[Int(clients[client].listener)].route
+        let exchange = Exchange(
+            client: client, stream: stream, head: spare, snapshot: current, started: loop.now,
+            requestID: requestIDs.next(), route: fallback)
+        guard let id = exchanges.insert(exchange) else { return nil }
+        snapshots[current].exchanges += 1
+        spare = heads.take()
+        return id
+    }
 
-    private mutating func route(_ id: SlotID) {
+    mutating func route(_ id: SlotID) {
         let client = exchanges[id].client, head = exchanges[id].head
         switch snapshots[current].table.match(heads[head], listener: Int(clients[client].listener)) {
         case .route(let route, let matchedPrefix):
@@ -165,7 +176,7 @@ extension Worker {
             exchanges[id].matchedPrefix = Int32(truncatingIfNeeded: matchedPrefix)
             let found = snapshots[current].routes[route]
             if clients[client].requests >= found.keepaliveRequests || found.keepaliveNanoseconds == 0 || isDraining {
-                clients[client].closeAfterResponse()
+                closeAfterResponse(id)
             }
             // Two of them, and nobody knows which one the next server believes (RFC 9110 section 5.3).
             if heads[head].count(of: .authorization) > 1 { return refuse(id, .invalidRequest) }
@@ -299,13 +310,7 @@ extension Worker {
         case .notFound: refuse(id, .notFound)
         case .answer: answer(id)
         case .proxy:
-            let client = exchanges[id].client
-            if heads[head].expectsContinue && clients[client].isReadingBody && input.isEmpty
-                && !clients[client].keepsBytes
-            {
-                clients[client].sendContinue(&buffers)
-                markDirty(client: client)
-            }
+            if heads[head].expectsContinue && awaitsContinue(id) { sendContinue(id) }
             forward(id, route)
         }
     }
@@ -338,7 +343,7 @@ extension Worker {
         }
     }
     private mutating func send(_ id: SlotID, to upstream: SlotID, _ route: Route) {
-        let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
+        let head = exchanges[id].head, snapshot = exchanges[id].snapshot
         let isAuthenticated = exchanges[id].principal.isKnown
         exchanges[id].upstream = upstream
         upstreams[upstream].exchange = id
@@ -357,7 +362,7 @@ extension Worker {
             matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &upstreams[upstream].output, &buffers)
         if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
         markDirty(upstream: upstream)
-        if clients[client].requestIsComplete { requestEnded(client) } else { startBodyClock(id) }
+        if requestIsComplete(id) { requestEnded(id) } else { awaitBody(id) }
     }
 
     /// The fields that say who is asking are the same for all requests of a credential: its first one makes and keeps them,
@@ -376,7 +381,7 @@ extension Worker {
             let exchange = upstreams[id].exchange
             guard exchanges.contains(exchange) else { return closeUpstream(id) }
             let client = exchanges[exchange].client
-            if clients[client].outputCount >= ConnectionLimits.backPressure { return }
+            if isBackedUp(exchange) { return }
             switch upstreams[id].receive(into: &input, &buffers) {
             case .nothing: return
             case .closed: return streamEnded(id, exchange)
@@ -392,22 +397,21 @@ extension Worker {
         let route = route(of: id)
         armUpstream(upstream, route.readNanoseconds)
         while true {
-            let event = relayResponse(
-                from: &upstreams[upstream], to: &clients[client], &input, head: &response, &exchanges[id], &buffers)
+            let event = relayResponse(id, from: upstream)
             markDirty(client: client)
             switch event {
-            case .head: responseBegan(id, upstream, client, route)
+            case .head: responseBegan(id, route)
             case .end: return finish(id)
             case .malformed: return upstreamGone(upstream, .upstreamInvalid)
-            case .body, .starved, .paused, .overrun: return
+            case .body, .starved, .paused, .overrun, .streams: return
             }
         }
     }
-    private mutating func responseBegan(_ id: SlotID, _ upstream: SlotID, _ client: SlotID, _ route: Route) {
+    private mutating func responseBegan(_ id: SlotID, _ route: Route) {
         let snapshot = exchanges[id].snapshot
         let filter = exchanges[id].isPreflight ? snapshots[snapshot].responseFilter : route.responseFilter
         if response.isInterim {
-            return clients[client].sendInterim(response, dropping: snapshots[snapshot].filters[filter], &buffers)
+            return sendInterim(id, filter)
         }
         exchanges[id].upstreamAnswered = loop.now
         // An attempt that failed before this one is mended.
@@ -418,7 +422,7 @@ extension Worker {
         added.clear()
         if exchanges[id].places.isUnusual && response.value(of: .cacheControl) == nil { restrictCaching(id) }
         writeResponseFields(route, status: response.status, of: id)
-        clients[client].sendHead(response, dropping: snapshots[snapshot].filters[filter], adding: added, &buffers)
+        sendHead(id, filter)
     }
     /// Shared caches know what Authorization means (RFC 9111 section 3.5); other credentials they do not see, and one in a
     /// query is part of the address (RFC 6750 section 2.3).
@@ -434,7 +438,7 @@ extension Worker {
     private mutating func finish(_ id: SlotID) {
         let client = exchanges[id].client, upstream = exchanges[id].upstream
         let route = route(of: id)
-        let goesOn = clients[client].endResponse(&buffers)
+        let goesOn = endResponse(id)
         markDirty(client: client)
         release(upstream)
         log(id)

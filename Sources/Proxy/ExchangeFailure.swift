@@ -45,7 +45,6 @@ extension Worker {
 
     /// Tries once more where that is safe, or answers, or cuts the client off when an answer is already on its way.
     mutating func failed(_ id: SlotID, _ failure: ExchangeFailure) {
-        let client = exchanges[id].client
         let route = route(of: id)
         let wasStale = exchanges[id].wantsFreshConnection
         if failure.side == .upstream && !wasStale {
@@ -53,10 +52,9 @@ extension Worker {
             counters.upstream(group, .failure)
             snapshots[exchanges[id].snapshot].balancers[group].failed(Int(exchanges[id].peer), now: loop.now)
         }
-        if clients[client].responseBegun {
+        if responseBegun(id) {
             exchanges[id].reason = failure.kind
-            log(id)
-            return cutOff(client)
+            return cutOff(id)
         }
         if mayRetry(id, failure) {
             counters.upstream(Int(route.upstream), .retry)
@@ -77,7 +75,10 @@ extension Worker {
     }
 
     /// The message that the client is reading cannot be finished: it must not look whole.
-    mutating func cutOff(_ client: SlotID) {
+    mutating func cutOff(_ id: SlotID) {
+        let client = exchanges[id].client, stream = exchanges[id].stream
+        log(id)
+        if stream != .none { return endStream(stream, .failed) }
         clients[client].abort()
         closeClient(client)
     }
@@ -86,17 +87,13 @@ extension Worker {
 
     /// Answers an exchange ourselves, and ends it.
     mutating func refuse(_ id: SlotID, _ kind: LocalResponse) {
-        let client = exchanges[id].client
         let upstream = exchanges[id].upstream
         if upstreams.contains(upstream) { closeUpstream(upstream) }
         exchanges[id].upstream = .none
         exchanges[id].reason = kind
         counters.rejected(Int(kind.rawValue))
-        if clients[client].responseBegun {
-            log(id)
-            return cutOff(client)
-        }
-        let closes = clients[client].mustClose(after: heads[exchanges[id].head]) || kind.closesConnection
+        if responseBegun(id) { return cutOff(id) }
+        let closes = answerEndsConnection(id, kind.closesConnection)
         writeRefusal(id, kind, closes: closes)
         sendLocal(id, closes: closes)
     }
@@ -122,7 +119,7 @@ extension Worker {
     /// What `return` says.
     mutating func answer(_ id: SlotID) {
         let route = route(of: id)
-        let closes = clients[exchanges[id].client].mustClose(after: heads[exchanges[id].head])
+        let closes = answerEndsConnection(id)
         var form = form(id, route, closes: closes)
         form.isKeySet = route.isKeySet
         if route.status >= 400 { form.format = AnswerFormat(for: heads[exchanges[id].head]) }
@@ -142,7 +139,7 @@ extension Worker {
     /// What the `cors` block says to a preflight that it allows.
     mutating func answerPreflight(_ id: SlotID) {
         let route = route(of: id)
-        let closes = clients[exchanges[id].client].mustClose(after: heads[exchanges[id].head])
+        let closes = answerEndsConnection(id)
         let form = form(id, route, closes: closes)
         added.clear()
         writeResponseFields(route, status: 204, of: id)
@@ -164,6 +161,7 @@ extension Worker {
     private mutating func sendLocal(_ id: SlotID, closes: Bool) {
         let client = exchanges[id].client
         let keepalive = route(of: id).keepaliveNanoseconds
+        if exchanges[id].stream != .none { return sendLocalToStream(id) }
         responses.write(to: &clients[client].output, &buffers)
         let goesOn = clients[client].answered(closing: closes)
         markDirty(client: client)
@@ -185,13 +183,7 @@ extension Worker {
     }
     /// Answers a client whose request never became an exchange; an exchange is made for the log's sake.
     mutating func refuseWithoutRequest(_ client: SlotID, _ kind: LocalResponse) {
-        let fallback = snapshots[current].limits[Int(clients[client].listener)].route
-        let exchange = Exchange(
-            client: client, head: spare, snapshot: current, started: loop.now, requestID: requestIDs.next(),
-            route: fallback)
-        guard let id = exchanges.insert(exchange) else { return closeClient(client) }
-        snapshots[current].exchanges += 1
-        spare = heads.take()
+        guard let id = makeExchange(client) else { return closeClient(client) }
         clients[client].exchange = id
         clients[client].forgetResponse()
         refuse(id, kind)

@@ -137,7 +137,7 @@ extension LookupService {
             case .starved, .paused:
                 connections[id].keep(&input, &buffers)
                 return false
-            case .malformed, .overrun:
+            case .malformed, .overrun, .streams:
                 failed(lookup, .invalid)
                 return true
             }

@@ -2,6 +2,7 @@
 import Bytes
 import Connections
 import HTTP
+import Policy
 
 /// Moves `n` bytes of data from the front of the input.
 @inline(__always)
@@ -13,7 +14,7 @@ func relayRequestBody(
 }
 
 /// Takes response events for as long as they need no decision.
-func relayResponse(
+func relayAnswer(
     from upstream: inout ClientConnection, to client: inout ServerConnection, _ input: inout ByteBuffer,
     head: inout ResponseHead, _ exchange: inout Exchange, _ buffers: inout BufferPool
 ) -> MessageEvent {
@@ -27,9 +28,61 @@ func relayResponse(
         case .starved, .paused:
             upstream.keep(&input, &buffers)
             return event
-        case .head, .end, .malformed, .overrun: return event
+        case .head, .end, .malformed, .overrun, .streams: return event
         }
     }
+}
+
+// The same where the client's side is a stream of a session.
+
+func relayRequestBody(
+    _ range: Range<Int>, of session: inout ServerSession, _ number: Int32, to upstream: inout ClientConnection,
+    _ buffers: inout BufferPool
+) {
+    upstream.sendBody(session.part(range), &buffers)
+    session.consume(range.count, number)
+}
+func keepRequestBody(
+    _ range: Range<Int>, of session: borrowing ServerSession, in stream: inout ServerStream,
+    _ buffers: inout BufferPool
+) {
+    stream.keep(session.part(range), &buffers)
+}
+func relayKeptBody(
+    of stream: inout ServerStream, to upstream: inout ClientConnection, _ session: inout ServerSession,
+    _ buffers: inout BufferPool
+) {
+    session.consume(stream.sendKept(to: &upstream, &buffers), stream.number)
+}
+func relayAnswer(
+    from upstream: inout ClientConnection, to session: inout ServerSession, _ number: Int32, _ input: inout ByteBuffer,
+    head: inout ResponseHead, _ exchange: inout Exchange, _ buffers: inout BufferPool
+) -> MessageEvent {
+    while true {
+        let event = upstream.next(in: &input, head: &head)
+        switch event {
+        case .body(let n):
+            session.send(input.prefix(n), number, &buffers)
+            input.consume(n)
+            exchange.bodySent &+= UInt64(n)
+        case .starved, .paused:
+            upstream.keep(&input, &buffers)
+            return event
+        case .head, .end, .malformed, .overrun, .streams: return event
+        }
+    }
+}
+/// Sends an answer of the gateway's own.
+func sendAnswer(
+    _ answer: borrowing LocalResponseWriter, as fields: inout AnswerFields, to session: inout ServerSession,
+    _ number: Int32, _ buffers: inout BufferPool
+) {
+    fields.take(status: answer.status, answer.fields)
+    let body = answer.sentBody
+    session.respond(fields, number, isWhole: body.isEmpty)
+    if body.isEmpty { return }
+    session.send(body, number, &buffers)
+    session.finish(number)
 }
 
 /// Appends a request's head as the route wants it. `added` is whole fields.

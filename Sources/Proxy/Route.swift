@@ -78,6 +78,8 @@ struct ListenerLimits: BitwiseCopyable {
     var headNanoseconds: UInt64 = 0
     var keepaliveNanoseconds: UInt64 = 0
     var sendNanoseconds: UInt64 = 0
+    /// Streams that a connection may carry at once; 0: it carries none.
+    var streams = 0
     /// The default server's fallback: whose name and log a request has that never got a route.
     var route: Int32 = 0
 }

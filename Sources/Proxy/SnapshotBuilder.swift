@@ -75,7 +75,8 @@ struct SnapshotBuilder: ~Copyable {
             lineSize: limits.lineSize, headSize: limits.headSize, fieldCount: limits.fieldCount,
             headNanoseconds: limits.headerTimeout.nanoseconds,
             keepaliveNanoseconds: limits.keepaliveTimeout.nanoseconds,
-            sendNanoseconds: limits.sendTimeout.nanoseconds, route: Int32(fallback))
+            sendNanoseconds: limits.sendTimeout.nanoseconds, streams: configuration.listeners[i].streams,
+            route: Int32(fallback))
     }
 
     private mutating func route(_ i: Int) -> Route {

@@ -87,7 +87,7 @@ extension Worker {
         // Some keys that came were not the wanted ones: that does not prolong the wait.
         let end = exchanges[id].awaitsUntil ?? after(limit.nanoseconds)
         exchanges[id].awaitsUntil = end
-        armClient(exchanges[id].client, end > loop.now ? end.nanoseconds - loop.now.nanoseconds : 0)
+        arm(id, end > loop.now ? end.nanoseconds - loop.now.nanoseconds : 0)
         if !wantedKeys.contains(name) {
             wantedKeys.append(name)
             options.control.post(.keysWanted(provider: name, version: keyVersions[name] ?? 0))
@@ -121,7 +121,7 @@ extension Worker {
         if isFinal { exchanges[id].hasWaited = true }
         endWaiting(id)
         input.clear()
-        armClient(client, Self.farNanoseconds)
+        arm(id, Self.farNanoseconds)
         authenticate(id, route(of: id), hash)
         if clients.contains(client) { resumeClient(client) }
     }

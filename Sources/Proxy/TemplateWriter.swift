@@ -156,12 +156,13 @@ func appendRequestVariable(
     case .uri: out.append(head.target.path(in: bytes))
     case .args: head.appendQuery(to: &out)
     case .isArgs: if head.showsQuery { out.append("?") }
-    case .serverProtocol: out.append(head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1")
+    case .serverProtocol: out.append(head.protocolName)
     case .request:
         out.append(bytes.extracting(head.methodRange))
         out.append(" ")
         head.appendTarget(to: &out)
-        out.append(head.minor == 0 ? " HTTP/1.0" : " HTTP/1.1")
+        out.append(" ")
+        out.append(head.protocolName)
     case .requestLength: out.append(decimal: UInt64(bytes.count))
     case .contentLength: if let range = head.value(of: .contentLength) { out.append(bytes.extracting(range)) }
     case .contentType: if let range = head.value(of: .contentType) { out.append(bytes.extracting(range)) }

@@ -47,6 +47,10 @@ struct Worker: ~Copyable {
     var listenerAddresses: [ListenAddress] = []
     var clients: SlotTable<ServerConnection>
     var upstreams: SlotTable<ClientConnection>
+    /// Of clients whose connections carry several requests at once, see Streams.swift.
+    var sessions: SlotTable<ServerSession>
+    var streams: SlotTable<ServerStream>
+    var answerFields = AnswerFields()
     var exchanges: SlotTable<Exchange>
     var heads: HeadPool
     /// The head that the next request is parsed into.
@@ -89,6 +93,7 @@ struct Worker: ~Copyable {
     var countedTokens = AuthenticationCounters()
     var limiter = LogLimiter(reasons: LocalResponse.allCases.count)
     var clientCount = 0
+    var sessionCount = 0
     /// Where the search for an idle client goes on.
     var evictionCursor: Int32 = 0
     var upkeep: Deadline
@@ -102,8 +107,11 @@ struct Worker: ~Copyable {
         listeners = SlotTable(capacity: 2 * GatewayConfiguration.maximumListeners)
         clients = SlotTable(capacity: options.connections)
         upstreams = SlotTable(capacity: options.connections * 2)
-        exchanges = SlotTable(capacity: options.connections)
-        heads = HeadPool(capacity: options.connections + 1)
+        sessions = SlotTable(capacity: options.connections)
+        // As many as connections: whoever carries many takes room from others that do, and from nobody else.
+        streams = SlotTable(capacity: options.connections)
+        exchanges = SlotTable(capacity: options.connections * 2)
+        heads = HeadPool(capacity: options.connections * 2 + 1)
         snapshots = SlotTable(capacity: 1024)
         spare = heads.take()
         dirtyClients.reserveCapacity(SlotID.listReserve)
@@ -141,6 +149,7 @@ struct Worker: ~Copyable {
         case .ready(.mailbox, _, _): takeMessages()
         case .deadline(.client, let id): if clients.contains(id) { clientDeadline(id) }
         case .deadline(.upstream, let id): if upstreams.contains(id) { upstreamDeadline(id) }
+        case .deadline(.stream, let id): if streams.contains(id) { streamDeadline(id) }
         case .deadline(.task, _): keepUp()
         case .ready, .deadline: break
         }
@@ -190,6 +199,7 @@ struct Worker: ~Copyable {
     private mutating func flushClient(_ id: SlotID) {
         guard clients.contains(id) else { return }
         clients[id].isDirty = false
+        if clients[id].session != .none { return flushSession(id) }
         let result = clients[id].flush(&buffers)
         counters.tally.clientBytesSent &+= clients[id].takeSent()
         switch result {
@@ -214,9 +224,7 @@ struct Worker: ~Copyable {
         switch result {
         case .emptied:
             let exchange = upstreams[id].exchange
-            guard exchanges.contains(exchange) else { return }
-            let client = exchanges[exchange].client
-            if clients[client].isReadingBody { resumeClient(client) }
+            if exchanges.contains(exchange) { resumeBody(exchange) }
         case .blocked: break
         case .broken:
             // It may have answered before it stopped listening (RFC 9112 section 9.5).

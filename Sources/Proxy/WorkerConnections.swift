@@ -24,7 +24,8 @@ extension Worker {
     }
     private mutating func admit(_ stream: consuming Stream, from peer: PeerAddress, listener: Int) {
         let connection = ServerConnection(
-            stream, address: ClientAddress(peer), listener: Int32(truncatingIfNeeded: listener))
+            stream, address: ClientAddress(peer), listener: Int32(truncatingIfNeeded: listener),
+            offersStreams: snapshots[current].limits[listener].streams > 0)
         guard let id = clients.insert(connection) else { return }
         clientCount += 1
         counters.tally.connectionsAccepted &+= 1
@@ -87,7 +88,7 @@ extension Worker {
         // Only those between two requests: the first request of a new connection may be on its way.
         for _ in 0..<min(1024, clients.capacity) {
             evictionCursor = (evictionCursor + 1) % clients.capacity
-            if let id = clients.occupant(evictionCursor), clients[id].isIdle, clients[id].requests > 0 {
+            if let id = clients.occupant(evictionCursor), isIdle(id), clients[id].requests > 0 {
                 counters.tally.connectionsEvicted &+= 1
                 closeClient(id)
                 return true
@@ -123,8 +124,7 @@ extension Worker {
         guard exchanges.contains(exchange) else { return }
         exchanges[exchange].upstreamConnected = loop.now
         armUpstream(id, route(of: exchange).readNanoseconds)
-        let client = exchanges[exchange].client
-        if clients[client].isReadingBody { resumeClient(client) }
+        resumeBody(exchange)
     }
 
     // MARK: deadlines
@@ -180,6 +180,7 @@ extension Worker {
 
     /// A client did not do in time what it should have done.
     private mutating func clientLate(_ id: SlotID) {
+        if clients[id].session != .none { return sessionLate(id) }
         if clients[id].isHandshaking || clients[id].isLingering || clients[id].discards { return closeClient(id) }
         if clients[id].outputCount > 0 { return clientGone(id) }
         if clients[id].hasPartOfHead {
@@ -202,11 +203,10 @@ extension Worker {
             closeUpstream(id)
             return true
         }
-        let client = exchanges[exchange].client
         // Whom we do not read cannot be late; and while the client still sends, the upstream waits as we do.
-        if clients[client].outputCount > 0 { return false }
+        if isSending(exchange) { return false }
         let hasAll = !upstreams[id].isConnecting && upstreams[id].outputCount == 0
-        if hasAll && clients[client].isReadingBody { return false }
+        if hasAll && isReadingBody(exchange) { return false }
         upstreamGone(id, .upstreamTimeout)
         return true
     }
@@ -225,7 +225,7 @@ extension Worker {
             let allowed = max(grace, earned)
             wait = min(wait, allowed > exchanges[id].bodyNanoseconds ? allowed - exchanges[id].bodyNanoseconds : 0)
         }
-        armClient(exchanges[id].client, wait)
+        arm(id, wait)
     }
     mutating func stopBodyClock(_ id: SlotID) {
         guard let since = exchanges[id].waitingSince else { return }
@@ -259,6 +259,7 @@ extension Worker {
         resumeClient(id)
     }
     mutating func closeClient(_ id: SlotID) {
+        if clients[id].session != .none { closeSession(of: id) }
         if clients[id].isHandshaking { counters.tally.tlsHandshakeFailures &+= 1 }
         if let deadline = clients[id].deadline { loop.timers.remove(deadline) }
         clients[id].release(&buffers)

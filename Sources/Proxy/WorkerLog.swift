@@ -20,6 +20,8 @@ extension Worker {
         if exchanges[id].reason != nil { writeReason(id) }
         let client = exchanges[id].client
         if clients.contains(client) { clients[client].exchange = .none }
+        let stream = exchanges[id].stream
+        if stream != .none && streams.contains(stream) { streams[stream].exchange = .none }
         letGoPrincipals(id)
         endWaiting(id)
         authenticator.forget(&exchanges[id].settled)
@@ -79,7 +81,7 @@ extension Worker {
         record.connection = UInt64(UInt32(bitPattern: client.index)) << 32 | UInt64(client.generation)
         record.connectionRequests = UInt64(clients[client].requests)
         record.isTLS = clients[client].isTLS
-        record.protocolName = heads[exchanges[id].head].minor == 0 ? "HTTP/1.0" : "HTTP/1.1"
+        record.protocolName = heads[exchanges[id].head].protocolName
         record.tlsProtocol = tlsWord(clients[client].isTLS ? clients[client].protocolName() : "")
         record.authResult = authResult(of: id)
         record.reason = authReason(of: id)

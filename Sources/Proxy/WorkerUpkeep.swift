@@ -127,7 +127,7 @@ extension Worker {
         guard let tls = listener.tls else { return nil }
         return try? TLSContext.server(
             certificate: tls.certificate, privateKey: tls.privateKey, allowsTLS12: tls.allowsTLS12,
-            allowsTLS13: tls.allowsTLS13, tickets: tickets,
+            allowsTLS13: tls.allowsTLS13, tickets: tickets, offersStreams: listener.streams > 0,
             clients: tls.clients.map { ClientVerification($0) })
     }
     /// Connections name their listener by its place in the configuration: places may have changed.
@@ -147,6 +147,7 @@ extension Worker {
         resumeAccepting()
         authenticator.forgetRevocations(now: loop.wallSeconds)
         endRetired()
+        lookAfterSessions()
         if let end = drainsBy, loop.now >= end { closeAll() }
         if isDraining && clientCount == 0 { isDone = true }
     }
@@ -157,7 +158,7 @@ extension Worker {
             guard let end = snapshots[id].endsAt, loop.now >= end else { continue }
             for k in 0..<exchanges.capacity {
                 guard let exchange = exchanges.occupant(k), exchanges[exchange].snapshot == id else { continue }
-                clientGone(exchanges[exchange].client)
+                abandon(exchange)
             }
         }
     }
@@ -175,7 +176,13 @@ extension Worker {
         listenerAddresses = []
         for i in 0..<clients.capacity {
             guard let id = clients.occupant(i) else { continue }
-            if clients[id].isIdle { closeClient(id) } else { clients[id].closeAfterResponse() }
+            if clients[id].session != .none {
+                announceEnd(id)
+            } else if clients[id].isIdle {
+                closeClient(id)
+            } else {
+                clients[id].closeAfterResponse()
+            }
         }
         if clientCount == 0 { isDone = true }
     }

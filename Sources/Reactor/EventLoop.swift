@@ -7,6 +7,8 @@ import Glibc
 /// What kind of thing an event is about; which table its slot lies in.
 package enum Source: UInt8, Sendable {
     case listener, client, upstream, mailbox, signals, task, folders
+    /// A part of a client's connection: it has deadlines only.
+    case stream
 }
 
 /// What the kernel and the timers keep for a slot: its source, index and generation in one word.

@@ -178,6 +178,12 @@ package struct Exposition {
         family("tls_handshakes_total", .counter, "TLS handshakes with clients by result.")
         sample("tls_handshakes_total", [("result", "ok")], tally.tlsHandshakes)
         sample("tls_handshakes_total", [("result", "failed")], tally.tlsHandshakeFailures)
+        family("http2_connections_total", .counter, "Connections with HTTP/2, and those that had to be ended.")
+        sample("http2_connections_total", [("result", "begun")], tally.sessionsBegun)
+        sample("http2_connections_total", [("result", "failed")], tally.sessionsFailed)
+        single(
+            "http2_streams_refused_total", .counter, "Requests of HTTP/2 for which there was no room.",
+            tally.streamsRefused)
         single("client_received_bytes_total", .counter, "Bytes read from clients.", tally.clientBytesReceived)
         single("client_sent_bytes_total", .counter, "Bytes written to clients.", tally.clientBytesSent)
     }

@@ -11,6 +11,10 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     package var acceptPauses: UInt64 = 0
     package var tlsHandshakes: UInt64 = 0
     package var tlsHandshakeFailures: UInt64 = 0
+    /// Connections that carry streams; those that broke the rules or a budget; streams for which there was no room.
+    package var sessionsBegun: UInt64 = 0
+    package var sessionsFailed: UInt64 = 0
+    package var streamsRefused: UInt64 = 0
     /// Bytes read from and written to clients, heads and framing included, TLS not.
     package var clientBytesReceived: UInt64 = 0
     package var clientBytesSent: UInt64 = 0
@@ -42,6 +46,9 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.acceptPauses &+= b.acceptPauses
         a.tlsHandshakes &+= b.tlsHandshakes
         a.tlsHandshakeFailures &+= b.tlsHandshakeFailures
+        a.sessionsBegun &+= b.sessionsBegun
+        a.sessionsFailed &+= b.sessionsFailed
+        a.streamsRefused &+= b.streamsRefused
         a.clientBytesReceived &+= b.clientBytesReceived
         a.clientBytesSent &+= b.clientBytesSent
         a.upstreamBytesReceived &+= b.upstreamBytesReceived

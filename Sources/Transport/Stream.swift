@@ -36,6 +36,8 @@ package struct Stream: ~Copyable {
         session?.appendPeerName(name, to: &out) ?? false
     }
     package borrowing func verifyError() -> String { session?.verifyError() ?? "" }
+    /// The handshake settled on HTTP/2 (RFC 7301).
+    package borrowing func carriesStreams() -> Bool { session?.carriesStreams() ?? false }
     /// `TLSv1.3`; empty on a plain stream.
     package borrowing func protocolName() -> String { session?.protocolName() ?? "" }
     package borrowing func cipherName() -> String { session?.cipherName() ?? "" }

@@ -51,7 +51,7 @@ package struct ClientVerification: Sendable {
     /// For listeners. The certificate's file holds the leaf first, then its intermediates (PEM).
     package static func server(
         certificate: [UInt8], privateKey: [UInt8], allowsTLS12: Bool, allowsTLS13: Bool, tickets: TicketKeys?,
-        clients: ClientVerification? = nil
+        offersStreams: Bool = false, clients: ClientVerification? = nil
     ) throws(TLSError) -> TLSContext {
         guard let raw = unsafe SSL_CTX_new(TLS_server_method()) else {
             throw TLSError(subject: .context, reason: lastError())
@@ -69,6 +69,7 @@ package struct ClientVerification: Sendable {
             throw TLSError(subject: .privateKey, reason: lastError())
         }
         unsafe co_server_defaults(raw, allowsTLS12 ? 1 : 0, allowsTLS13 ? 1 : 0)
+        if offersStreams { unsafe co_offer_h2(raw) }
         if let tickets {
             _ = unsafe tickets.bytes.withUnsafeBytes { unsafe co_ticket_keys(raw, $0.baseAddress, $0.count) }
         }

@@ -49,6 +49,7 @@ package enum PeerName: Int32, Sendable { case alternative, common, distinguished
         out.append(text.span.extracting(0..<count))
         return true
     }
+    borrowing func carriesStreams() -> Bool { unsafe co_speaks_h2(session) == 1 }
     borrowing func protocolName() -> String { unsafe String(cString: SSL_get_version(session)) }
     borrowing func cipherName() -> String {
         guard let cipher = unsafe SSL_get_current_cipher(session) else { return "" }

@@ -94,6 +94,9 @@ struct ClientSide: ~Copyable {
             case .overrun:
                 said.append("overrun")
                 return false
+            case .streams:
+                said.append("streams")
+                return false
             }
         }
     }

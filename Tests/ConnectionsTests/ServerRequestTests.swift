@@ -218,4 +218,21 @@ struct LingeringTests {
         let said = try side.receive(second)
         #expect(said == [], "a request after the last answer is never taken up")
     }
+
+    @Test func `the first bytes tell whether streams come`() throws {
+        let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        for cut in [0, 1, 3, 13] {
+            var side = try ServerSide(offersStreams: true)
+            let first = cut == 0 ? [] : try side.receive(String(preface.prefix(cut)))
+            let second = try side.receive(String(preface.dropFirst(cut)))
+            #expect(first.isEmpty && second == ["streams"], "cut at \(cut)")
+        }
+        var other = try ServerSide(offersStreams: true)
+        let early = try other.receive("P")
+        let late = try other.receive("RIX / HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(early.isEmpty && late.first == "PRIX /")
+        var without = try ServerSide()
+        let refused = try without.receive(preface)
+        #expect(refused == ["malformed versionUnsupported"])
+    }
 }

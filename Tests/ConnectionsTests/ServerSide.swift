@@ -17,10 +17,11 @@ struct ServerSide: ~Copyable {
     let nothing = ByteBuffer(capacity: 1)
     let peer: Peer
 
-    init(sendBuffer: Int32 = 0, input capacity: Int = 256 * 1024) throws {
+    init(sendBuffer: Int32 = 0, input capacity: Int = 256 * 1024, offersStreams: Bool = false) throws {
         let ends = try connectedPair(sendBuffer: sendBuffer)
         connection = ServerConnection(
-            Stream(Socket(owning: ends.near)), address: ClientAddress(.unix), listener: 0)
+            Stream(Socket(owning: ends.near)), address: ClientAddress(.unix), listener: 0,
+            offersStreams: offersStreams)
         peer = Peer(ends.far)
         input = ByteBuffer(capacity: capacity)
     }
@@ -66,6 +67,9 @@ struct ServerSide: ~Copyable {
                 return false
             case .overrun:
                 said.append("overrun")
+                return false
+            case .streams:
+                said.append("streams")
                 return false
             }
         }

@@ -35,8 +35,9 @@ struct ExpositionTests {
             #expect(suffixes.contains { name == family + $0 }, "\(line) after \(family)")
             #expect(name.hasPrefix("gateway_"))
             #expect(
-                try /[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"(,[a-z]+="([^"\\\n]|\\.)*")*\})? [0-9]+(\.[0-9]+)?/.wholeMatch(
-                    in: line) != nil, "\(line)")
+                try /[a-z0-9_]+(\{[a-z]+="([^"\\\n]|\\.)*"(,[a-z]+="([^"\\\n]|\\.)*")*\})? [0-9]+(\.[0-9]+)?/
+                    .wholeMatch(
+                        in: line) != nil, "\(line)")
         }
     }
 

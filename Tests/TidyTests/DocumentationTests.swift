@@ -12,7 +12,7 @@ struct DocumentationTests {
     /// Each code with its status, and whether it ends the connection.
     private static let codes: [(code: String, status: String, closes: Bool)] = {
         let table = source("Sources/Policy/LocalResponse.swift")
-        let row = /(Answer\((\d+), |\.token\(|\.closing\((\d+), )"([a-z_]+)"/
+        let row = /(Answer\((\d+), |\.token\(|\.closing\((\d+), )"([a-z0-9_]+)"/
         return table.matches(of: row).map { match in
             let status = match.2 ?? match.3 ?? "401"
             return (String(match.4), String(status), match.3 != nil)
@@ -29,7 +29,7 @@ struct DocumentationTests {
     }
 
     @Test func `no refusal is listed that does not exist`() {
-        let listed = Self.operations.matches(of: /\| `([a-z_]+)` \| [1-5]\d\d \|/).map { String($0.1) }
+        let listed = Self.operations.matches(of: /\| `([a-z0-9_]+)` \| [1-5]\d\d \|/).map { String($0.1) }
         #expect(Set(listed) == Set(Self.codes.map(\.code)) && listed.count == Self.codes.count)
     }
 
@@ -39,7 +39,7 @@ struct DocumentationTests {
             .components(separatedBy: "\n## ").first ?? ""
         let rows = section.split(separator: "\n").filter { $0.hasPrefix("| `") }
         let said = rows.flatMap { row in
-            row.dropFirst(2).prefix { $0 != "|" }.matches(of: /`([a-z_]+)`/).map { String($0.1) }
+            row.dropFirst(2).prefix { $0 != "|" }.matches(of: /`([a-z0-9_]+)`/).map { String($0.1) }
         }
         for (code, _, _) in Self.codes {
             #expect(
@@ -51,9 +51,9 @@ struct DocumentationTests {
 
     @Test func `every metric is listed, and no other`() {
         let text = Self.source("Sources/Telemetry/Exposition.swift")
-        let direct = text.matches(of: /(?:family|single)\(\s*"([a-z_]+)"/).map { String($0.1) }
+        let direct = text.matches(of: /(?:family|single)\(\s*"([a-z0-9_]+)"/).map { String($0.1) }
         let upstream = text.matches(of: /\(\.[a-z]+, "([a-z_]+)", "/).map { String($0.1) }
-        let listed = Self.operations.matches(of: /\| `gateway_([a-z_]+)` \|/).map { String($0.1) }
+        let listed = Self.operations.matches(of: /\| `gateway_([a-z0-9_]+)` \|/).map { String($0.1) }
         #expect(direct.count > 20 && upstream.count == 4)
         #expect(Set(listed) == Set(direct + upstream))
     }

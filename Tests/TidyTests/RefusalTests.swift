@@ -5,7 +5,7 @@ import Testing
 struct RefusalTests {
     private static let codes: [String] = {
         let table = SourceTree.gateway.first { $0.path == "Sources/Policy/LocalResponse.swift" }
-        return (table?.text ?? "").matches(of: /(?:Answer\(\d+, |\.token\(|\.closing\(\d+, )"([a-z_]+)"/).map {
+        return (table?.text ?? "").matches(of: /(?:Answer\(\d+, |\.token\(|\.closing\(\d+, )"([a-z0-9_]+)"/).map {
             String($0.1)
         }
     }()

@@ -12,7 +12,7 @@ enum Rules {
         "Configuration": ["Bytes", "JSON", "HTTP", "JOSE"],
         "HTTP2": ["Bytes", "HTTP", "CNGHTTP2"],
         "Transport": ["Bytes", "Reactor", "COpenSSL"],
-        "Connections": ["Bytes", "HTTP", "Transport", "Reactor"],
+        "Connections": ["Bytes", "HTTP", "HTTP2", "Transport", "Reactor"],
         "Policy": ["Bytes", "JSON", "HTTP", "JOSE", "Configuration", "CPCRE2"],
         "Proxy": [
             "Bytes", "JSON", "HTTP", "JOSE", "Configuration", "Telemetry", "Reactor", "Transport", "Connections",

@@ -67,6 +67,7 @@ extension RequestHead {
         if lineEnd + 1 == s.count { return .incomplete }
         if s[lineEnd + 1] != UInt8(ascii: "\n") { return .failed(.lineEnd) }
         minor = s[lineEnd - 1] &- UInt8(ascii: "0")
+        isFramed = false
         methodRange = 0..<methodEnd
         method = HTTPMethod(s, count: methodEnd)
         targetRange = start..<end
