@@ -22,16 +22,16 @@ extension Response {
 
 extension Request {
     /// A login or a token fits many times over; more is an attack on memory.
-    private static let bodyLimitBytes = 16 * 1024
+    static let bodyLimitBytes = 16 * 1024
 
     /// The body, which must be declared as JSON: other sites' forms cannot send that type (CSRF).
-    func jsonBody() async throws -> JSONNode {
-        try JSONReader.parse(try await jsonBytes())
+    func jsonBody(upTo limit: Int = bodyLimitBytes) async throws -> JSONNode {
+        try JSONReader.parse(try await jsonBytes(upTo: limit))
     }
 
     /// The same where there need not be one.
     func optionalJSONBody() async throws -> JSONNode? {
-        let bytes = try await jsonBytes()
+        let bytes = try await jsonBytes(upTo: Self.bodyLimitBytes)
         return bytes.isEmpty ? nil : try JSONReader.parse(bytes)
     }
 
@@ -40,9 +40,9 @@ extension Request {
         guard isJSON else { throw .wrongMediaType }
     }
 
-    private func jsonBytes() async throws -> [UInt8] {
+    private func jsonBytes(upTo limit: Int) async throws -> [UInt8] {
         try requireJSON()
-        let buffer = try await body.collect(upTo: Self.bodyLimitBytes)
+        let buffer = try await body.collect(upTo: limit)
         return Array(buffer.readableBytesView)
     }
 

@@ -30,7 +30,8 @@ struct MemberReader {
         return JSONFault(message: message, position: position, member: name(of: member))
     }
 
-    private mutating func take(_ name: String) -> JSONNode? {
+    /// The member's value; nil when it is absent, which is then known to be asked for.
+    mutating func take(_ name: String) -> JSONNode? {
         read.insert(name)
         return member(name)?.node
     }

@@ -44,7 +44,9 @@ struct Backend {
         var services: [any Service] = [
             reload,
             ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
-            authListener(keys: keys, verifier: verifier, database: database, store: store),
+            authListener(
+                keys: keys, verifier: verifier, database: database, store: store,
+                administration: AccountAdministration(files: accounts, importing: importing)),
             resourceListener(verifier: verifier, gateway: gateway, database: database),
         ]
         if let gatewayKeys { services.append(gatewayKeys) }
@@ -54,7 +56,8 @@ struct Backend {
     }
 
     private func authListener(
-        keys: KeyService, verifier: TokenVerifier, database: Database, store: RefreshTokenStore
+        keys: KeyService, verifier: TokenVerifier, database: Database, store: RefreshTokenStore,
+        administration: AccountAdministration
     ) -> Listener {
         let tokens = TokenService(
             keys: keys, issuer: settings.issuer, audience: settings.audience, lifetime: settings.accessTokenLifetime)
@@ -82,6 +85,10 @@ struct Backend {
         let metadata = settings.publicOrigin.map { ServerMetadata(issuer: settings.issuer, origin: $0) }
         MetadataRoutes(keys: keys, metadata: metadata, keySetMaxAge: settings.keySetMaxAge).add(to: router)
         addProgramRoutes(to: router, service: service, database: database)
+        AdminRouter(
+            access: AdminAccess(callers: callers, client: settings.trustedProxies, audit: audit),
+            administration: administration, database: database, hasher: hasher, store: store
+        ).add(to: router)
         WebAppRoutes(origin: settings.publicOrigin, client: settings.trustedProxies).add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }

@@ -52,14 +52,23 @@ struct APIKeyTable: Sendable {
         }
     }
 
-    /// The keys of a user that were not revoked, oldest first.
-    func keys(of user: String) async throws -> [APIKey] {
+    /// The keys of a user, or of everybody, that were not revoked, oldest first.
+    func keys(of user: String?) async throws -> [APIKey] {
         try await database.pool.read { connection in
             try Row.fetchAll(
                 connection,
-                sql: "SELECT * FROM api_keys WHERE user = ? AND revoked_ms IS NULL ORDER BY created_ms, id",
-                arguments: [user]
+                sql: """
+                    SELECT * FROM api_keys
+                    WHERE (:user IS NULL OR user = :user) AND revoked_ms IS NULL ORDER BY created_ms, id
+                    """, arguments: ["user": user]
             ).map { try Self.key($0, connection) }
+        }
+    }
+
+    /// Whose key this is.
+    func owner(of id: String) async throws -> String? {
+        try await database.pool.read { connection in
+            try String.fetchOne(connection, sql: "SELECT user FROM api_keys WHERE id = ?", arguments: [id])
         }
     }
 

@@ -4,8 +4,10 @@ import HTTPTypes
 struct Accounts: Sendable {
     /// What a role must permit for its users to change users and roles.
     static let administration = "write:admin_panel"
+    /// Who holds one of these could give himself the others, were they not guarded.
+    static let guarded: Set<String> = ["read:admin_panel", administration, "delete:users"]
 
-    private(set) var roles: [PermissionsFile.Role]
+    var roles: [PermissionsFile.Role]
     private(set) var users: [SecretsFile.Entry]
 
     init(roles: PermissionsFile, users: SecretsFile) {
@@ -32,6 +34,8 @@ struct Accounts: Sendable {
         users.contains { !$0.disabled && permissions(of: $0).contains(Self.administration) }
     }
 
+    // Users
+
     mutating func add(_ user: SecretsFile.Entry) throws(Problem) {
         guard SecretsFile.Entry.isGoodName(user.name) else { throw .userNameRefused }
         guard !users.contains(where: { $0.name == user.name }) else { throw .userExists(user.name) }
@@ -47,9 +51,79 @@ struct Accounts: Sendable {
         try requireRoles(users[index].roles)
     }
 
+    mutating func removeUser(_ name: String) throws(Problem) {
+        guard let index = index(ofUser: name) else { throw .userNotFound }
+        users.remove(at: index)
+    }
+
+    // Roles
+
     func requireRoles(_ names: [String]) throws(Problem) {
         guard let stranger = names.first(where: { role(named: $0) == nil }) else { return }
         throw .roleNotFound(stranger, member: "roles")
+    }
+
+    mutating func add(_ role: PermissionsFile.Role) throws(Problem) {
+        guard self.role(named: role.name) == nil else { throw .roleExists(role.name) }
+        roles.append(role)
+    }
+
+    mutating func changeRole(_ name: String, permissions: [String]) throws(Problem) {
+        guard let index = roles.firstIndex(where: { $0.name == name }) else { throw .roleNotFound(name) }
+        roles[index].permissions = permissions
+    }
+
+    mutating func removeRole(_ name: String) throws(Problem) {
+        guard let index = roles.firstIndex(where: { $0.name == name }) else { throw .roleNotFound(name) }
+        roles.remove(at: index)
+        try requireGrantedRoles()
+    }
+
+    /// Other roles in the place of all.
+    mutating func replaceRoles(_ roles: [PermissionsFile.Role]) throws(Problem) {
+        self.roles = roles
+        try requireGrantedRoles()
+    }
+
+    /// A role that users have must not vanish under them.
+    private func requireGrantedRoles() throws(Problem) {
+        for user in users {
+            if let missing = user.roles.first(where: { role(named: $0) == nil }) { throw .roleInUse(missing) }
+        }
+    }
+
+    // Permissions
+
+    func roles(permitting permission: String) -> [String] {
+        roles.filter { $0.permissions.contains(permission) }.map(\.name)
+    }
+
+    /// Gives the permission to exactly these roles.
+    mutating func grant(_ permission: String, to names: [String]) throws(Problem) {
+        try requireRoles(names)
+        for index in roles.indices {
+            let had = roles[index].permissions.contains(permission)
+            let has = names.contains(roles[index].name)
+            if has, !had { roles[index].permissions.append(permission) }
+            if had, !has { roles[index].permissions.removeAll { $0 == permission } }
+        }
+    }
+
+    /// The guarded permissions that this change gives or takes, or whose holders it touches.
+    func guardedPermissions(changedFrom before: Accounts) -> Set<String> {
+        var touched: Set<String> = []
+        let oldUsers = Dictionary(uniqueKeysWithValues: before.users.map { ($0.name, $0) })
+        let newUsers = Dictionary(uniqueKeysWithValues: users.map { ($0.name, $0) })
+        for name in Set(oldUsers.keys).union(newUsers.keys) where oldUsers[name] != newUsers[name] {
+            if let old = oldUsers[name] { touched.formUnion(before.permissions(of: old)) }
+            if let new = newUsers[name] { touched.formUnion(permissions(of: new)) }
+        }
+        for name in Set(before.roles.map(\.name) + roles.map(\.name)) {
+            let old = before.role(named: name)?.permissions ?? []
+            let new = role(named: name)?.permissions ?? []
+            touched.formUnion(Set(old).symmetricDifference(new))
+        }
+        return touched.intersection(Self.guarded)
     }
 }
 
@@ -67,6 +141,14 @@ extension Problem {
 
     static func roleNotFound(_ name: String, member: String? = nil) -> Problem {
         Problem(status: .notFound, code: "role_not_found", detail: "there is no role \"\(name)\"", member: member)
+    }
+
+    static func roleExists(_ name: String) -> Problem {
+        Problem(status: .conflict, code: "role_exists", detail: "there is a role \"\(name)\" already", member: "name")
+    }
+
+    static func roleInUse(_ name: String) -> Problem {
+        Problem(status: .conflict, code: "role_in_use", detail: "there are users who have the role \"\(name)\"")
     }
 
     static let lastAdministrator = Problem(

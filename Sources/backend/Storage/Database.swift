@@ -87,6 +87,9 @@ struct Database: Sendable {
             // No longer in the file: the row stays for what refers to it, and nobody sees it.
             try connection.execute(sql: "ALTER TABLE users ADD COLUMN removed INTEGER NOT NULL DEFAULT 0")
         }
+        migrator.registerMigration("sessions by creation") { connection in
+            try connection.execute(sql: SessionDirectory.schema)
+        }
         return migrator
     }
 

@@ -27,4 +27,9 @@ struct ExpirySweep: Service {
 extension Date {
     /// Milliseconds since 1970, the unit of every time in the database.
     var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1000).rounded(.down)) }
+
+    /// A time of the database as answers have it, `2030-01-31T12:00:00Z`.
+    static func text(milliseconds: Int64) -> String {
+        Date(timeIntervalSince1970: Double(milliseconds / 1000)).formatted(.iso8601)
+    }
 }

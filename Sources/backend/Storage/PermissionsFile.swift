@@ -35,7 +35,7 @@ struct PermissionsFile: Sendable {
             guard Vocabulary.isWord(name) else {
                 throw JSONFault(
                     message: "the role \"\(name)\" is not a word of letters, digits and :._*-",
-                    position: members.member(name)?.start ?? node.start)
+                    position: members.member(name)?.start ?? node.start, member: members.name(of: name))
             }
             roles.append(Role(name: name, permissions: try permissions(&members, of: name)))
         }
@@ -48,11 +48,12 @@ struct PermissionsFile: Sendable {
             guard case .string(let permission) = element.value, Vocabulary.isWord(permission) else {
                 throw JSONFault(
                     message: "a permission of the role \"\(role)\" must be a word of letters, digits and :._*-",
-                    position: element.start)
+                    position: element.start, member: members.name(of: role))
             }
             guard !permissions.contains(permission) else {
                 throw JSONFault(
-                    message: "the role \"\(role)\" has the permission \"\(permission)\" twice", position: element.start)
+                    message: "the role \"\(role)\" has the permission \"\(permission)\" twice", position: element.start,
+                    member: members.name(of: role))
             }
             permissions.append(permission)
         }

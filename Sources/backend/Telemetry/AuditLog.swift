@@ -10,12 +10,25 @@ enum AuditEvent: String, CaseIterable, Sendable {
     case clearText = "clear_text"
     /// A page of another site tried to use a browser's session.
     case originDenied = "origin_denied"
+    // Changes that an administrator made.
+    case userCreated = "user_created"
+    case userChanged = "user_changed"
+    case userDeleted = "user_deleted"
+    case passwordSet = "password_set"
+    case roleCreated = "role_created"
+    case roleChanged = "role_changed"
+    case roleDeleted = "role_deleted"
+    case permissionGranted = "permission_granted"
+    case permissionsImported = "permissions_imported"
+    case sessionEnded = "session_ended"
+    case sessionsEnded = "sessions_ended"
+    case apiKeyRevoked = "api_key_revoked"
 
     /// What is an attack, or may be one, stands out.
     var level: Logger.Level {
         switch self {
         case .loginLocked, .loginLimited, .clearText, .originDenied: .warning
-        case .login, .loginRefused: .notice
+        default: .notice
         }
     }
 }
