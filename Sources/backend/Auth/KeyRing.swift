@@ -17,6 +17,9 @@ struct KeyRing: Sendable {
     let next: VerificationKey?
     let retired: [Retired]
 
+    /// Before any key could be had.
+    static let empty = KeyRing(active: nil, activeSince: nil, next: nil, retired: [])
+
     /// Every key that may have signed a current token or may sign one soon, the active one first.
     func published(at now: Int64) -> [VerificationKey] {
         [active?.verification, next].compactMap { $0 } + current(at: now)

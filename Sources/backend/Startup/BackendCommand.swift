@@ -21,6 +21,7 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "The PEM of its public half (keys/public_key.pem).") var publicKey: String?
     @Option(name: .customLong("hs256-secrets"), help: "Secrets, mode 0600, that sign HS256 tokens instead (none).")
     var hs256Secrets: String?
+    @OptionGroup(title: "Keys in a vault") var vault: VaultOptions
     @Option(help: "The age at which the signing key is rotated, 0s: only by command (0s).") var keyRotation: String?
     @Option(help: "How long others may keep the key set; the next key is published for so long (300s).")
     var keySetMaxAge: String?
@@ -56,7 +57,7 @@ struct BackendCommand: AsyncParsableCommand {
             "trusted_proxies": trustedProxies, "login_rate": loginRate, "gateway_keys": gatewayKeys,
             "gateway_issuer": gatewayIssuer, "gateway_audience": gatewayAudience, "log_level": logLevel,
         ]
-        return flags.compactMapValues { $0 }
+        return flags.merging(vault.flags) { ours, _ in ours }.compactMapValues { $0 }
     }
 
     /// What flags, environment, file and defaults say together.

@@ -1,4 +1,4 @@
-// Where the signing keys come from: pairs in files, or secrets in files.
+// Where the signing keys come from: pairs in files, secrets in files, or a vault.
 import Foundation
 import Logging
 import ServiceLifecycle
@@ -15,7 +15,32 @@ struct KeySource {
             _ = KeyMetrics(keys, rotation: .zero, registry: metrics)
             return (keys, [])
         }
+        if let vault = settings.vault { return try await openVault(vault) }
         return try await openFiles()
+    }
+
+    /// A vault that is away does not keep us from starting: tokens can be verified elsewhere, and it may come back.
+    private func openVault(
+        _ vault: VaultSettings
+    ) async throws(StartupFailure) -> (keys: KeyService, followers: [any Service]) {
+        let keys = KeyService(.empty)
+        let keyMetrics = KeyMetrics(keys, rotation: settings.keyRotation, registry: metrics)
+        keyMetrics.watchVault()
+        let source = VaultKeys(
+            try VaultClient(vault, logger: logger), accessTokenLifetime: settings.accessTokenLifetime)
+        let refresh = VaultRefresh(
+            source: source, keys: keys, refresh: vault.refresh, keyMaxAge: vault.keyMaxAge,
+            rotation: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, metrics: keyMetrics, logger: logger)
+        var troubles = VaultRefresh.Troubles()
+        if await refresh.read(&troubles), keys.ring.next == nil {
+            do throws(VaultFailure) {
+                try await source.provideNext()
+                _ = await refresh.read(&troubles)
+            } catch {
+                logger.warning("there is no next signing key", metadata: ["error": "\(error)"])
+            }
+        }
+        return (keys, [refresh])
     }
 
     private func openFiles() async throws(StartupFailure) -> (keys: KeyService, followers: [any Service]) {

@@ -1,6 +1,7 @@
 // `backend keys rotate`: the next key signs from now on; a backend that runs on the same files follows within a second.
 import ArgumentParser
 import Foundation
+import Logging
 
 struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -23,10 +24,17 @@ struct KeysCommand: AsyncParsableCommand {
                 guard settings.hs256Secrets.isEmpty else {
                     throw StartupFailure("secrets are rotated by putting a new file before the others in hs256_secrets")
                 }
+                let publishedSeconds = force ? 0 : settings.keySetMaxAge.seconds
+                if let vault = settings.vault {
+                    let source = VaultKeys(
+                        try VaultClient(vault, logger: Logger(label: "keys") { _ in SwiftLogNoOpLogHandler() }),
+                        accessTokenLifetime: settings.accessTokenLifetime)
+                    return try await source.rotate(publishedSeconds: publishedSeconds, now: .now)
+                }
                 let now = Date.now
                 try await KeyFiles(privateKey: settings.privateKey, publicKey: settings.publicKey).rotate(
                     retiredUntil: KeyRotation.retiredUntil(now, accessTokenLifetime: settings.accessTokenLifetime),
-                    publishedSeconds: force ? 0 : settings.keySetMaxAge.seconds, now: now)
+                    publishedSeconds: publishedSeconds, now: now)
             } catch {
                 FileHandle.standardError.write(Data("backend: \(error)\n".utf8))
                 throw ExitCode.failure

@@ -11,6 +11,8 @@ struct Settings: Sendable {
     let publicKey: String
     /// Files of secrets that sign HS256 tokens instead of the key above: the first signs, the others still verify.
     let hs256Secrets: [String]
+    /// Holds the keys instead of files.
+    let vault: VaultSettings?
     /// The age at which the signing key is replaced; zero: only by command.
     let keyRotation: Lifetime
     /// How long others may keep the key set, and so how long a key is published before it signs.
@@ -64,7 +66,7 @@ struct Settings: Sendable {
         "gateway_issuer": "gateway",
         "gateway_audience": "resources",
         "log_level": "info",
-    ]
+    ].merging(VaultSettings.defaults) { ours, _ in ours }
 
     /// `flags` holds the settings given on the command line, by the same names.
     init(flags: [String: String], file path: String?) throws(StartupFailure) {
@@ -75,6 +77,10 @@ struct Settings: Sendable {
         privateKey = try reader.text("private_key")
         publicKey = try reader.text("public_key")
         hs256Secrets = try reader.value("hs256_secrets", "files, as in a.txt, b.txt, or none", Self.paths)
+        vault = try VaultSettings(reader)
+        guard vault == nil || hs256Secrets.isEmpty else {
+            throw StartupFailure("the keys come from the vault or from hs256_secrets, not from both")
+        }
         keyRotation = try reader.lifetime("key_rotation", secondsFrom: 0)
         keySetMaxAge = try reader.lifetime("key_set_max_age", secondsFrom: 1)
         secrets = try reader.text("secrets")
@@ -112,7 +118,7 @@ struct Settings: Sendable {
 }
 
 /// Looks a setting up in flags, environment, file and defaults, in this order.
-private struct SettingsReader {
+struct SettingsReader {
     private let reader: ConfigReader
 
     init(flags: [String: String], file: [String: String]) {

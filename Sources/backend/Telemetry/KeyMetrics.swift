@@ -4,6 +4,8 @@ import Foundation
 struct KeyMetrics: Sendable {
     private static let failures = "backend_signing_key_failures_total"
 
+    private static let vaultFailures = "backend_vault_failures_total"
+
     private let registry: MetricRegistry
 
     /// Declares the metrics of these keys; `rotation` is the age at which they are replaced, zero: only by command.
@@ -46,6 +48,17 @@ struct KeyMetrics: Sendable {
 
     func countFailure(to action: String) {
         registry.add(Self.failures, label: "action=\"\(action)\"")
+    }
+
+    /// Declares the counter of what a vault answers instead of keys.
+    func watchVault() {
+        registry.counter(
+            Self.vaultFailures, "Keys that the vault did not give, by the reason.",
+            labels: VaultFailure.reasons.map { "reason=\"\($0)\"" })
+    }
+
+    func countVaultFailure(_ failure: VaultFailure) {
+        registry.add(Self.vaultFailures, label: "reason=\"\(failure.reason)\"")
     }
 
     private static func age(_ since: Date) -> Double { max(0, Date.now.timeIntervalSince(since)) }
