@@ -1,13 +1,16 @@
 """The resource service trusts no one in front of it: it verifies every token itself and asks for permissions."""
 
 import base64
+import fcntl
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
 
 from harness.backend import backend, backend_key, module_backend, prepare, private_key, problem, public_pem  # noqa: F401
+from harness.waiting import wait_until
 
 
 def segment(value: dict | str) -> str:
@@ -191,3 +194,27 @@ def test_health_needs_no_token(backend):
         assert service.get("/healthz").json() == {"status": "ok"}
         assert service.get("/readyz").json() == {"status": "ready"}
         assert service.head("/healthz").status_code == 200
+
+
+def test_resources_behind_a_token_need_no_database(backend):
+    """While every lock of the journal's index is taken nobody can read: SQLite's write lock is byte 120 of the file, then
+    come those of checkpoint, recovery and five kinds of readers."""
+    login = backend.login()
+    with open(backend.folder / "run/backend.sqlite-shm", "r+b") as index, ThreadPoolExecutor(1) as pool:
+        wait_until(lambda: takes_locks(index), within=5, what="the locks are free")
+        refreshed = pool.submit(backend.refresh, login["refresh_token"])
+        with pytest.raises(TimeoutError):
+            refreshed.result(timeout=0.5)
+        for _ in range(20):
+            assert backend.get("/api/protected/data", login["access_token"]).status_code == 200
+        assert not refreshed.done()
+        fcntl.lockf(index, fcntl.LOCK_UN, 8, 120)
+        assert refreshed.result(timeout=10).status_code == 200
+
+
+def takes_locks(index) -> bool:
+    try:
+        fcntl.lockf(index, fcntl.LOCK_EX | fcntl.LOCK_NB, 8, 120)
+        return True
+    except OSError:
+        return False

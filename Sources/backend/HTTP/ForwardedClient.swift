@@ -3,6 +3,9 @@ import Foundation
 import HTTPTypes
 
 struct ForwardedClient: Sendable {
+    private static let forwardedFor = HTTPField.Name("X-Forwarded-For")
+    private static let forwardedProto = HTTPField.Name("X-Forwarded-Proto")
+
     /// The addresses of proxies whose forwarded fields are believed; anybody else's are as absent.
     let trustedProxies: Set<String>
 
@@ -25,7 +28,7 @@ struct ForwardedClient: Sendable {
     /// ours is the last that one of ours has seen; all before it is hearsay.
     func address(in fields: HTTPFields, peer: String?) -> String {
         guard let peer else { return "unknown" }
-        guard trustedProxies.contains(peer), let name = HTTPField.Name("X-Forwarded-For") else { return peer }
+        guard trustedProxies.contains(peer), let name = Self.forwardedFor else { return peer }
         let hops = fields[values: name].flatMap { $0.split(separator: ",") }
             .map { $0.trimmingCharacters(in: .whitespaces) }
         guard let client = hops.last(where: { !trustedProxies.contains($0) }), Self.isAddress(client) else {
@@ -36,7 +39,7 @@ struct ForwardedClient: Sendable {
 
     /// Whether the client speaks TLS with the proxy that it reached; with us itself nobody can.
     func isSecure(in fields: HTTPFields, peer: String?) -> Bool {
-        guard isTrusted(peer: peer), let name = HTTPField.Name("X-Forwarded-Proto") else { return false }
+        guard isTrusted(peer: peer), let name = Self.forwardedProto else { return false }
         return fields[values: name] == ["https"]
     }
 

@@ -49,6 +49,8 @@ extension Request {
     private var isJSON: Bool {
         let types = headers[values: .contentType]
         guard types.count == 1 else { return false }
+        // As nearly everybody writes it.
+        if types[0] == "application/json" { return true }
         let parts = types[0].split(separator: ";", omittingEmptySubsequences: false).map {
             $0.trimmingCharacters(in: .whitespaces).lowercased()
         }

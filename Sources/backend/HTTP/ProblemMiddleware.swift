@@ -59,8 +59,10 @@ struct ProblemMiddleware<Call: RequestContext>: RouterMiddleware {
 
 /// The X-Request-ID that the gateway gave, so that its log and ours can be laid side by side.
 enum RequestIdentifier {
+    private static let name = HTTPField.Name("X-Request-ID")
+
     static func given(in fields: HTTPFields) -> String? {
-        guard let name = HTTPField.Name("X-Request-ID"), let text = fields[name], (1...128).contains(text.utf8.count),
+        guard let name, let text = fields[name], (1...128).contains(text.utf8.count),
             text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") })
         else { return nil }
         return text
