@@ -60,6 +60,8 @@ package struct AuthProvider: Sendable, Equatable {
     /// The service that is asked; nil: nobody is.
     package var lookup: LookupTarget?
     package var lookupClient: LookupClient?
+    /// Whom that service is believed by; nil: by the system's authorities.
+    package var lookupAuthorities: TrustedAuthorities?
     package var onError = LookupErrorPolicy.unavailable
     /// Fields of the service's answer that go to the upstream.
     package var copiedFields: [String] = []
@@ -114,7 +116,7 @@ package struct KeyFetching: Sendable, Equatable {
     /// Without keys of every source the gateway does not start.
     package var failsStart = false
     /// Nil: the system's.
-    package var authorities: KeyAuthorities?
+    package var authorities: TrustedAuthorities?
 
     package init() {}
 }

@@ -47,6 +47,8 @@ extension ProviderDraft {
                 "Whether a service may be asked over plain http elsewhere than at a literal loopback address, or have "
                     + "a name that leads to this machine or its link"),
             .lookupSetting(
+                TrustedAuthorities.row(block, \.provider.lookupAuthorities, servers: "the service is")),
+            .lookupSetting(
                 "on_error", block,
                 .choice([("503", LookupErrorPolicy.unavailable), ("403", .deny), ("allow", .allow)]),
                 \.provider.onError,
@@ -201,7 +203,10 @@ extension Directive where Block == ProviderDraft {
         _ name: String, _ block: BlockKind, _ codec: Codec<Value>,
         _ field: any WritableKeyPath<ProviderDraft, Value> & Sendable, _ summary: String
     ) -> Directive {
-        var directive = Directive.setting(name, in: [block], codec, field, summary)
+        lookupSetting(.setting(name, in: [block], codec, field, summary))
+    }
+    fileprivate static func lookupSetting(_ setting: Directive) -> Directive {
+        var directive = setting
         let (read, write) = (directive.read, directive.write)
         directive.read = { statement, draft, reader throws(Diagnostic) in
             draft.note(statement)

@@ -20,6 +20,8 @@ package struct LookupTarget: Sendable, Equatable {
     package var timeout: Duration = .seconds(5)
     /// Names of fields of the answer that are wanted, in lower case.
     package var fields: [String] = []
+    /// Whom it is believed by, in PEM; nil: by the system's authorities.
+    package var authorities: [UInt8]?
 
     package init(
         provider: String, kind: Kind, address: WebAddress, addresses: [SocketAddress]
@@ -76,6 +78,7 @@ extension ProviderDraft {
     /// When every line was read.
     mutating func finishLookup() {
         provider.lookup?.timeout = timeout
+        provider.lookup?.authorities = provider.lookupAuthorities?.certificates
         lookUp = provider.lookup?.address.lookUp(isConfigured: true, allowsInternal: allowsClearText)
         if case .found(let addresses)? = lookUp { provider.lookup?.addresses = addresses }
         provider.lookup?.fields =

@@ -11,6 +11,8 @@ package struct Revocation: Sendable, Equatable {
     package var clientID: String?
     package var clientSecret: String?
     package var channel: RedisChannel?
+    /// Whom both are believed by; nil: by the system's authorities.
+    package var authorities: TrustedAuthorities?
     /// Whether requests are refused while no source has been heard for `maxAge`.
     package var deniesWhenStale = false
     package var maxAge: Duration = .seconds(60)

@@ -25,6 +25,7 @@ struct RevocationDraft {
     static let rows: [Directive<RevocationDraft>] =
         sourceRows + clientRows + [
             staleRow,
+            TrustedAuthorities.row(.revocation, \.revocation.authorities, servers: "the sources are"),
             .setting(
                 "insecure", in: [.revocation], .flag, \.allowsClearText,
                 "Whether sources may be heard without TLS at other than a literal loopback address"),
@@ -154,6 +155,9 @@ extension ConfigurationReader {
         let revocation = draft.revocation
         if let word = draft.denyWord, !revocation.hasSource {
             throw word.error("\"on_stale deny\" needs \"feed\" or \"redis\": nobody would ever be heard")
+        }
+        if let authorities = revocation.authorities, !revocation.hasSource {
+            throw Diagnostic(at: authorities.position, "\"ca\" means nothing without \"feed\" or \"redis\"")
         }
         if let word = draft.clientWord {
             guard revocation.feed != nil else { throw word.error("\"\(word.text)\" means nothing without \"feed\"") }

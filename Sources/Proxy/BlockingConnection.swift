@@ -33,16 +33,16 @@ struct BlockingConnection: ~Copyable {
     /// Until when the calls below may wait.
     var deadline = Instant(nanoseconds: 0)
 
-    /// Tries every address of the host.
+    /// Tries every address of the host. With TLS it is believed by these authorities, in PEM; nil: by the system's.
     static func open(
-        host: String, port: UInt16, isTLS: Bool, _ commands: Mailbox<SourceCommand>
+        host: String, port: UInt16, isTLS: Bool, authorities: [UInt8]?, _ commands: Mailbox<SourceCommand>
     ) throws(ConnectionFailure) -> BlockingConnection {
         let addresses = HostResolution.addresses(of: host).map { SocketAddress(address: $0, port: port) }
         var last = ConnectionFailure(text: "\(host) has no address")
         for address in addresses {
             do throws(ConnectionFailure) {
                 let socket = try connect(address)
-                if isTLS { return try secure(socket, host, commands) }
+                if isTLS { return try secure(socket, host, authorities, commands) }
                 return BlockingConnection(Stream(socket), commands)
             } catch {
                 last = error
@@ -67,11 +67,11 @@ struct BlockingConnection: ~Copyable {
         return socket
     }
     private static func secure(
-        _ socket: consuming Socket, _ host: String, _ commands: Mailbox<SourceCommand>
+        _ socket: consuming Socket, _ host: String, _ authorities: [UInt8]?, _ commands: Mailbox<SourceCommand>
     ) throws(ConnectionFailure) -> BlockingConnection {
         let stream: Stream
         do throws(TLSError) {
-            let context = try TLSContext.client()
+            let context = try TLSContext.client(authorities: authorities)
             guard let session = context.connect(on: socket, host: host, isAddress: IPAddress(host) != nil) else {
                 throw TLSError(subject: .context, reason: "no session can be made")
             }

@@ -52,7 +52,7 @@ extension LookupService {
         let address = target.addresses[endpoints[endpoint].address % target.addresses.count]
         do throws(SocketError) {
             let socket = try Socket.connect(address)
-            guard let stream = stream(socket, target),
+            guard let stream = stream(socket, endpoint),
                 let id = connections.insert(ClientConnection(connecting: stream, endpoint: endpoint.index))
             else { return nil }
             endpoints[endpoint].connections += 1
@@ -63,13 +63,24 @@ extension LookupService {
             return nil
         }
     }
-    private mutating func stream(_ socket: consuming Socket, _ target: LookupTarget) -> Stream? {
+    private mutating func stream(_ socket: consuming Socket, _ endpoint: SlotID) -> Stream? {
+        let target = endpoints[endpoint].target
         guard target.address.isTLS else { return Stream(socket) }
-        if tls == nil { tls = try? TLSContext.client() }
-        let session = tls?.connect(
-            on: socket, host: target.address.host, isAddress: target.address.isLiteral)
-        guard let session else { return nil }
+        guard let session = session(socket, endpoint, target) else { return nil }
         return Stream(socket, tls: session)
+    }
+    private mutating func session(
+        _ socket: borrowing Socket, _ endpoint: SlotID, _ target: LookupTarget
+    ) -> TLSSession? {
+        let (host, isAddress) = (target.address.host, target.address.isLiteral)
+        guard let authorities = target.authorities else {
+            if tls == nil { tls = try? TLSContext.client() }
+            return tls?.connect(on: socket, host: host, isAddress: isAddress)
+        }
+        if endpoints[endpoint].tls == nil {
+            endpoints[endpoint].tls = try? TLSContext.client(authorities: authorities)
+        }
+        return endpoints[endpoint].tls?.connect(on: socket, host: host, isAddress: isAddress)
     }
     /// No connection to the present address: another one may be had, each once for a question.
     private mutating func addressFailed(_ id: SlotID) {

@@ -30,7 +30,7 @@ struct Lookup: Sendable {
 }
 
 /// One service, as a provider's configuration names it.
-struct LookupEndpoint {
+struct LookupEndpoint: ~Copyable {
     let target: LookupTarget
     var breaker = CircuitBreaker()
     var idle: [SlotID] = []
@@ -41,6 +41,13 @@ struct LookupEndpoint {
     /// Which of the addresses answered last.
     var address = 0
     var usedAt: Instant
+    /// With authorities of its own; made for the first connection.
+    var tls: TLSContext?
+
+    init(target: LookupTarget, usedAt: Instant) {
+        self.target = target
+        self.usedAt = usedAt
+    }
 }
 
 struct LookupService: ~Copyable {
@@ -74,7 +81,7 @@ struct LookupService: ~Copyable {
     var buffers = BufferPool()
     var input = ByteBuffer(capacity: 64 * 1024)
     var response = ResponseHead()
-    /// Made when the first service wants TLS: reading the authorities takes a while.
+    /// For services that the system's authorities vouch for. Made when the first one wants TLS: reading those takes a while.
     var tls: TLSContext?
     private var upkeep: Deadline
 

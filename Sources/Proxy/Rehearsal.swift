@@ -21,8 +21,7 @@ package enum Rehearsal {
                 Diagnostic(
                     at: SourcePosition(file: "", line: 1, column: 1), "the configuration cannot be compiled"))
         }
-        for provider in configuration.providers {
-            guard let authorities = provider.keyFetching.authorities else { continue }
+        for authorities in configuration.trustedAuthorities {
             do throws(TLSError) {
                 _ = try TLSContext.client(authorities: authorities.certificates)
             } catch {

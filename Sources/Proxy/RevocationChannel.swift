@@ -11,6 +11,7 @@ struct RevocationChannel: ~Copyable {
 
     private let name: String
     private let channel: RedisChannel
+    private let authorities: [UInt8]?
     private let generation: Int
     private let pingNanoseconds: UInt64
     private let commands: Mailbox<SourceCommand>
@@ -35,6 +36,7 @@ struct RevocationChannel: ~Copyable {
     ) {
         name = revocation.name
         self.channel = channel
+        authorities = revocation.authorities?.certificates
         self.generation = generation
         self.commands = commands
         self.results = results
@@ -63,7 +65,7 @@ struct RevocationChannel: ~Copyable {
 
     private mutating func converse() throws(ConnectionFailure) {
         var connection = try BlockingConnection.open(
-            host: channel.host, port: channel.port, isTLS: channel.isTLS, commands)
+            host: channel.host, port: channel.port, isTLS: channel.isTLS, authorities: authorities, commands)
         guard var replies = RedisReplies() else { throw ConnectionFailure(text: "no memory") }
         connection.deadline = EventLoop.monotonic.after(seconds: 5)
         var expected = 0

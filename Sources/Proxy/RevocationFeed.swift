@@ -38,6 +38,7 @@ struct RevocationFeed: ~Copyable {
 
     private let name: String
     private let address: WebAddress
+    private let authorities: [UInt8]?
     private let request: (before: String, after: String)
     private let waitSeconds: Int64
     private let generation: Int
@@ -67,6 +68,7 @@ struct RevocationFeed: ~Copyable {
     ) {
         name = revocation.name
         self.address = address
+        authorities = revocation.authorities?.certificates
         self.cursor = cursor
         self.generation = generation
         self.commands = commands
@@ -108,7 +110,7 @@ struct RevocationFeed: ~Copyable {
     /// One connection, for as many polls as it lives.
     private mutating func converse() throws(ConnectionFailure) {
         var connection = try BlockingConnection.open(
-            host: address.host, port: address.port, isTLS: address.isTLS, commands)
+            host: address.host, port: address.port, isTLS: address.isTLS, authorities: authorities, commands)
         input.clear()
         var polls = 0
         while true {

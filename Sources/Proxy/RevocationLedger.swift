@@ -355,6 +355,6 @@ extension Revocation {
     /// Its threads would do the same.
     fileprivate func listensLike(_ other: Revocation) -> Bool {
         feed == other.feed && channel == other.channel && clientID == other.clientID
-            && clientSecret == other.clientSecret && maxAge == other.maxAge
+            && clientSecret == other.clientSecret && maxAge == other.maxAge && authorities == other.authorities
     }
 }

@@ -39,6 +39,8 @@ struct ExampleTests {
         #expect(
             open == [
                 "= /healthz", "= /api/v1/auth/login", "/api/v1/auth/", "/.well-known/", "= /login", "= /refresh",
+                "= /logout", "= /logout-all", "/auth/", "= /", "/app/", "= /service-worker.js",
+                "= /manifest.webmanifest",
             ])
         for name in ["/metrics", "/revocations", "/oauth"] {
             #expect(!configuration.locations.contains { $0.name.contains(name) })

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness.certificates import Authority
 from harness.ports import take_port
 from harness.raw import get
 from harness.refusals import check_answer, check_invalid_token, expect_only_good_at
@@ -291,7 +292,14 @@ def test_a_reload_while_requests_wait(begin, service):
     assert ask(gateway, "good").status == 200
 
 
-def test_over_https(start, authority, service):
+def service_of_another_authority(folder, service) -> Service:
+    (folder / "stranger").mkdir()
+    other = Service(Authority(folder / "stranger").server_context("localhost"))
+    other.answers = service.answers
+    return other
+
+
+def test_over_https(start, authority, service, tmp_path):
     tls = Service(authority.server_context("localhost"))
     try:
         tls.answers = service.answers
@@ -304,6 +312,15 @@ def test_over_https(start, authority, service):
         doubting = start(configuration, environment=SECRET | {"SSL_CERT_FILE": "/dev/null"}, service=tls.url)
         assert ask(doubting, "good").status == 503
         assert len(tls.questions) == 5, "who is not trusted is told nothing"
+        named = CONFIGURATION.replace("@settings@", f"cache off; ca {authority.file};")
+        gateway = start(named, environment=SECRET | {"SSL_CERT_FILE": "/dev/null"}, service=tls.url)
+        assert ask(gateway, "good").status == 200
+        other = service_of_another_authority(tmp_path, service)
+        try:
+            gateway = start(named, environment=trusting, service=other.url)
+            assert ask(gateway, "good").status == 503 and not other.questions
+        finally:
+            other.close()
     finally:
         tls.close()
 

@@ -97,6 +97,10 @@ def test_redis_over_tls(start, tmp_path, keys, ec_key, authority):
         redis.wait_for_subscribers("a", 1)
         redis.publish("a", entry("jti", "sealed"))
         wait_until(lambda: statuses(gateway, ec_key.token(jti="sealed")) == {401}, 3)
+        named = start(CONFIGURATION, keys=keys, sources=f"{sources} ca {authority.file};")
+        redis.wait_for_subscribers("a", 2)
+        redis.publish("a", entry("jti", "closed"))
+        wait_until(lambda: statuses(named, ec_key.token(jti="closed")) == {401}, 3)
         stranger = start(CONFIGURATION, keys=keys, sources=sources)
         stranger.wait_for_notice("certificate: ")
     finally:
@@ -110,6 +114,8 @@ def test_feed_over_tls(start, keys, ec_key, authority):
         sources = f"feed {feed.url};"
         gateway = start(CONFIGURATION, keys=keys, sources=sources, environment={"SSL_CERT_FILE": str(authority.file)})
         wait_until(lambda: statuses(gateway, ec_key.token(jti="sealed")) == {401}, 3)
+        named = start(CONFIGURATION, keys=keys, sources=f"{sources} ca {authority.file};")
+        wait_until(lambda: statuses(named, ec_key.token(jti="sealed")) == {401}, 3)
         stranger = start(CONFIGURATION, keys=keys, sources=sources)
         stranger.wait_for_notice("certificate: ")
         assert statuses(stranger, ec_key.token(jti="sealed")) == {200}
