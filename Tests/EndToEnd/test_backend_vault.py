@@ -312,6 +312,48 @@ def test_B10_backend_starts_without_the_vault_and_signs_when_it_comes(prepare, v
     backend.stop()
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_B10_tokens_are_verified_after_a_start_without_the_vault(prepare, vaults, algorithm):
+    vault = vaults()
+    vault.put(private_key=pem(private_key(algorithm)), next_private_key=pem(private_key(algorithm)))
+    backend = prepare()
+    known = flags(backend, vault)
+    backend.start(*known)
+    session = backend.login()
+    published = kids(backend)
+    backend.stop()
+    vault.shut()
+    backend.start(*known)
+    refusal_to_sign(log_in(backend))
+    assert data(backend, session["access_token"]) == 200
+    validation = {"Authorization": f"Bearer {session['access_token']}"}
+    assert backend.auth.post("/api/v1/auth/validate", headers=validation).json() == {"status": "Valid"}
+    assert sorted(kids(backend)) == sorted(published)
+    vault.open()
+    wait_until(lambda: log_in(backend).status_code == 200, within=15, every=0.2, what="it signs")
+    assert kids(backend) == published
+    backend.stop()
+
+
+def test_B10_without_any_key_nobody_says_that_a_token_is_bad(prepare, vaults):
+    """A shared secret is not kept: a client that were told 401 would throw its good token away."""
+    vault = vaults()
+    vault.put(hs256_secret="x" * 32, kid="hs-1")
+    backend = prepare()
+    known = flags(backend, vault)
+    backend.start(*known)
+    token = backend.login()["access_token"]
+    backend.stop()
+    vault.shut()
+    backend.start(*known)
+    validation = {"Authorization": f"Bearer {token}"}
+    for answer in (backend.get("/api/protected/data", token),
+                   backend.auth.post("/api/v1/auth/validate", headers=validation)):
+        problem(answer, 503, "keys_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+    backend.stop()
+
+
 def test_B10_redirect_is_not_followed(prepare, vault, vaults):
     """The token would go to whoever the answer names."""
     other = vaults()

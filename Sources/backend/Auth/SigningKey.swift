@@ -10,6 +10,8 @@ struct VerificationKey: Sendable {
     let algorithmName: String
     /// What the world may see of it; a secret has nothing to show.
     let jwk: PublicJWK?
+    /// The same as `init(pem:)` reads it.
+    let publicPEM: String?
     let algorithm: any JWTAlgorithm
 
     /// Reads an RSA (2048 bits or more), P-256 or Ed25519 public key.
@@ -26,37 +28,41 @@ struct VerificationKey: Sendable {
     }
 
     fileprivate init(_ key: EdDSA.PublicKey) async throws(StartupFailure) {
-        try await self.init(.ed25519(key.rawRepresentation)) { await $0.add(eddsa: key, kid: $1) }
+        try await self.init(.ed25519(key.rawRepresentation), key.pemRepresentation) {
+            await $0.add(eddsa: key, kid: $1)
+        }
     }
 
     fileprivate init(_ key: ES256PublicKey) async throws(StartupFailure) {
         guard let point = key.parameters, let x = Data(base64Encoded: point.x), let y = Data(base64Encoded: point.y)
         else { throw StartupFailure("the P-256 key has no coordinates") }
-        try await self.init(.p256(x: x, y: y)) { await $0.add(ecdsa: key, kid: $1) }
+        try await self.init(.p256(x: x, y: y), key.pemRepresentation) { await $0.add(ecdsa: key, kid: $1) }
     }
 
     fileprivate init(_ key: Insecure.RSA.PublicKey) async throws(StartupFailure) {
         guard let numbers = try? key.getKeyPrimitives() else { throw StartupFailure("the RSA key has no modulus") }
-        try await self.init(.rsa(modulus: numbers.modulus, exponent: numbers.publicExponent)) {
+        let jwk = PublicJWK.rsa(modulus: numbers.modulus, exponent: numbers.publicExponent)
+        try await self.init(jwk, key.pemRepresentation) {
             await $0.add(rsa: key, digestAlgorithm: .sha256, kid: $1)
         }
     }
 
     /// The same secret signs and verifies (RFC 7518 §3.2).
     fileprivate init(_ secret: SigningSecret) async throws(StartupFailure) {
-        try await self.init(id: secret.name, algorithmName: "HS256", jwk: nil) {
+        try await self.init(id: secret.name, algorithmName: "HS256", jwk: nil, publicPEM: nil) {
             await $0.add(hmac: HMACKey(from: secret.bytes), digestAlgorithm: .sha256, kid: $1)
         }
     }
 
     private init(
-        _ jwk: PublicJWK, register: (JWTKeyCollection, JWKIdentifier) async -> Void
+        _ jwk: PublicJWK, _ publicPEM: String, register: (JWTKeyCollection, JWKIdentifier) async -> Void
     ) async throws(StartupFailure) {
-        try await self.init(id: jwk.thumbprint, algorithmName: jwk.alg, jwk: jwk, register: register)
+        try await self.init(
+            id: jwk.thumbprint, algorithmName: jwk.alg, jwk: jwk, publicPEM: publicPEM, register: register)
     }
 
     private init(
-        id: String, algorithmName: String, jwk: PublicJWK?,
+        id: String, algorithmName: String, jwk: PublicJWK?, publicPEM: String?,
         register: (JWTKeyCollection, JWKIdentifier) async -> Void
     ) async throws(StartupFailure) {
         let keys = JWTKeyCollection()
@@ -66,6 +72,7 @@ struct VerificationKey: Sendable {
         self.id = id
         self.algorithmName = algorithmName
         self.jwk = jwk
+        self.publicPEM = publicPEM
         self.algorithm = algorithm
     }
 }

@@ -16,9 +16,16 @@ enum TokenRefusal: String, Error {
     case expired = "token_expired"
     case notYetValid = "token_not_yet_valid"
     case revoked = "token_revoked"
+    /// Nothing is wrong with the token, as far as anybody can tell: there is no key to look at it with.
+    case keysUnavailable = "keys_unavailable"
 
-    /// 401 with the challenge of RFC 6750 §3.1.
+    /// 401 with the challenge of RFC 6750 §3.1; a client that is told 401 throws its token away.
     var problem: Problem {
+        guard self != .keysUnavailable else {
+            return Problem(
+                status: .serviceUnavailable, code: rawValue, detail: "there is no key to verify a token with",
+                retryAfterSeconds: 5)
+        }
         let detail = self == .expired ? "The access token expired" : "The access token is not valid here"
         return Problem(
             status: .unauthorized, code: rawValue, detail: detail,

@@ -51,6 +51,7 @@ struct TokenVerifier: Sendable {
     /// The key that the header names, when the header asks for nothing that this key does not do.
     private func key(for header: JoseObject) throws(TokenRefusal) -> VerificationKey {
         let known = keys.verificationKeys
+        guard !known.isEmpty else { throw .keysUnavailable }
         guard let algorithm = header["alg"], known.contains(where: { $0.algorithmName == algorithm }) else {
             throw .wrongAlgorithm
         }

@@ -22,14 +22,16 @@ struct Backend {
     }
 
     func run() async throws {
-        let (keys, keyFollowers) = try await KeySource(settings: settings, metrics: metrics, logger: logger).open()
+        let database = try Database(path: settings.database)
+        let (keys, keyFollowers) = try await KeySource(
+            settings: settings, database: database, metrics: metrics, logger: logger
+        ).open()
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
         let gatewayKeys =
             settings.gatewayKeys.isEmpty ? nil : try await GatewayKeys(paths: settings.gatewayKeys, logger: logger)
         let gateway = gatewayKeys.map { keys in
             GatewayIdentity(keys: keys, issuer: settings.gatewayIssuer, audience: settings.gatewayAudience)
         }
-        let database = try Database(path: settings.database)
         let revocations = RevocationStore(
             database: database, issuer: settings.issuer, accessTokenLifetime: settings.accessTokenLifetime)
         let accounts = AccountFiles(secrets: settings.secrets, permissions: settings.permissions, logger: logger)

@@ -5,6 +5,7 @@ import ServiceLifecycle
 
 struct KeySource {
     let settings: Settings
+    let database: Database
     let metrics: MetricRegistry
     let logger: Logger
 
@@ -19,17 +20,20 @@ struct KeySource {
         return try await openFiles()
     }
 
-    /// A vault that is away does not keep us from starting: tokens can be verified elsewhere, and it may come back.
+    /// A vault that is away does not keep us from starting: tokens are verified with what it gave before.
     private func openVault(
         _ vault: VaultSettings
     ) async throws(StartupFailure) -> (keys: KeyService, followers: [any Service]) {
-        let keys = KeyService(.empty)
+        let kept = PublishedKeyTable(
+            database: database, signing: vault.keyMaxAge, accessTokenLifetime: settings.accessTokenLifetime,
+            logger: logger)
+        let keys = KeyService(await kept.ring(at: .now))
         let keyMetrics = KeyMetrics(keys, rotation: settings.keyRotation, registry: metrics)
         keyMetrics.watchVault()
         let source = VaultKeys(
             try VaultClient(vault, logger: logger), accessTokenLifetime: settings.accessTokenLifetime)
         let refresh = VaultRefresh(
-            source: source, keys: keys, refresh: vault.refresh, keyMaxAge: vault.keyMaxAge,
+            source: source, keys: keys, kept: kept, refresh: vault.refresh, keyMaxAge: vault.keyMaxAge,
             rotation: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, metrics: keyMetrics, logger: logger)
         var troubles = VaultRefresh.Troubles()
         if await refresh.read(&troubles), keys.ring.next == nil {

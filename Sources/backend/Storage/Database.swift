@@ -90,6 +90,9 @@ struct Database: Sendable {
         migrator.registerMigration("sessions by creation") { connection in
             try connection.execute(sql: SessionDirectory.schema)
         }
+        migrator.registerMigration("public keys of a vault") { connection in
+            try connection.execute(sql: PublishedKeyTable.schema)
+        }
         return migrator
     }
 

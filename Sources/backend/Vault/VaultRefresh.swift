@@ -6,6 +6,7 @@ import ServiceLifecycle
 struct VaultRefresh: Service {
     let source: VaultKeys
     let keys: KeyService
+    let kept: PublishedKeyTable
     let refresh: Lifetime
     /// How long a key signs after the vault last gave it.
     let keyMaxAge: Lifetime
@@ -53,6 +54,7 @@ struct VaultRefresh: Service {
             let kid = ring.active?.verification.id
             if kid != before { logger.notice("another key signs from now on", metadata: ["kid": "\(kid ?? "none")"]) }
             troubles = Troubles()
+            await kept.keep(ring, given: .now)
             return true
         } catch {
             keys.noteFailure()
