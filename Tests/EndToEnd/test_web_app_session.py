@@ -34,8 +34,8 @@ def browser(web):
 
 
 def expire(browser) -> None:
-    """Waits until the tokens of three seconds, which the test has asked for, have expired."""
-    time.sleep(3.2)
+    """Waits until the tokens of three seconds, which the test has asked for, have expired everywhere."""
+    time.sleep(4.2)
 
 
 def test_first_visit_leads_to_the_login_form_without_an_error(browser, web):

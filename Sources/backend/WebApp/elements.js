@@ -140,7 +140,7 @@ function complete(form) {
 
 function point(form, alert, error) {
   const input = error.member && form.elements.namedItem(error.member);
-  if (input instanceof HTMLInputElement) {
+  if (input instanceof HTMLInputElement && document.getElementById(`${input.id}-error`)) {
     mark(input, error.message);
     input.focus();
   } else alert.textContent = error.message;

@@ -21,7 +21,7 @@ let tell = () => {};
 /** The service said no, and why. */
 export class Refused extends Error {
   constructor(status, { code, detail, member }) {
-    super(detail ?? "The request was refused.");
+    super(sentence(detail ?? "the request was refused"));
     Object.assign(this, { status, code, member });
   }
 }
@@ -38,6 +38,11 @@ export class Unavailable extends Error {
     super(message);
     Object.assign(this, { code, seconds });
   }
+}
+
+/** Services give reasons without a capital and a full stop. */
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 async function ask(path, { method = "GET", body, bearer } = {}) {

@@ -3,6 +3,7 @@
 import base64
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import axe_core_python
@@ -70,7 +71,7 @@ class Browser:
         """The first visible element of the selector, as soon as it is there."""
         def visible():
             return next((one for one in self.driver.find_elements(By.CSS_SELECTOR, selector) if self.shown(one)), None)
-        return wait_until(visible, 15, 0.05, f"{selector} is visible on:\n{self.text}")
+        return self.wait(visible, f"{selector} is visible")
 
     @staticmethod
     def shown(element: WebElement) -> bool:
@@ -89,7 +90,7 @@ class Browser:
                 if self.shown(one) and one.accessible_name == label:
                     return one
             return None
-        wait_until(named, 15, 0.05, f"a button {label} on:\n{self.text}").click()
+        self.wait(named, f"a button {label}").click()
 
     def type(self, selector: str, text: str) -> None:
         field = self.find(selector)
@@ -111,7 +112,7 @@ class Browser:
         return self.driver.find_element(By.TAG_NAME, "body").text
 
     def sees(self, text: str, within: float = 15) -> None:
-        wait_until(lambda: text in self.text, within, 0.05, f"{text!r} is to be seen, but there is:\n{self.text}")
+        self.wait(lambda: text in self.text, f"{text!r} is to be seen", within)
 
     @property
     def focused(self) -> str:
@@ -120,7 +121,14 @@ class Browser:
 
     def focuses(self, name: str) -> None:
         """Waits until what has this accessible name, or one that begins with it, has the focus."""
-        wait_until(lambda: self.focused.startswith(name), 10, 0.05, f"{name!r} has the focus")
+        self.wait(lambda: self.focused.startswith(name), f"{name!r} has the focus")
+
+    def wait(self, question: Callable, what: str, within: float = 15):
+        """Asks until the answer is true and returns it; fails with what is to be seen in the end."""
+        try:
+            return wait_until(question, within, 0.05, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but there is:\n{self.text}") from None
 
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)

@@ -25,12 +25,12 @@ _PLACES = {
 
 
 def example() -> str:
-    """gateway.conf.example with the ports and files of a test, and without leeway, so that tokens expire on time."""
+    """gateway.conf.example with the ports and files of a test, and a leeway of a second, so that tokens expire soon."""
     text = (ROOT / "gateway.conf.example").read_text()
     for shipped, own in _PLACES.items():
         assert shipped in text, f"{shipped} has gone from gateway.conf.example"
         text = re.sub(rf"(?m)^(\s*[^#\n]*){re.escape(shipped)}", lambda match: match[1] + own, text)
-    return text.replace("audience gateway-demo;", "audience gateway-demo; leeway 0s;", 1)
+    return text.replace("audience gateway-demo;", "audience gateway-demo; leeway 1s;", 1)
 
 
 class Web:
