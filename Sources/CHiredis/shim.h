@@ -3,25 +3,26 @@
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
-/* The largest list in a reply that is read: a server's word for how many elements come is not worth memory. */
-enum { CH_ELEMENTS = 64 };
-
 typedef struct {
     redisReplyObjectFunctions limited;
     redisReplyObjectFunctions *usual;
+    int elements;
 } ch_functions;
 
 static void *ch_array(const redisReadTask *task, int elements) {
-    return elements > CH_ELEMENTS ? NULL : ((ch_functions *)task->privdata)->usual->createArray(task, elements);
+    const ch_functions *f = task->privdata;
+    return elements > f->elements ? NULL : f->usual->createArray(task, elements);
 }
-/* A reader with memory for its own functions; freed by ch_free. */
-static inline redisReader *ch_reader(void) {
+/* A reader with memory for its own functions; freed by ch_free. `elements` is the largest list in a reply that is read:
+   a server's word for how many come is not worth memory. */
+static inline redisReader *ch_reader(int elements) {
     redisReader *r = redisReaderCreate();
     ch_functions *f = malloc(sizeof *f);
     if (!r || !f) { if (r) redisReaderFree(r); free(f); return NULL; }
     f->usual = r->fn;
     f->limited = *r->fn;
     f->limited.createArray = ch_array;
+    f->elements = elements;
     r->fn = &f->limited;
     r->privdata = f;
     return r;

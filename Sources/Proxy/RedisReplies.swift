@@ -16,12 +16,14 @@ enum RedisReply: Equatable {
 @safe struct RedisReplies: ~Copyable {
     /// Bytes of one reply; a message is a list of revocations.
     private static let replyLimit = 4 * 1024 * 1024
+    /// Elements of a list; what the server says about a channel has three.
+    private static let elementLimit: CInt = 64
 
     private let reader: UnsafeMutablePointer<redisReader>
 
     /// Nil: there is no memory.
     init?() {
-        guard let made = unsafe ch_reader() else { return nil }
+        guard let made = unsafe ch_reader(Self.elementLimit) else { return nil }
         unsafe reader = unsafe made
     }
     deinit { unsafe ch_free(reader) }
