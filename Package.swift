@@ -75,7 +75,7 @@ let package = Package(
         .executableTarget(
             name: "backend",
             dependencies: [
-                "CArgon2",
+                "CArgon2", "CHiredis",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(
                     name: "Configuration", package: "swift-configuration",

@@ -21,8 +21,9 @@ struct ImportTests {
 
     @Test func `the backend shares no code with the gateway`() {
         // Aliased: the package swift-configuration also has a module of that name.
+        // Both read Redis' replies with Debian's hiredis, which is nobody's code here.
         let ours = Set(Rules.imports.keys).subtracting(["Configuration"]).union([
-            "CScan", "CLinux", "COpenSSL", "CPCRE2", "CHiredis", "CNGHTTP2",
+            "CScan", "CLinux", "COpenSSL", "CPCRE2", "CNGHTTP2",
         ])
         let statement = Self.statement
         for file in SourceTree.sources where file.target == "backend" {
