@@ -6,12 +6,14 @@ import Logging
 struct AccountAdministration: Sendable {
     private let files: AccountFiles
     private let importing: AccountFiles.Importing
+    private let sessions: any SessionStore
     /// Files and their lock are waited for here and not on the threads that all requests share.
     private let queue = DispatchQueue(label: "account files")
 
-    init(files: AccountFiles, importing: @escaping AccountFiles.Importing) {
+    init(files: AccountFiles, importing: @escaping AccountFiles.Importing, sessions: any SessionStore) {
         self.files = files
         self.importing = importing
+        self.sessions = sessions
     }
 
     /// Makes the change when the caller has the permission, and when neither he nor the change goes too far.
@@ -24,6 +26,8 @@ struct AccountAdministration: Sendable {
                     with: Result { try changeNow(caller.principal.subject, permission, change) })
             }
         }
+        // In effect everywhere when this is answered; when it cannot be now, it is written down and tried again.
+        try? await sessions.settle()
     }
 
     private func changeNow(

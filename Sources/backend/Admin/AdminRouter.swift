@@ -4,21 +4,21 @@ import Hummingbird
 struct AdminRouter: Sendable {
     let access: AdminAccess
     let administration: AccountAdministration
-    let database: Database
+    let revocations: RevocationStore
     let hasher: PasswordHasher
-    let store: RefreshTokenStore
+    let store: any SessionStore
 
     func add(to router: some RouterMethods<AuthCall>) {
         let group = router.group("/api/v1/admin")
-        let accounts = AccountTable(database: database)
+        let accounts = AccountTable(database: revocations.database, sessions: store)
         UserRoutes(access: access, administration: administration, accounts: accounts, hasher: hasher).add(to: group)
         RoleRoutes(access: access, administration: administration, accounts: accounts).add(to: group)
         PermissionRoutes(access: access, administration: administration, accounts: accounts).add(to: group)
         SessionRoutes(
-            access: access, accounts: accounts, directory: SessionDirectory(database: database), store: store
+            access: access, accounts: accounts, store: store
         ).add(to: group)
         APIKeyRoutes(
-            access: access, keys: APIKeyTable(database: database, revocations: store.revocations)
+            access: access, keys: APIKeyTable(database: revocations.database, revocations: revocations)
         ).add(to: group)
     }
 }

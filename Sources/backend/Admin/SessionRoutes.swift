@@ -47,8 +47,7 @@ struct SessionRoutes: Sendable {
 
     let access: AdminAccess
     let accounts: AccountTable
-    let directory: SessionDirectory
-    let store: RefreshTokenStore
+    let store: any SessionStore
 
     func add(to router: some RouterMethods<AuthCall>) {
         router.get("/sessions") { request, _ in try await page(request) }
@@ -75,7 +74,7 @@ struct SessionRoutes: Sendable {
         let size = try query.number("limit", in: 1...Self.pageLimit) ?? Self.pageSize
         let cursor = query["before"].map(SessionDirectory.Cursor.init)
         if case .some(.none) = cursor { throw Problem.badQuery("this is no \"next\" of ours", "before") }
-        let found = try await directory.page(
+        let found = try await store.page(
             of: query["user"], before: cursor ?? nil, limit: size + 1, nowMilliseconds: Date.now.milliseconds)
         let shown = found.prefix(size)
         let next = found.count > size ? shown.last.map { SessionDirectory.Cursor(after: $0).text } : nil
@@ -104,7 +103,7 @@ struct SessionRoutes: Sendable {
     }
 
     private func session(_ call: AuthCall) async throws -> SessionDirectory.Listed {
-        let found = try await directory.session(call.segment("id"), nowMilliseconds: Date.now.milliseconds)
+        let found = try await store.alive(call.segment("id"), nowMilliseconds: Date.now.milliseconds)
         guard let found else { throw Problem.sessionNotFound }
         return found
     }

@@ -18,6 +18,7 @@ struct APIKeyService: Sendable {
     let keys: APIKeyTable
     let users: UserTable
     let rbac: RBACService
+    let sessions: any SessionStore
 
     /// Makes a key; its text is in the answer and nowhere else.
     func create(
@@ -55,6 +56,8 @@ struct APIKeyService: Sendable {
         guard try await keys.revoke(id, of: user, nowMilliseconds: Date.now.milliseconds) else {
             throw Problem.apiKeyNotFound
         }
+        // Whatever becomes of it, it is written down and tried again.
+        try? await sessions.settle()
         logger.notice("API key revoked", metadata: ["sub": "\(user)", "key": "\(id)"])
     }
 
@@ -64,7 +67,7 @@ struct APIKeyService: Sendable {
             return nil
         }
         let granted = try await permissions(of: key.user)
-        let validFrom = try await keys.revocations.validFrom(of: key.user) ?? 0
+        let validFrom = try await sessions.validFrom(of: key.user) ?? 0
         return APIKeyUse(
             key: key, permissions: key.permissions.filter(granted.contains),
             issued: max(key.createdMilliseconds / 1000, validFrom))

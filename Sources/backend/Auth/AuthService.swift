@@ -31,7 +31,7 @@ struct AuthService: Sendable {
     let hasher: PasswordHasher
     let rbac: RBACService
     let tokens: TokenService
-    let refreshTokens: RefreshTokenStore
+    let sessions: any SessionStore
     let callers: CallerVerifier
     let clientID: String
 
@@ -47,11 +47,10 @@ struct AuthService: Sendable {
             throw Problem.invalidCredentials
         }
         try await upgradeHash(of: user, credentials, logger)
-        let now = Date.now
-        let grant = try await refreshTokens.begin(
-            user: user, clientID: clientID, nowMilliseconds: now.milliseconds)
+        let grant = try await sessions.begin(
+            user: user, clientID: clientID, nowMilliseconds: Date.now.milliseconds)
         guard let grant else { throw Problem.invalidCredentials }
-        let answer = try await answer(grant, now: now)
+        let answer = try await answer(grant)
         logger.info("login", metadata: ["sub": "\(user.name)", "sid": "\(grant.session.id)"])
         return answer
     }
@@ -61,10 +60,9 @@ struct AuthService: Sendable {
         guard let token = RefreshToken(presented: presented) else { throw Problem.refreshInvalid }
         // A token that is spent without an answer would end its session when it comes back.
         try tokens.requireSigning()
-        let now = Date.now
-        switch try await refreshTokens.rotate(token, nowMilliseconds: now.milliseconds) {
+        switch try await sessions.rotate(token, nowMilliseconds: Date.now.milliseconds) {
         case .continued(let grant):
-            let answer = try await answer(grant, now: now)
+            let answer = try await answer(grant)
             logger.info("refresh", metadata: ["sub": "\(grant.session.user)", "sid": "\(grant.session.id)"])
             return answer
         case .unknown: throw Problem.refreshInvalid
@@ -103,7 +101,7 @@ struct AuthService: Sendable {
     /// ended: there is nothing to tell a guesser (RFC 7009 §2.2).
     func logout(refreshToken presented: String, logger: Logger) async throws {
         guard let token = RefreshToken(presented: presented),
-            let session = try await refreshTokens.end(of: token, nowMilliseconds: Date.now.milliseconds)
+            let session = try await sessions.end(of: token, nowMilliseconds: Date.now.milliseconds)
         else { return }
         logger.info("logout", metadata: ["sub": "\(session.user)", "sid": "\(session.id)"])
     }
@@ -111,7 +109,7 @@ struct AuthService: Sendable {
     /// Ends the session of an access token, and the token.
     func logout(accessToken: String, logger: Logger) async throws {
         let caller = try await callers.caller(bearing: accessToken)
-        try await refreshTokens.end(
+        try await sessions.end(
             session: caller.session, tokenID: caller.principal.tokenID, nowMilliseconds: Date.now.milliseconds)
         logger.info("logout", metadata: ["sub": "\(caller.principal.subject)", "sid": "\(caller.session)"])
     }
@@ -120,7 +118,7 @@ struct AuthService: Sendable {
     func logoutAll(refreshToken presented: String, logger: Logger) async throws {
         let now = Date.now.milliseconds
         guard let token = RefreshToken(presented: presented),
-            let user = try await refreshTokens.owner(of: token, nowMilliseconds: now)
+            let user = try await sessions.owner(of: token, nowMilliseconds: now)
         else { throw Problem.refreshInvalid }
         try await endAll(of: user, logger: logger)
     }
@@ -131,7 +129,7 @@ struct AuthService: Sendable {
     }
 
     private func endAll(of user: String, logger: Logger) async throws {
-        try await refreshTokens.endAll(of: user, nowMilliseconds: Date.now.milliseconds)
+        try await sessions.endAll(of: user, nowMilliseconds: Date.now.milliseconds)
         logger.info("logout everywhere", metadata: ["sub": "\(user)"])
     }
 
@@ -147,8 +145,8 @@ struct AuthService: Sendable {
 
     /// The tokens of a grant. Roles and permissions are those of its moment: what was taken away since the login is gone
     /// from this token on, and what is taken away a moment later ends it.
-    private func answer(_ grant: SessionGrant, now: Date) async throws -> TokenAnswer {
-        let accessToken = try await tokens.accessToken(for: grant, now: now)
+    private func answer(_ grant: SessionGrant) async throws -> TokenAnswer {
+        let accessToken = try await tokens.accessToken(for: grant)
         return TokenAnswer(
             accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds, refreshToken: grant.refreshToken.text)
     }

@@ -10,7 +10,7 @@ struct Caller: Sendable {
 
 struct CallerVerifier: Sendable {
     let verifier: TokenVerifier
-    let sessions: SessionTable
+    let sessions: any SessionStore
 
     /// The sender of the request; throws a `Problem` when he is nobody.
     func caller(of request: Request) async throws -> Caller {

@@ -30,7 +30,7 @@ struct IntrospectionAnswer: Sendable, Encodable {
 
 struct Introspection: Sendable {
     let callers: CallerVerifier
-    let sessions: SessionTable
+    let sessions: any SessionStore
     let apiKeys: APIKeyService
     let issuer: String
     let audience: String

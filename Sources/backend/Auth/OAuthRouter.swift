@@ -9,7 +9,7 @@ struct OAuthRouter: Sendable {
     let introspection: Introspection
     let service: AuthService
     let callers: CallerVerifier
-    let sessions: SessionTable
+    let sessions: any SessionStore
 
     func add(to router: some RouterMethods<AuthCall>) {
         router.post("/oauth/introspect") { request, _ in
@@ -38,7 +38,7 @@ struct OAuthRouter: Sendable {
         guard session.clientID == client.id else {
             throw Problem.oauth("unauthorized_client", "the token was issued to another client")
         }
-        try await service.refreshTokens.end(
+        try await sessions.end(
             session: session.id, tokenID: tokenID, nowMilliseconds: Date.now.milliseconds)
         logger.notice(
             "token revoked",

@@ -40,10 +40,10 @@ struct TokenService: Sendable {
     func requireSigning() throws(Problem) { try keys.requireSigning() }
 
     /// A signed access token for the user of the grant, with the permissions that he had in it.
-    func accessToken(for grant: SessionGrant, now: Date) async throws -> String {
+    func accessToken(for grant: SessionGrant) async throws -> String {
         let user = grant.account.user
         // Right after all tokens of a user were ended, a new one must not look like one of them.
-        let issuedAt = max(Int(now.timeIntervalSince1970.rounded(.down)), Int(grant.validFrom))
+        let issuedAt = Int(max(grant.grantedMilliseconds / 1000, grant.validFrom))
         let claims = AccessTokenClaims(
             iss: issuer, sub: user.name, aud: audience, exp: issuedAt + lifetime.seconds, nbf: issuedAt, iat: issuedAt,
             jti: UUID().uuidString.lowercased(), sid: grant.session.id, clientID: grant.session.clientID,

@@ -35,6 +35,11 @@ struct ProblemMiddleware<Call: RequestContext>: RouterMiddleware {
             // The description has the statement with its question marks, never the values.
             logger.error("the database failed", metadata: ["error": "\(error)"])
             return .storageUnavailable
+        case let failure as RedisFailure:
+            // That it cannot be reached is said once, by the client.
+            if case .unreachable = failure { return .storageUnavailable }
+            logger.error("Redis failed", metadata: ["error": "\(failure)"])
+            return .storageUnavailable
         default:
             logger.error("a request failed", metadata: ["error": "\(type(of: error))"])
             return .internalError

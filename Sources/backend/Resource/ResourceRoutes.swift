@@ -34,6 +34,7 @@ struct ResourceRoutes: Sendable {
     let verifier: TokenVerifier
     let gateway: GatewayIdentity?
     let users: UserTable
+    let sessions: any SessionStore
     let started = ContinuousClock.now
 
     func add(to router: Router<ResourceCall>) {
@@ -62,12 +63,11 @@ struct ResourceRoutes: Sendable {
 
     private func statistics(_ context: ResourceCall) async throws -> Response {
         guard let principal = context.principal else { throw Problem.missingToken }
-        let counts = try await users.counts(nowMilliseconds: Date.now.milliseconds)
-        let uptime = (ContinuousClock.now - started).components.seconds
-        return try Response.json(
-            StatisticsAnswer(
-                subject: principal.subject, users: counts.users, sessions: counts.sessions,
-                uptimeSeconds: Int(uptime)))
+        let answer = StatisticsAnswer(
+            subject: principal.subject, users: try await users.count(),
+            sessions: try await sessions.count(nowMilliseconds: Date.now.milliseconds),
+            uptimeSeconds: Int((ContinuousClock.now - started).components.seconds))
+        return try Response.json(answer)
     }
 
     private static func identityFields(in fields: HTTPFields) -> [String: String] {

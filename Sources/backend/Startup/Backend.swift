@@ -33,34 +33,38 @@ struct Backend {
             GatewayIdentity(keys: keys, issuer: settings.gatewayIssuer, audience: settings.gatewayAudience)
         }
         let revocations = RevocationStore(
-            database: database, issuer: settings.issuer, accessTokenLifetime: settings.accessTokenLifetime)
+            database: database, issuer: settings.issuer, accessTokenLifetime: settings.accessTokenLifetime,
+            isElsewhere: settings.redis != nil)
+        let storage = try SessionStorage(
+            settings, database: database, revocations: revocations, logger: logger, metrics: metrics)
         let accounts = AccountFiles(secrets: settings.secrets, permissions: settings.permissions, logger: logger)
         let importing: AccountFiles.Importing = { found throws(StartupFailure) in
             try found.run(in: database, revocations: revocations, nowMilliseconds: Date.now.milliseconds)
         }
-        let reload = AccountReload(files: accounts, importing: importing, logger: logger)
+        let reload = AccountReload(files: accounts, importing: importing, sessions: storage.store, logger: logger)
         try accounts.importing(importing)
-        let store = RefreshTokenStore(
-            database: database, revocations: revocations, lifetime: settings.refreshTokenLifetime,
-            idle: settings.refreshTokenIdle, grace: settings.refreshGrace)
         var services: [any Service] = [
             reload,
-            ExpirySweep(store: store, limiter: LoginLimiter(database: database), logger: logger),
+            ExpirySweep(store: storage.store, logger: logger),
             authListener(
-                keys: keys, verifier: verifier, database: database, store: store,
-                administration: AccountAdministration(files: accounts, importing: importing)),
-            resourceListener(verifier: verifier, gateway: gateway, database: database),
+                keys: keys, verifier: verifier, revocations: revocations, store: storage.store,
+                administration: AccountAdministration(
+                    files: accounts, importing: importing, sessions: storage.store)),
+            resourceListener(verifier: verifier, gateway: gateway, database: database, store: storage.store),
         ]
+        services += storage.services
         if let gatewayKeys { services.append(gatewayKeys) }
         try await serve(services + keyFollowers)
+        await storage.close()
         try database.close()
         logger.info("stopped")
     }
 
     private func authListener(
-        keys: KeyService, verifier: TokenVerifier, database: Database, store: RefreshTokenStore,
+        keys: KeyService, verifier: TokenVerifier, revocations: RevocationStore, store: any SessionStore,
         administration: AccountAdministration
     ) -> Listener {
+        let database = revocations.database
         let tokens = TokenService(
             keys: keys, issuer: settings.issuer, audience: settings.audience, lifetime: settings.accessTokenLifetime)
         let hasher = PasswordHasher()
@@ -69,15 +73,15 @@ struct Backend {
         }
         let audit = AuditLog(logger: logger, metrics: metrics)
         let limits = LoginLimits(
-            rate: AddressRate(perSecond: settings.loginRate), limiter: LoginLimiter(database: database),
+            rate: AddressRate(perSecond: settings.loginRate), limiter: LoginLimiter(store: store),
             audit: audit, metrics: metrics)
-        let callers = CallerVerifier(verifier: verifier, sessions: SessionTable(database: database))
+        let callers = CallerVerifier(verifier: verifier, sessions: store)
         let service = AuthService(
             users: UserTable(database: database), hasher: hasher, rbac: RBACService(database: database),
-            tokens: tokens, refreshTokens: store, callers: callers, clientID: settings.clientID)
+            tokens: tokens, sessions: store, callers: callers, clientID: settings.clientID)
         let router = Router(context: AuthCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
-        HealthRoutes(database: database).add(to: router)
+        HealthRoutes(database: database, sessions: store).add(to: router)
         MetricRoutes(metrics: metrics).add(to: router)
         AuthRouter(
             service: service, limits: limits, client: settings.trustedProxies,
@@ -86,10 +90,10 @@ struct Backend {
         ).add(to: router)
         let metadata = settings.publicOrigin.map { ServerMetadata(issuer: settings.issuer, origin: $0) }
         MetadataRoutes(keys: keys, metadata: metadata, keySetMaxAge: settings.keySetMaxAge).add(to: router)
-        addProgramRoutes(to: router, service: service, database: database)
+        addProgramRoutes(to: router, service: service, revocations: revocations)
         AdminRouter(
             access: AdminAccess(callers: callers, client: settings.trustedProxies, audit: audit),
-            administration: administration, database: database, hasher: hasher, store: store
+            administration: administration, revocations: revocations, hasher: hasher, store: store
         ).add(to: router)
         WebAppRoutes(origin: settings.publicOrigin, client: settings.trustedProxies).add(to: router)
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
@@ -97,12 +101,13 @@ struct Backend {
 
     /// What programs use: API keys and the endpoints of OAuth.
     private func addProgramRoutes(
-        to router: Router<AuthCall>, service: AuthService, database: Database
+        to router: Router<AuthCall>, service: AuthService, revocations: RevocationStore
     ) {
+        let database = revocations.database
         let callers = service.callers
         let apiKeys = APIKeyService(
-            keys: APIKeyTable(database: database, revocations: service.refreshTokens.revocations),
-            users: service.users, rbac: service.rbac)
+            keys: APIKeyTable(database: database, revocations: revocations),
+            users: service.users, rbac: service.rbac, sessions: service.sessions)
         APIKeyRouter(service: apiKeys, callers: callers).add(to: router)
         OAuthRouter(
             authentication: ClientAuthentication(clients: ClientTable(database: database)),
@@ -114,13 +119,15 @@ struct Backend {
     }
 
     private func resourceListener(
-        verifier: TokenVerifier, gateway: GatewayIdentity?, database: Database
+        verifier: TokenVerifier, gateway: GatewayIdentity?, database: Database, store: any SessionStore
     ) -> Listener {
         let router = Router(context: ResourceCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database).add(to: router)
         MetricRoutes(metrics: metrics).add(to: router)
-        ResourceRoutes(verifier: verifier, gateway: gateway, users: UserTable(database: database)).add(to: router)
+        ResourceRoutes(
+            verifier: verifier, gateway: gateway, users: UserTable(database: database), sessions: store
+        ).add(to: router)
         return Listener("resource", on: settings.resourceListen, router: router, logger: logger)
     }
 

@@ -43,6 +43,15 @@ struct BackendCommand: AsyncParsableCommand {
     var gatewayKeys: String?
     @Option(help: "The iss of the gateway's identity tokens (gateway).") var gatewayIssuer: String?
     @Option(help: "Their aud (resources).") var gatewayAudience: String?
+    @Option(help: "The Redis that several backends share, redis://HOST or rediss://HOST; none: the database (none).")
+    var redis: String?
+    @Option(help: "A file with the password of Redis, mode 0600 (none).") var redisPasswordFile: String?
+    @Option(name: .customLong("redis-ca"), help: "The PEM of the authority of Redis' certificate (system).")
+    var redisCA: String?
+    @Option(help: "The name in Redis' certificate (host: the host of --redis).") var redisServerName: String?
+    @Option(help: "What the names of our keys in Redis begin with (backend).") var redisPrefix: String?
+    @Option(help: "The channel on which revocations are published, or none (revocations).") var redisChannel: String?
+    @Option(help: "How long Redis may take to answer (2s).") var redisTimeout: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical (info).") var logLevel: String?
 
     private var flags: [String: String] {
@@ -55,7 +64,10 @@ struct BackendCommand: AsyncParsableCommand {
             "access_token_lifetime": accessTokenLifetime, "refresh_token_lifetime": refreshTokenLifetime,
             "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace,
             "trusted_proxies": trustedProxies, "login_rate": loginRate, "gateway_keys": gatewayKeys,
-            "gateway_issuer": gatewayIssuer, "gateway_audience": gatewayAudience, "log_level": logLevel,
+            "gateway_issuer": gatewayIssuer, "gateway_audience": gatewayAudience, "redis": redis,
+            "redis_password_file": redisPasswordFile, "redis_ca": redisCA, "redis_server_name": redisServerName,
+            "redis_prefix": redisPrefix, "redis_channel": redisChannel, "redis_timeout": redisTimeout,
+            "log_level": logLevel,
         ]
         return flags.merging(vault.flags) { ours, _ in ours }.compactMapValues { $0 }
     }

@@ -38,6 +38,8 @@ struct Settings: Sendable {
     let gatewayKeys: [String]
     let gatewayIssuer: String
     let gatewayAudience: String
+    /// Nil: sessions are in the database.
+    let redis: RedisSettings?
     let logLevel: Logger.Level
 
     /// Every setting by its name in the file, with its default; `--auth-listen` and `BACKEND_AUTH_LISTEN` are made of it.
@@ -66,7 +68,7 @@ struct Settings: Sendable {
         "gateway_issuer": "gateway",
         "gateway_audience": "resources",
         "log_level": "info",
-    ].merging(VaultSettings.defaults) { ours, _ in ours }
+    ].merging(VaultSettings.defaults) { ours, _ in ours }.merging(RedisSettings.defaults) { ours, _ in ours }
 
     /// `flags` holds the settings given on the command line, by the same names.
     init(flags: [String: String], file path: String?) throws(StartupFailure) {
@@ -104,6 +106,7 @@ struct Settings: Sendable {
         gatewayKeys = try reader.value("gateway_keys", "paths, as in keys/identity/public_key.pem, or none", Self.paths)
         gatewayIssuer = try reader.text("gateway_issuer")
         gatewayAudience = try reader.text("gateway_audience")
+        redis = try RedisSettings(reader)
         let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         logLevel = try reader.value("log_level", "one of \(levels)", Logger.Level.init(rawValue:))
     }
@@ -148,6 +151,12 @@ struct SettingsReader {
     ) throws(StartupFailure) -> Value? {
         guard let text = reader.string(forKey: ConfigKey([name])), !text.isEmpty else { return nil }
         return try value(name, wanted, parse)
+    }
+
+    /// Nil for the word that stands for "nothing of this".
+    func text(_ name: String, unless word: String) throws(StartupFailure) -> String? {
+        let text = try text(name)
+        return text == word ? nil : text
     }
 
     func value<Value>(_ name: String, _ wanted: String, _ parse: (String) -> Value?) throws(StartupFailure) -> Value {

@@ -25,12 +25,16 @@ struct AccountReload: Service {
     /// What the files looked like before they were read at the start.
     private let first: [Stamp]
     private let importing: AccountFiles.Importing
+    private let sessions: any SessionStore
     private let logger: Logger
 
     /// Made before the files are read for the first time, so that no change falls between.
-    init(files: AccountFiles, importing: @escaping AccountFiles.Importing, logger: Logger) {
+    init(
+        files: AccountFiles, importing: @escaping AccountFiles.Importing, sessions: any SessionStore, logger: Logger
+    ) {
         self.files = files
         self.importing = importing
+        self.sessions = sessions
         self.logger = logger
         first = Self.stamps(files)
     }
@@ -45,24 +49,26 @@ struct AccountReload: Service {
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(Self.pauseSeconds)) }
             let now = Self.stamps(files)
             guard now != seen else { continue }
-            if reload() { seen = now }
+            if await reload() { seen = now }
         }
     }
 
     /// One bad line must not log everybody out: what was read before stays. False when it was not the files' fault, and
     /// the same files are to be tried again.
-    private func reload() -> Bool {
+    private func reload() async -> Bool {
         var areGood = false
         do throws(StartupFailure) {
             try files.importing { accounts throws(StartupFailure) in
                 areGood = true
                 try importing(accounts)
             }
-            logger.notice("users and roles were re-read")
-            return true
         } catch {
             logger.error("users and roles stay as they were", metadata: ["error": "\(error)"])
             return !areGood
         }
+        // Whatever becomes of it, it is written down and tried again.
+        try? await sessions.settle()
+        logger.notice("users and roles were re-read")
+        return true
     }
 }

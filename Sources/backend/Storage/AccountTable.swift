@@ -11,7 +11,7 @@ struct AccountTable: Sendable {
         let roles: [String]
         let permissions: [String]
         /// How many sessions are alive.
-        let sessions: Int
+        var sessions = 0
     }
 
     struct Role: Sendable {
@@ -22,9 +22,17 @@ struct AccountTable: Sendable {
     }
 
     let database: Database
+    let sessions: any SessionStore
 
     /// All users by name, or the one of this name.
     func accounts(named name: String? = nil, nowMilliseconds now: Int64) async throws -> [Account] {
+        var accounts = try await accounts(named: name)
+        let counts = try await sessions.counts(of: accounts.map(\.name), nowMilliseconds: now)
+        for index in accounts.indices { accounts[index].sessions = counts[accounts[index].name] ?? 0 }
+        return accounts
+    }
+
+    private func accounts(named name: String?) async throws -> [Account] {
         try await database.pool.read { connection in
             let permitted = try Self.pairs(
                 connection, "SELECT role, permission FROM role_permissions ORDER BY permission", [:])
@@ -36,17 +44,15 @@ struct AccountTable: Sendable {
             return try Row.fetchAll(
                 connection,
                 sql: """
-                    SELECT name, display_name, email, disabled,
-                           (SELECT count(*) FROM sessions AS session
-                            WHERE session.user = users.name AND \(SessionDirectory.isAlive)) AS sessions
+                    SELECT name, display_name, email, disabled
                     FROM users WHERE NOT removed AND (:name IS NULL OR name = :name) ORDER BY name
-                    """, arguments: ["name": name, "now": now]
+                    """, arguments: ["name": name]
             ).map { row in
                 let roles = granted[row["name"]] ?? []
                 return Account(
                     name: row["name"], displayName: row["display_name"], email: row["email"],
                     disabled: row["disabled"], roles: roles,
-                    permissions: Set(roles.flatMap { permitted[$0] ?? [] }).sorted(), sessions: row["sessions"])
+                    permissions: Set(roles.flatMap { permitted[$0] ?? [] }).sorted())
             }
         }
     }

@@ -93,6 +93,9 @@ struct Database: Sendable {
         migrator.registerMigration("public keys of a vault") { connection in
             try connection.execute(sql: PublishedKeyTable.schema)
         }
+        migrator.registerMigration("endings that wait for Redis") { connection in
+            try connection.execute(sql: PendingEndings.schema)
+        }
         return migrator
     }
 

@@ -4,8 +4,7 @@ import Logging
 import ServiceLifecycle
 
 struct ExpirySweep: Service {
-    let store: RefreshTokenStore
-    let limiter: LoginLimiter
+    let store: any SessionStore
     let logger: Logger
 
     /// The grace is ten seconds: an encrypted successor outlives it by no more than this.
@@ -15,7 +14,6 @@ struct ExpirySweep: Service {
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             do {
                 try await store.sweep(nowMilliseconds: Date.now.milliseconds)
-                try await limiter.sweep(nowMilliseconds: Date.now.milliseconds)
             } catch {
                 logger.error("what has expired could not be deleted", metadata: ["error": "\(error)"])
             }

@@ -14,6 +14,8 @@ struct Session: Sendable {
 struct SessionGrant: Sendable {
     let session: Session
     let refreshToken: RefreshToken
+    /// By the clock of the store, which decides what is dead: the `iat` of an access token comes from it.
+    let grantedMilliseconds: Int64
     /// The first second in which access tokens of this user count, as it stood in the transaction that granted this:
     /// what ends all of them a moment later ends the one that is minted for this grant, too.
     let validFrom: Int64
@@ -59,7 +61,7 @@ struct RefreshTokenStore: Sendable {
                 sql: "INSERT INTO sessions (id, user, client_id, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?)",
                 arguments: [session.id, session.user, clientID, now, now + lifetime.milliseconds])
             try insert(token, session: session.id, now: now, connection)
-            return try grant(session, token, connection)
+            return try grant(session, token, now: now, connection)
         }
     }
 
@@ -83,7 +85,7 @@ struct RefreshTokenStore: Sendable {
             try insert(next, session: session.id, now: now, connection)
             try connection.executeCached(
                 "UPDATE refresh_tokens SET spent_ms = ?, successor = ? WHERE hash = ?", [now, sealed, token.hash])
-            return .continued(try grant(session, next, connection))
+            return .continued(try grant(session, next, now: now, connection))
         }
     }
 
@@ -152,7 +154,7 @@ struct RefreshTokenStore: Sendable {
     private func replay(
         _ token: RefreshToken, sealed: Data?, of session: Session, now: Int64, _ connection: GRDB.Database
     ) throws -> Rotation {
-        if let sealed { return .continued(try grant(session, try token.open(sealed), connection)) }
+        if let sealed { return .continued(try grant(session, try token.open(sealed), now: now, connection)) }
         try end(session.id, now: now, connection)
         return .reused(session)
     }
@@ -170,14 +172,14 @@ struct RefreshTokenStore: Sendable {
     }
 
     private func grant(
-        _ session: Session, _ token: RefreshToken, _ connection: GRDB.Database
+        _ session: Session, _ token: RefreshToken, now: Int64, _ connection: GRDB.Database
     ) throws -> SessionGrant {
         guard let user = try UserTable.user(named: session.user, connection) else {
             throw DatabaseError(resultCode: .SQLITE_CONSTRAINT_FOREIGNKEY, message: "a session has no user")
         }
         let account = Account(user: user, permissions: try RBACService.permissions(of: user.roles, connection))
         return SessionGrant(
-            session: session, refreshToken: token,
+            session: session, refreshToken: token, grantedMilliseconds: now,
             validFrom: try RevocationStore.validFrom(of: session.user, connection) ?? 0, account: account)
     }
 

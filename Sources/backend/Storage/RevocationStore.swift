@@ -11,10 +11,16 @@ struct RevocationStore: Sendable {
     let database: Database
     let issuer: String
     let accessTokenLifetime: Lifetime
+    /// Whether sessions are in Redis: then what a change of the database ends is written down here for Redis.
+    let isElsewhere: Bool
 
     /// Appends entries in the caller's transaction: they are seen together with what it changes, or not at all.
     func revoke(_ entries: [Revocation], in connection: GRDB.Database) throws {
         for entry in entries {
+            if isElsewhere {
+                try PendingEndings.append(.entry(entry), in: connection)
+                continue
+            }
             try connection.execute(
                 sql: "INSERT INTO revocations (issuer, kind, value, until, before) VALUES (?, ?, ?, ?, ?)",
                 arguments: [entry.issuer, entry.kind.rawValue, entry.value, entry.until, entry.before])
@@ -56,6 +62,7 @@ struct RevocationStore: Sendable {
     /// Ends everything that the user has: sessions, and the access tokens minted before `valid_from`, which no clock
     /// but the store's decides. What is minted from now on carries a later `iat`.
     func endAll(of user: String, nowMilliseconds now: Int64, in connection: GRDB.Database) throws {
+        if isElsewhere { return try PendingEndings.append(.sessions(of: user), in: connection) }
         let earliest = try Self.validFrom(of: user, connection) ?? 0
         if earliest > now / 1000 {
             // The second time in one second: tokens minted in between have an `iat` that still counts.
@@ -77,6 +84,7 @@ struct RevocationStore: Sendable {
 
     /// Ends the access tokens that the user holds; his sessions go on, and their next tokens carry a later `iat`.
     func endTokens(of user: String, nowMilliseconds now: Int64, in connection: GRDB.Database) throws {
+        if isElsewhere { return try PendingEndings.append(.tokens(of: user), in: connection) }
         let earliest = try Self.validFrom(of: user, connection) ?? 0
         // Each time later than before: tokens minted since the last time, in the same second, are meant as well.
         try endTokens(of: user, mintedBefore: max(now / 1000, earliest) + 1, nowMilliseconds: now, in: connection)
@@ -112,7 +120,12 @@ struct RevocationStore: Sendable {
     }
 
     private func latestExpiry(_ now: Int64) -> Int64 {
+        now / 1000 + Self.longestSeconds(accessTokenLifetime: accessTokenLifetime)
+    }
+
+    /// How long an access token that is minted now may be taken for good.
+    static func longestSeconds(accessTokenLifetime: Lifetime) -> Int64 {
         // A mint may begin its `iat` up to one second ahead of the clock.
-        now / 1000 + 1 + Int64(accessTokenLifetime.seconds) + Self.leewaySeconds
+        1 + Int64(accessTokenLifetime.seconds) + leewaySeconds
     }
 }

@@ -76,6 +76,21 @@ struct SessionDirectory: Sendable {
         }
     }
 
+    /// How many sessions of each of these users are alive; users without one are absent.
+    func counts(of users: [String], nowMilliseconds now: Int64) async throws -> [String: Int] {
+        // Of one, or of all.
+        let user = users.count == 1 ? users.first : nil
+        return try await database.pool.read { connection in
+            let rows = try Row.fetchAll(
+                connection,
+                sql: """
+                    SELECT session.user, count(*) AS count FROM sessions AS session
+                    WHERE (:user IS NULL OR session.user = :user) AND \(Self.isAlive) GROUP BY session.user
+                    """, arguments: ["now": now, "user": user])
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["user"] as String, $0["count"] as Int) })
+        }
+    }
+
     private static func listed(_ row: Row) -> Listed {
         Listed(
             session: Session(id: row["id"], user: row["user"], clientID: row["client_id"]),

@@ -3,14 +3,6 @@ import Foundation
 import GRDB
 
 struct SessionTable: Sendable {
-    /// A refresh token that could be spent now.
-    struct LiveToken: Sendable {
-        let session: Session
-        /// When it ends by itself, in seconds since 1970.
-        let expires: Int64
-        let issued: Int64
-    }
-
     let database: Database
 
     /// Whether an access token with these claims counts: its session was not ended, its user may log in, and neither
@@ -68,6 +60,15 @@ struct SessionTable: Sendable {
                     session: Session(id: row["id"], user: row["user"], clientID: row["client_id"]),
                     expires: (row["expires_ms"] as Int64) / 1000, issued: (row["created_ms"] as Int64) / 1000)
             }
+        }
+    }
+
+    /// How many are alive.
+    func count(nowMilliseconds now: Int64) async throws -> Int {
+        try await database.pool.read { connection in
+            try Int.fetchOne(
+                connection, sql: "SELECT count(*) FROM sessions WHERE revoked_ms IS NULL AND expires_ms > ?",
+                arguments: [now]) ?? 0
         }
     }
 }

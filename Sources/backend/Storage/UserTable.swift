@@ -28,6 +28,15 @@ struct UserTable: Sendable {
         try await database.read { try Self.user(named: name, $0) }
     }
 
+    /// The user of this exact name with what he may do now, both of one moment.
+    func account(named name: String) async throws -> Account? {
+        try await database.read { connection in
+            try Self.user(named: name, connection).map { user in
+                Account(user: user, permissions: try RBACService.permissions(of: user.roles, connection))
+            }
+        }
+    }
+
     static func user(named name: String, _ connection: GRDB.Database) throws -> User? {
         guard let row = try connection.cachedRow("SELECT * FROM users WHERE name = ?", [name]) else { return nil }
         let roles = try connection.cachedTexts("SELECT role FROM user_roles WHERE user = ? ORDER BY position", [name])
@@ -46,14 +55,10 @@ struct UserTable: Sendable {
         }
     }
 
-    /// Counts for the administration: users that may log in, and sessions that are alive at `nowMilliseconds`.
-    func counts(nowMilliseconds: Int64) async throws -> (users: Int, sessions: Int) {
+    /// How many users may log in.
+    func count() async throws -> Int {
         try await database.pool.read { connection in
-            let users = try Int.fetchOne(connection, sql: "SELECT count(*) FROM users WHERE disabled = 0")
-            let sessions = try Int.fetchOne(
-                connection, sql: "SELECT count(*) FROM sessions WHERE revoked_ms IS NULL AND expires_ms > ?",
-                arguments: [nowMilliseconds])
-            return (users ?? 0, sessions ?? 0)
+            try Int.fetchOne(connection, sql: "SELECT count(*) FROM users WHERE disabled = 0") ?? 0
         }
     }
 }
