@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -142,18 +143,22 @@ class FeedServer:
 
 
 class RedisServer:
-    """A Redis server of the system's on a port of its own, which keeps nothing on disk; with a second port for TLS."""
+    """A Redis server of the system's on a port of its own; with a second port for TLS. `durable`: every answer is on the
+    disk first. Else it keeps nothing there."""
 
-    def __init__(self, folder: Path, password: str = "", certificate: tuple[Path, Path] | None = None):
+    def __init__(self, folder: Path, password: str = "", certificate: tuple[Path, Path] | None = None,
+                 durable: bool = False):
         assert shutil.which("redis-server"), "redis-server is missing: scripts/setup"
-        self.port, self.password, self._folder = take_port(), password, folder
+        self.port, self.password, self.folder = take_port(), password, folder
         self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}"
         self.certificate, self.tls_port = certificate, take_port() if certificate else 0
+        self.durable = durable
         self.process: subprocess.Popen | None = None
         self.start()
 
     def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        options += ["--appendonly", "yes", "--appendfsync", "always"] if self.durable else ["--appendonly", "no"]
         if self.password:
             options += ["--requirepass", self.password]
         if self.certificate:
@@ -161,7 +166,7 @@ class RedisServer:
             options += ["--tls-port", str(self.tls_port), "--tls-cert-file", file, "--tls-key-file", key]
             options += ["--tls-auth-clients", "no"]
         self.process = subprocess.Popen(
-            ["redis-server", *options, "--dir", str(self._folder)],
+            ["redis-server", *options, "--dir", str(self.folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -176,12 +181,48 @@ class RedisServer:
 
     def command(self, *words: str) -> bytes:
         """The first line of the answer."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as link:
-            if self.password:
-                link.sendall(self._encoded("AUTH", self.password))
-                assert link.recv(100).startswith(b"+OK")
+        with self._connect() as link:
             link.sendall(self._encoded(*words))
             return link.recv(65536).split(b"\r\n")[0]
+
+    def ask(self, *words: str):
+        """The answer: text, a number, None, or a list of them."""
+        with self._connect() as link:
+            link.sendall(self._encoded(*words))
+            with link.makefile("rb") as file:
+                return self._read(file)
+
+    def subscribe(self, channel: str) -> Iterator[str]:
+        """What is published from now on; the subscription stands when this returns."""
+        link = self._connect()
+        link.sendall(self._encoded("SUBSCRIBE", channel))
+        file = link.makefile("rb")
+        self._read(file)
+
+        def messages() -> Iterator[str]:
+            with link, file:
+                while True:
+                    yield self._read(file)[2]
+
+        return messages()
+
+    def _connect(self) -> socket.socket:
+        link = socket.create_connection(("127.0.0.1", self.port), 5)
+        if self.password:
+            link.sendall(self._encoded("AUTH", self.password))
+            assert link.recv(100).startswith(b"+OK")
+        return link
+
+    @classmethod
+    def _read(cls, file):
+        line = file.readline()
+        kind, rest = line[:1], line[1:].strip().decode()
+        assert kind in b"+:$*" and line, line
+        if kind == b"*":
+            return [cls._read(file) for _ in range(int(rest))]
+        if kind == b"$":
+            return None if rest == "-1" else file.read(int(rest) + 2)[:-2].decode(errors="replace")
+        return int(rest) if kind == b":" else rest
 
     @staticmethod
     def _encoded(*words: str) -> bytes:
