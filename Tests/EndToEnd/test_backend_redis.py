@@ -228,7 +228,7 @@ def test_B02_failures_at_both_lock_at_both(servers, fleet):
 
     def attempt(backend: SharedBackend, password: str, address: str = "203.0.113.1"):
         return backend.auth.post("/login", json={"username": "alice", "password": password},
-                                 headers={"X-Forwarded-For": address})
+                                 headers={"X-Forwarded-For": address, "X-Forwarded-Proto": "https"})
 
     for count in range(9):
         problem(attempt(backends[count % 2], "wrong"), 401, "invalid_credentials")

@@ -12,7 +12,8 @@ from harness.shared_store import SharedBackend
 
 # These look into the database, or have nothing to do with the store.
 ELSEWHERE = {
-    "test_b09_the_store_holds_no_live_token", "test_the_database_is_durable_and_private",
+    "test_B09_the_store_holds_no_live_token", "test_B09_dump_of_everything_on_disk_has_no_secret",
+    "test_the_database_is_durable_and_private",
     "test_B02_pause_doubles_and_survives_a_restart", "test_bad_limits_are_refused_at_the_start",
     "test_flood_of_logins_takes_no_memory_and_blocks_nobody", "test_both_services_tell_their_metrics",
 }
