@@ -1,14 +1,18 @@
 """What sessions, logout, limits and changed accounts do does not depend on where they are kept: the same tests with Redis."""
 
+import inspect
+
 import pytest
 
 import test_backend_account_files
+import test_backend_admin
 import test_backend_limits
 import test_backend_logout
 import test_backend_refresh
 from harness.backend import backend, backend_key  # noqa: F401
 from harness.revocations import RedisServer
 from harness.shared_store import SharedBackend
+from test_backend_admin import fresh  # noqa: F401
 
 # These look into the database, or have nothing to do with the store.
 ELSEWHERE = {
@@ -17,6 +21,10 @@ ELSEWHERE = {
     "test_B02_pause_doubles_and_survives_a_restart", "test_bad_limits_are_refused_at_the_start",
     "test_flood_of_logins_takes_no_memory_and_blocks_nobody", "test_both_services_tell_their_metrics",
 }
+for name, test in inspect.getmembers(test_backend_admin, inspect.isfunction):
+    # Those with a backend of their own change accounts or end sessions.
+    if name.startswith("test_") and "fresh" in inspect.signature(test).parameters:
+        globals()[name] = test
 for module in (test_backend_refresh, test_backend_logout, test_backend_limits, test_backend_account_files):
     for name, test in vars(module).items():
         if name.startswith("test_") and callable(test) and name not in ELSEWHERE:

@@ -6,6 +6,7 @@ import Hummingbird
 struct APIKeyRoutes: Sendable {
     let access: AdminAccess
     let keys: APIKeyTable
+    let store: any SessionStore
 
     func add(to router: some RouterMethods<AuthCall>) {
         router.get("/api-keys") { request, _ in
@@ -19,6 +20,8 @@ struct APIKeyRoutes: Sendable {
             guard let owner = try await keys.owner(of: id),
                 try await keys.revoke(id, of: owner, nowMilliseconds: Date.now.milliseconds)
             else { throw Problem.unknownAPIKey }
+            // Whatever becomes of it, it is written down and tried again.
+            try? await store.settle()
             access.record(.apiKeyRevoked, by: caller, subject: owner, request, call, ["key": id])
             return Response(status: .noContent)
         }

@@ -18,7 +18,7 @@ struct AdminRouter: Sendable {
             access: access, accounts: accounts, store: store
         ).add(to: group)
         APIKeyRoutes(
-            access: access, keys: APIKeyTable(database: revocations.database, revocations: revocations)
+            access: access, keys: APIKeyTable(database: revocations.database, revocations: revocations), store: store
         ).add(to: group)
     }
 }
