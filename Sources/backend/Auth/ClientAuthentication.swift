@@ -7,7 +7,7 @@ struct ClientAuthentication: Sendable {
     let clients: ClientTable
 
     /// The client of a request, which must have the right; throws a `Problem`.
-    func client(of request: Request, form: FormBody, right: ClientRight) async throws -> Client {
+    func client(of request: Request, form: FormBody? = nil, right: ClientRight) async throws -> Client {
         let pair = try Self.credentials(request.headers, form)
         guard let client = try await clients.client(id: pair.id, secret: pair.secret) else {
             throw Problem.invalidClient
@@ -17,16 +17,16 @@ struct ClientAuthentication: Sendable {
     }
 
     private static func credentials(
-        _ fields: HTTPFields, _ form: FormBody
+        _ fields: HTTPFields, _ form: FormBody?
     ) throws(Problem) -> (id: String, secret: String) {
         let values = fields[values: .authorization]
         guard let value = values.first else {
-            guard let id = form["client_id"], let secret = form["client_secret"] else { throw .invalidClient }
+            guard let id = form?["client_id"], let secret = form?["client_secret"] else { throw .invalidClient }
             return (id, secret)
         }
         guard let pair = basic(value), values.count == 1 else { throw .invalidClient }
         // RFC 6749 §2.3: not more than one way in each request.
-        guard form["client_secret"] == nil, form["client_id"] == nil || form["client_id"] == pair.id else {
+        guard form?["client_secret"] == nil, form?["client_id"] == nil || form?["client_id"] == pair.id else {
             throw .oauth("invalid_request", "the client shows who it is in two ways")
         }
         return pair

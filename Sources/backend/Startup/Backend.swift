@@ -43,14 +43,17 @@ struct Backend {
         }
         let reload = AccountReload(files: accounts, importing: importing, sessions: storage.store, logger: logger)
         try accounts.importing(importing)
+        let feed = RevocationFeed(store: storage.store, database: database, logger: logger)
         var services: [any Service] = [
             reload,
             ExpirySweep(store: storage.store, logger: logger),
             authListener(
-                keys: keys, verifier: verifier, revocations: revocations, store: storage.store,
+                keys: keys, verifier: verifier, revocations: revocations, store: storage.store, feed: feed,
                 administration: AccountAdministration(
                     files: accounts, importing: importing, sessions: storage.store)),
             resourceListener(verifier: verifier, gateway: gateway, database: database, store: storage.store),
+            // Shut down before the auth listener, which waits for the answers that are held back here: in reverse order.
+            feed,
         ]
         services += storage.services
         if let gatewayKeys { services.append(gatewayKeys) }
@@ -62,6 +65,7 @@ struct Backend {
 
     private func authListener(
         keys: KeyService, verifier: TokenVerifier, revocations: RevocationStore, store: any SessionStore,
+        feed: RevocationFeed,
         administration: AccountAdministration
     ) -> Listener {
         let database = revocations.database
@@ -90,7 +94,7 @@ struct Backend {
         ).add(to: router)
         let metadata = settings.publicOrigin.map { ServerMetadata(issuer: settings.issuer, origin: $0) }
         MetadataRoutes(keys: keys, metadata: metadata, keySetMaxAge: settings.keySetMaxAge).add(to: router)
-        addProgramRoutes(to: router, service: service, revocations: revocations)
+        addProgramRoutes(to: router, service: service, revocations: revocations, feed: feed)
         AdminRouter(
             access: AdminAccess(callers: callers, client: settings.trustedProxies, audit: audit),
             administration: administration, revocations: revocations, hasher: hasher, store: store
@@ -99,18 +103,23 @@ struct Backend {
         return Listener("auth", on: settings.authListen, router: router, logger: logger)
     }
 
-    /// What programs use: API keys and the endpoints of OAuth.
+    /// What programs use: API keys, the endpoints of OAuth and the feed of revocations.
     private func addProgramRoutes(
-        to router: Router<AuthCall>, service: AuthService, revocations: RevocationStore
+        to router: Router<AuthCall>, service: AuthService, revocations: RevocationStore, feed: RevocationFeed
     ) {
         let database = revocations.database
+        metrics.gauge("backend_revocation_listeners", "Gateways that wait for the next revocation.") {
+            Double(feed.waiting)
+        }
+        let authentication = ClientAuthentication(clients: ClientTable(database: database))
+        RevocationRouter(authentication: authentication, feed: feed).add(to: router)
         let callers = service.callers
         let apiKeys = APIKeyService(
             keys: APIKeyTable(database: database, revocations: revocations),
             users: service.users, rbac: service.rbac, sessions: service.sessions)
         APIKeyRouter(service: apiKeys, callers: callers).add(to: router)
         OAuthRouter(
-            authentication: ClientAuthentication(clients: ClientTable(database: database)),
+            authentication: authentication,
             introspection: Introspection(
                 callers: callers, sessions: callers.sessions, apiKeys: apiKeys, issuer: settings.issuer,
                 audience: settings.audience),

@@ -8,6 +8,8 @@ enum ClientRight: String, Sendable, CaseIterable {
     case introspect
     /// Renew and revoke tokens that were issued to it.
     case tokens
+    /// Listen to what is revoked.
+    case revocations
 }
 
 struct ClientEntry: Sendable {

@@ -96,6 +96,9 @@ struct Database: Sendable {
         migrator.registerMigration("endings that wait for Redis") { connection in
             try connection.execute(sql: PendingEndings.schema)
         }
+        migrator.registerMigration("feed of revocations") { connection in
+            try connection.execute(sql: RevocationStore.feedSchema)
+        }
         return migrator
     }
 

@@ -79,6 +79,10 @@ struct DatabaseSessionStore: SessionStore {
         try await tokens.revocations.revocations(after: cursor, limit: limit)
     }
 
+    func feedEnd() async throws -> FeedCursor {
+        try await tokens.revocations.feedEnd()
+    }
+
     func lock(of counters: LoginCounters, nowMilliseconds now: Int64) async throws -> Int64 {
         try await failures.lock(of: counters, nowMilliseconds: now)
     }

@@ -169,6 +169,19 @@ struct RedisSessionStore: SessionStore {
         }
     }
 
+    /// A Redis that has lost everything has lost the name too, and gets another one.
+    func feedEnd() async throws -> FeedCursor {
+        let key = "\(terms.prefix):feed"
+        while true {
+            let found = try await redis.send(["MGET", .text(key), .text("\(terms.prefix):cursor")]).elements(atLeast: 2)
+            if let name = found[0].text {
+                return FeedCursor(database: name, number: found[1].text.flatMap { Int64($0) } ?? 0)
+            }
+            let name = UUID().uuidString.replacing("-", with: "").lowercased()
+            _ = try await redis.send(["SET", .text(key), .text(name), "NX"])
+        }
+    }
+
     func sweep(nowMilliseconds: Int64) async throws {
         // In portions, as nobody else is served meanwhile.
         while try await run(SessionScripts.sweep, []).requireNumber() >= 1000 {}

@@ -41,6 +41,8 @@ protocol SessionStore: Sendable {
 
     /// The entries behind a cursor, oldest first. Cursors grow and are never given twice.
     func revocations(after cursor: Int64, limit: Int) async throws -> [(cursor: Int64, revocation: Revocation)]
+    /// Where they end now. The number counts those that were swept, too.
+    func feedEnd() async throws -> FeedCursor
 
     /// For how many milliseconds logins of these counters are locked yet.
     func lock(of counters: LoginCounters, nowMilliseconds: Int64) async throws -> Int64
