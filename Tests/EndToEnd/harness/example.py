@@ -15,20 +15,16 @@ CLIENT_RIGHTS = ["introspect", "revocations"]
 class Example:
     """A folder of keys as `scripts/start` makes it, shared by a backend and the gateways before it."""
 
-    def __init__(self, folder: Path, key, authority: Authority, *, users: list[dict] = USERS):
+    def __init__(self, folder: Path, key, authority: Authority):
         self.backend = Backend(folder / "backend", key)
         self.keys = self.backend.folder / "keys"
         self.secret = secrets.token_hex(32)
         self.backend.write("keys/gateway_secret.txt", self.secret + "\n", mode=0o600)
-        self.configure_accounts(users)
+        client = {"id": "gateway", "secret": self.secret, "rights": CLIENT_RIGHTS}
+        self.backend.write("keys/secrets.json", json.dumps({"users": USERS, "clients": [client]}), mode=0o600)
         assert run_command("keygen", "--ed25519", "--out", self.keys / "identity").returncode == 0
         for name, file in zip(("tls.crt", "tls.key"), authority.issue()):
             (self.keys / name).write_bytes(Path(file).read_bytes())
-
-    def configure_accounts(self, users: list[dict]) -> None:
-        """Writes the users and the one client, the gateway."""
-        client = {"id": "gateway", "secret": self.secret, "rights": CLIENT_RIGHTS}
-        self.backend.write("keys/secrets.json", json.dumps({"users": users, "clients": [client]}), mode=0o600)
 
     def start_backend(self, *flags: str) -> Backend:
         return self.backend.start("--gateway-keys", "keys/identity/public_key.pem", *flags)
