@@ -5,13 +5,14 @@ import contextlib
 import json
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 
 import httpx
 import pytest
 
-from harness.backend import USERS, Backend, backend_key, prepare, problem  # noqa: F401
+from harness.backend import BINARY, USERS, Backend, backend_key, prepare, problem  # noqa: F401
 from harness.example import Example
 from harness.gateway import Gateway
 from harness.waiting import wait_until
@@ -217,6 +218,24 @@ def test_cursor_outlives_a_restart_and_the_sweep_of_its_entry(prepare):
     log_out(backend, backend.login())
     _, entries = page(backend, cursor)
     assert {entry["kind"] for entry in entries} == {"sid", "jti"}, "a number is never given twice"
+    backend.stop()
+
+
+def test_cursor_is_gone_after_a_backup_was_put_back(prepare):
+    """Although as many entries were committed since: their numbers stand for others."""
+    backend = with_clients(prepare())
+    command = [BINARY, "backup", "copy.sqlite"]
+    assert subprocess.run(command, cwd=backend.folder, timeout=20).returncode == 0
+    log_out(backend, backend.login())
+    cursor = end(backend)
+    backend.stop()
+    for file in (backend.folder / "run").glob("backend.sqlite*"):
+        file.unlink()
+    (backend.folder / "copy.sqlite").rename(backend.folder / "run/backend.sqlite")
+    backend.start()
+    log_out(backend, backend.login())
+    problem(poll(backend, cursor), 410, "cursor_unknown")
+    assert end(backend).split("-")[1] == cursor.split("-")[1]
     backend.stop()
 
 

@@ -34,6 +34,7 @@ struct DatabaseBackup {
         // One read transaction: writers go on, and nothing of what they write is in the copy by half.
         try queue.writeWithoutTransaction { try $0.execute(sql: "VACUUM INTO ?", arguments: [path]) }
         try queue.close()
+        try RevocationStore.renameFeed(of: path)
         let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
         try file.synchronize()
         try file.close()

@@ -22,11 +22,22 @@ struct FeedCursor: Sendable, Equatable {
 }
 
 extension RevocationStore {
-    /// A name of this database that no other has, copies apart.
+    /// A name of this database that no other has.
     static let feedSchema = """
         CREATE TABLE revocation_feed (database TEXT NOT NULL) STRICT;
         INSERT INTO revocation_feed VALUES (lower(hex(randomblob(8))));
         """
+
+    /// Gives a copy a name of its own: when it is put in the place of the database, what was told after it is undone,
+    /// and its numbers will stand for other entries.
+    static func renameFeed(of copy: String) throws {
+        let queue = try DatabaseQueue(path: copy)
+        try queue.write { connection in
+            guard try connection.tableExists("revocation_feed") else { return }
+            try connection.execute(sql: "UPDATE revocation_feed SET database = lower(hex(randomblob(8)))")
+        }
+        try queue.close()
+    }
 
     /// Where the feed ends now. The number counts the entries that were swept, too.
     func feedEnd() async throws -> FeedCursor {
