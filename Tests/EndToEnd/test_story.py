@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from harness import backend as backends
 from harness.backend import Backend
-from harness.example import Example
+from harness.example import BACKEND_FLAGS, Example
 from harness.gateway import Gateway, run_command
 from harness.ports import take_port
 from harness.waiting import wait_until
@@ -42,7 +42,7 @@ def test_story(start, tmp_path, authority):
     resource = second_process(auth)
     try:
         example.start_backend(*FLAGS)
-        resource.start("--gateway-keys", "keys/identity/public_key.pem", *FLAGS)
+        resource.start(*BACKEND_FLAGS, *FLAGS)
         gateways = [example.start_gateway(start, resource=resource, leeway="0s") for _ in range(2)]
         Story(example, gateways).walk()
         for process in (*gateways, auth, resource):

@@ -5,11 +5,23 @@ import re
 import secrets
 from pathlib import Path
 
-from .backend import USERS, Backend
+from .backend import Backend
 from .certificates import Authority
 from .gateway import ROOT, Gateway, run_command
 
 CLIENT_RIGHTS = ["introspect", "revocations"]
+BACKEND_FLAGS = ("--gateway-keys", "keys/identity/public_key.pem")
+
+
+def provide_keys(backend: Backend) -> str:
+    """What the gateway needs in `keys/`, before the backend is started; returns its secret at the auth service."""
+    secret = secrets.token_hex(32)
+    backend.write("keys/gateway_secret.txt", secret + "\n", mode=0o600)
+    accounts = json.loads(backend.read("keys/secrets.json"))
+    accounts["clients"] = [{"id": "gateway", "secret": secret, "rights": CLIENT_RIGHTS}]
+    backend.write("keys/secrets.json", json.dumps(accounts), mode=0o600)
+    assert run_command("keygen", "--ed25519", "--out", backend.folder / "keys/identity").returncode == 0
+    return secret
 
 
 class Example:
@@ -18,16 +30,12 @@ class Example:
     def __init__(self, folder: Path, key, authority: Authority):
         self.backend = Backend(folder / "backend", key)
         self.keys = self.backend.folder / "keys"
-        self.secret = secrets.token_hex(32)
-        self.backend.write("keys/gateway_secret.txt", self.secret + "\n", mode=0o600)
-        client = {"id": "gateway", "secret": self.secret, "rights": CLIENT_RIGHTS}
-        self.backend.write("keys/secrets.json", json.dumps({"users": USERS, "clients": [client]}), mode=0o600)
-        assert run_command("keygen", "--ed25519", "--out", self.keys / "identity").returncode == 0
+        self.secret = provide_keys(self.backend)
         for name, file in zip(("tls.crt", "tls.key"), authority.issue()):
             (self.keys / name).write_bytes(Path(file).read_bytes())
 
     def start_backend(self, *flags: str) -> Backend:
-        return self.backend.start("--gateway-keys", "keys/identity/public_key.pem", *flags)
+        return self.backend.start(*BACKEND_FLAGS, *flags)
 
     def start_gateway(self, start, *, auth: Backend | None = None, resource: Backend | None = None,
                       **changes: str) -> Gateway:

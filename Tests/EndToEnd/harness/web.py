@@ -8,6 +8,7 @@ import pytest
 
 from .backend import ROOT, Backend
 from .browser import Browser
+from .example import BACKEND_FLAGS, provide_keys
 from .gateway import Gateway
 from .ports import take_port
 
@@ -21,6 +22,8 @@ _PLACES = {
     "run/access.log": "access.log",
     "keys/tls.crt": "@certificate@",
     "keys/tls.key": "@certificate_key@",
+    "keys/gateway_secret.txt": "@keys@/gateway_secret.txt",
+    "keys/identity/": "@keys@/identity/",
 }
 
 
@@ -42,7 +45,9 @@ class Web:
         self.values = {
             "port": take_port(), "tls_port": take_port(), "admin_port": take_port(), "auth_service": backend.auth_port,
             "resources": backend.resource_port, "certificate": certificate, "certificate_key": key,
+            "keys": backend.folder / "keys",
         }
+        provide_keys(backend)
         self.origin = f"https://localhost:{self.values['tls_port']}"
         self.flags: tuple[str, ...] = ()
         self.gateway: Gateway | None = None
@@ -56,7 +61,7 @@ class Web:
         return self
 
     def start_backend(self) -> None:
-        self.backend.start("--public-origin", self.origin, *self.flags)
+        self.backend.start("--public-origin", self.origin, *BACKEND_FLAGS, *self.flags)
 
     def start_gateway(self) -> None:
         """Where it was before, if it was."""
