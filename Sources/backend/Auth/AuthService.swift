@@ -50,7 +50,7 @@ struct AuthService: Sendable {
         let grant = try await sessions.begin(
             user: user, clientID: clientID, nowMilliseconds: Date.now.milliseconds)
         guard let grant else { throw Problem.invalidCredentials }
-        let answer = try await answer(grant)
+        let answer = try answer(grant)
         logger.info("login", metadata: ["sub": "\(user.name)", "sid": "\(grant.session.id)"])
         return answer
     }
@@ -62,7 +62,7 @@ struct AuthService: Sendable {
         try tokens.requireSigning()
         switch try await sessions.rotate(token, nowMilliseconds: Date.now.milliseconds) {
         case .continued(let grant):
-            let answer = try await answer(grant)
+            let answer = try answer(grant)
             logger.info("refresh", metadata: ["sub": "\(grant.session.user)", "sid": "\(grant.session.id)"])
             return answer
         case .unknown: throw Problem.refreshInvalid
@@ -145,8 +145,8 @@ struct AuthService: Sendable {
 
     /// The tokens of a grant. Roles and permissions are those of its moment: what was taken away since the login is gone
     /// from this token on, and what is taken away a moment later ends it.
-    private func answer(_ grant: SessionGrant) async throws -> TokenAnswer {
-        let accessToken = try await tokens.accessToken(for: grant)
+    private func answer(_ grant: SessionGrant) throws -> TokenAnswer {
+        let accessToken = try tokens.accessToken(for: grant)
         return TokenAnswer(
             accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds, refreshToken: grant.refreshToken.text)
     }

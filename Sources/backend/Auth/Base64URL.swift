@@ -16,7 +16,8 @@ enum Base64URL {
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
         var held: UInt32 = 0
         var heldBits = 0
-        for byte in bytes {
+        // An array: going through Data byte by byte costs more than the rest.
+        for byte in [UInt8](bytes) {
             held = held << 8 | UInt32(byte)
             heldBits += 8
             while heldBits >= 6 {

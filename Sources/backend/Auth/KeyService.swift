@@ -34,8 +34,8 @@ final class KeyService: VerificationKeys {
     }
 
     /// Signs with the active key.
-    func sign(_ claims: some JWTPayload) async throws -> String {
-        try await signingKey.sign(claims)
+    func sign(_ claims: some JWTPayload) throws -> String {
+        try signingKey.sign(claims)
     }
 
     private var signingKey: SigningKey {

@@ -80,34 +80,51 @@ struct VerificationKey: Sendable {
 /// A private key or a secret that signs tokens.
 struct SigningKey: Sendable {
     let verification: VerificationKey
-    /// Holds this one key, by its `kid`.
-    private let keys = JWTKeyCollection()
-
-    private var kid: JWKIdentifier { JWKIdentifier(string: verification.id) }
+    private let algorithm: any JWTAlgorithm
+    /// The header of every token of this key, encoded, with the dot behind it; `typ` is `at+jwt` (RFC 9068 §2.1).
+    private let head: String
 
     /// Reads an RSA (2048 bits or more), P-256 or Ed25519 private key.
     init(pem: String) async throws(StartupFailure) {
         if let key = try? EdDSA.PrivateKey(pem: pem) {
-            verification = try await VerificationKey(key.publicKey)
-            await keys.add(eddsa: key, kid: kid)
+            try await self.init(VerificationKey(key.publicKey)) { await $0.add(eddsa: key, kid: $1) }
         } else if let key = try? ES256PrivateKey(pem: pem) {
-            verification = try await VerificationKey(key.publicKey)
-            await keys.add(ecdsa: key, kid: kid)
+            try await self.init(VerificationKey(key.publicKey)) { await $0.add(ecdsa: key, kid: $1) }
         } else if let key = try? Insecure.RSA.PrivateKey(pem: pem) {
-            verification = try await VerificationKey(key.publicKey)
-            await keys.add(rsa: key, digestAlgorithm: .sha256, kid: kid)
+            try await self.init(VerificationKey(key.publicKey)) {
+                await $0.add(rsa: key, digestAlgorithm: .sha256, kid: $1)
+            }
         } else {
             throw StartupFailure("this is not the PEM of a private key: RSA of 2048 bits or more, P-256 or Ed25519")
         }
     }
 
     init(secret: SigningSecret) async throws(StartupFailure) {
-        verification = try await VerificationKey(secret)
-        await keys.add(hmac: HMACKey(from: secret.bytes), digestAlgorithm: .sha256, kid: kid)
+        try await self.init(VerificationKey(secret)) {
+            await $0.add(hmac: HMACKey(from: secret.bytes), digestAlgorithm: .sha256, kid: $1)
+        }
     }
 
-    /// The compact JWS of the claims, `typ` `at+jwt` (RFC 9068 §2.1).
-    func sign(_ claims: some JWTPayload) async throws -> String {
-        try await keys.sign(claims, kid: kid, header: ["typ": "at+jwt"])
+    private init(
+        _ verification: VerificationKey, register: (JWTKeyCollection, JWKIdentifier) async -> Void
+    ) async throws(StartupFailure) {
+        let keys = JWTKeyCollection()
+        let kid = JWKIdentifier(string: verification.id)
+        await register(keys, kid)
+        let header = ["alg": verification.algorithmName, "kid": verification.id, "typ": "at+jwt"]
+        guard let algorithm = try? await keys.getKey(for: kid), let json = try? JSONEncoder().encode(header) else {
+            throw StartupFailure("the key cannot sign")
+        }
+        self.verification = verification
+        self.algorithm = algorithm
+        head = Base64URL.encode(json) + "."
+    }
+
+    /// The compact JWS of the claims (RFC 7515 §7.1).
+    func sign(_ claims: some JWTPayload) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        let signed = head + Base64URL.encode(try encoder.encode(claims))
+        return "\(signed).\(Base64URL.encode(Data(try algorithm.sign(Data(signed.utf8)))))"
     }
 }

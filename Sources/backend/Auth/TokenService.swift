@@ -40,7 +40,7 @@ struct TokenService: Sendable {
     func requireSigning() throws(Problem) { try keys.requireSigning() }
 
     /// A signed access token for the user of the grant, with the permissions that he had in it.
-    func accessToken(for grant: SessionGrant) async throws -> String {
+    func accessToken(for grant: SessionGrant) throws -> String {
         let user = grant.account.user
         // Right after all tokens of a user were ended, a new one must not look like one of them.
         let issuedAt = Int(max(grant.grantedMilliseconds / 1000, grant.validFrom))
@@ -49,6 +49,6 @@ struct TokenService: Sendable {
             jti: UUID().uuidString.lowercased(), sid: grant.session.id, clientID: grant.session.clientID,
             name: user.displayName, email: user.email, role: user.roles.first, roles: user.roles,
             permissions: grant.account.permissions)
-        return try await keys.sign(claims)
+        return try keys.sign(claims)
     }
 }
