@@ -1,5 +1,7 @@
 """The administration in the web app, in a real browser: every view, and what the backend knows of the changes."""
 
+import time
+
 import pytest
 
 from harness.backend import ROLES, backend_key, prepare  # noqa: F401
@@ -99,6 +101,28 @@ def test_deleting_a_user(prepare, authority, tmp_path):
         browser.sees("alice is deleted.")
         browser.wait(lambda: "alice@example.com" not in browser.text, "alice has gone from the list")
         assert web.backend.refresh(alice).status_code == 401
+        web.stop()
+    finally:
+        web.close()
+
+
+def test_role_that_is_taken_away_counts_within_a_second(prepare, authority, tmp_path):
+    web = Web(tmp_path, prepare(), authority)
+    try:
+        alice, admin = web.start().browser().open(), web.browser().open()
+        alice.log_in()
+        alice.sees("Hello alice")
+        admin.log_in("admin", "battery staple")
+        admin.sees("Hello Ada Min")
+        admin.go("admin/users", "alice@example.com")
+        admin.press("Edit alice")
+        admin.click("input[name=roles][value=user]")
+        admin.press("Save")
+        admin.sees("alice is saved.")
+        time.sleep(1)
+        alice.press("Load again")
+        alice.sees("You do not have access to this")
+        assert web.requests("/api/v1/auth/login") == 2, "nobody had to sign in again"
         web.stop()
     finally:
         web.close()

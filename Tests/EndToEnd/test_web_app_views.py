@@ -1,9 +1,11 @@
 """What the web app shows in a real browser, and who can use it: every view in light and dark, wide and on a phone."""
 
+import httpx
 import pytest
 
 from harness.backend import backend_key  # noqa: F401
 from harness.browser import Keys
+from harness.waiting import wait_until
 from harness.web import browser, check_everywhere, module_web  # noqa: F401
 
 VIEWS = {"data": "Protected data", "keys": "API keys", "me": "Who am I", "token": "My token"}
@@ -108,7 +110,7 @@ def test_what_a_user_may_not_see(alice, module_web):
     alice.sees("There is no such view")
 
 
-def test_api_key_from_making_to_revoking(alice):
+def test_api_key_from_making_to_revoking(alice, module_web):
     alice.go("keys", "There are no keys yet.")
     alice.press("New key")
     alice.press("Make key")
@@ -119,6 +121,7 @@ def test_api_key_from_making_to_revoking(alice):
     assert alice.violations() == []
     key = alice.find("#new-key").get_attribute("value")
     assert key.startswith("gk_live_")
+    assert called_with(key, module_web) == 200
     alice.press("I have copied it")
     alice.sees("nightly report")
     assert key not in alice.driver.page_source
@@ -127,6 +130,12 @@ def test_api_key_from_making_to_revoking(alice):
     assert alice.violations() == []
     alice.press("Revoke key")
     alice.sees("There are no keys yet.")
+    wait_until(lambda: called_with(key, module_web) == 401, 3, 0.1, "the key is refused")
+
+
+def called_with(key: str, web) -> int:
+    """The status of a program's request through the gateway."""
+    return httpx.get(f"http://127.0.0.1:{web.gateway.port}/api/protected/data", headers={"X-API-Key": key}).status_code
 
 
 def test_the_app_can_be_installed(browser):
