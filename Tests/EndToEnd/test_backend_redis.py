@@ -105,7 +105,8 @@ def test_login_at_one_and_refresh_at_the_other(way, servers, fleet, authority, t
         case "password in the address": redis = servers(password=secret)
         case "user and password file":
             redis = servers()
-            redis.ask("ACL", "SETUSER", "backend", "on", f">{secret}", "~backend:*", "&revocations", "+@all")
+            redis.ask("ACL", "SETUSER", "backend", "on", f">{secret}", "~backend:*", "&revocations",
+                      "+@all", "-@dangerous", "-@admin")
             redis.ask("ACL", "SETUSER", "default", "off")
             file = tmp_path / "redis-password"
             file.write_text(secret + "\n")
@@ -380,6 +381,21 @@ def test_what_has_ended_is_forgotten(servers, fleet):
     for key in redis.ask("KEYS", "backend:session:*") + redis.ask("KEYS", "backend:token:*"):
         assert 86_000 < redis.ask("TTL", key) <= 86_402, key
     stop(backend)
+
+
+def test_redis_that_may_lose_something_is_warned_of(servers, fleet):
+    for durable in (False, True):
+        redis = servers(durable=durable)
+        redis.ask("CONFIG", "SET", "maxmemory-policy", "noeviction" if durable else "allkeys-lru")
+        (backend,) = started(fleet(redis, count=1))
+        backend.login()
+        stop(backend)
+        said = backend.log.count("Redis may lose what it acknowledged")
+        if durable:
+            assert said == 0, backend.log
+        else:
+            assert said == 3 - (redis.ask("CONFIG", "GET", "appendfsync")[1] == "always")
+            assert "appendonly is no" in backend.log and "maxmemory-policy is allkeys-lru" in backend.log
 
 
 @pytest.mark.parametrize("wrong", ["password", "authority", "name"])

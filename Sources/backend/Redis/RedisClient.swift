@@ -17,6 +17,8 @@ actor RedisClient {
     private var connection: RedisConnection?
     private var opening: Task<RedisConnection, any Error>?
     private var failures = 0
+    /// What was said of the server already.
+    private var weaknesses: [String] = []
     /// Until then nobody tries again; what was tried last failed with this.
     private var pause: (end: ContinuousClock.Instant, reason: RedisFailure)?
 
@@ -77,6 +79,7 @@ actor RedisClient {
             let opened = try await RedisConnection.open(options)
             connection = opened
             succeeded()
+            await judge(opened)
             return opened
         } catch {
             throw failed(error)
@@ -91,6 +94,18 @@ actor RedisClient {
         pause = nil
         isUp.store(true, ordering: .relaxed)
         metrics.add(Self.attempts, label: "result=\"ok\"")
+    }
+
+    /// Says once what the server may lose, though it is not for us to refuse it.
+    private func judge(_ connection: RedisConnection) async {
+        let found = await connection.weaknesses()
+        guard found != weaknesses else { return }
+        weaknesses = found
+        for weakness in found {
+            logger.warning(
+                "Redis may lose what it acknowledged",
+                metadata: ["redis": "\(options.address)", "setting": "\(weakness)"])
+        }
     }
 
     private func failed(_ error: any Error) -> RedisFailure {
