@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from harness.backend import Backend, backend_key, bearer, problem  # noqa: F401
+from harness.backend import USERS, Backend, backend_key, bearer, problem  # noqa: F401
 from harness.raw import get
 from harness.revocations import RedisServer
 from harness.shared_store import SharedBackend
@@ -199,6 +199,37 @@ def test_logout_at_one_is_felt_at_the_other_and_at_a_gateway(servers, fleet, sta
     assert status(kept["access_token"]) == 200
     problem(one.refresh(login["refresh_token"]), 401, "refresh_revoked")
     assert one.validate(login["access_token"]) == "Invalid"
+    stop(one, other)
+
+
+def test_logout_at_one_is_told_by_the_feed_of_the_other_at_once(servers, fleet):
+    redis, secret = servers(), "s" * 40
+    one, other = fleet(redis)
+    other.write("keys/secrets.json", json.dumps({
+        "users": USERS, "clients": [{"id": "gateway", "secret": secret, "rights": ["revocations"]}]}), mode=0o600)
+    started([one, other])
+
+    def poll(**query) -> dict:
+        answer = other.auth.get("/revocations", params=query, auth=("gateway", secret))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    first = poll()
+    login = one.login()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(poll, since=first["cursor"], wait=15)
+        time.sleep(0.5)
+        assert not waiting.done()
+        assert one.auth.post("/logout", headers=bearer(login["access_token"])).status_code == 204
+        page = waiting.result(timeout=1)
+    values = {(entry["kind"], entry["value"]) for entry in page["revocations"]}
+    assert ("sid", one.claims(login["access_token"])["sid"]) in values
+    # A gateway that comes later is told the same.
+    assert page["revocations"][0] in poll()["revocations"]
+    # And one that knows a Redis that is no more is told to begin anew.
+    redis.ask("FLUSHALL")
+    gone = other.auth.get("/revocations", params={"since": page["cursor"]}, auth=("gateway", secret))
+    assert gone.status_code in (404, 410), gone.text
     stop(one, other)
 
 
