@@ -143,8 +143,9 @@ extension LocationDraft {
         case .notFound: break
         case .answer, .identityKeys: scope.answer = location.action
         case .proxy(let pass):
+            let upstream = configuration.upstreams[pass.upstream]
             target = ProxyTarget(
-                upstream: pass.upstream, authority: configuration.upstreams[pass.upstream].name, uri: pass.uri)
+                upstream: pass.upstream, authority: upstream.authority, uri: pass.uri, isFramed: upstream.isFramed)
         }
     }
 }

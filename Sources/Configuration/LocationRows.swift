@@ -16,9 +16,11 @@ struct LocationDraft: Sendable {
     private static let proxyPassRow = Directive<LocationDraft>(
         row: DirectiveRow(
             name: "proxy_pass", blocks: [.location],
-            form: "http://UPSTREAM[URI] | http://HOST[:PORT][URI] | http://unix:PATH[:URI]",
+            form: "http://UPSTREAM[URI] | http://HOST[:PORT][URI] | http://unix:PATH[:URI] | grpc://…",
             arity: 1...1,
-            summary: "Where requests go; with a URI, it replaces the part of the path that the location matched"),
+            summary:
+                "Where requests go; with a URI, it replaces the part of the path that the location matched. By \"grpc://\" "
+                + "an upstream is spoken to in HTTP/2"),
         read: { statement, location, reader throws(Diagnostic) in
             location.targetWord = statement.arguments[0]
             location.target = try reader.proxyTarget(statement.arguments[0], enclosing: location.scope.enclosing)
@@ -117,10 +119,13 @@ struct ProxyTarget: Sendable {
     /// Host and port, or name of the group, as written.
     var authority: String
     var uri: [UInt8]?
+    /// `grpc://`
+    var isFramed = false
 
     var written: String {
         let path = uri.map { String(decoding: $0, as: UTF8.self) } ?? ""
-        return "http://" + authority + (authority.hasPrefix("unix:") && !path.isEmpty ? ":" : "") + path
+        let separator = authority.hasPrefix("unix:") && !path.isEmpty ? ":" : ""
+        return (isFramed ? "grpc://" : "http://") + authority + separator + path
     }
 }
 
@@ -129,10 +134,12 @@ extension ConfigurationReader {
         _ word: Argument, enclosing: [LocationMatch]
     ) throws(Diagnostic) -> ProxyTarget {
         let url = word.text
-        guard url.hasPrefix("http://") else {
+        let isFramed = url.hasPrefix("grpc://")
+        guard url.hasPrefix("http://") || isFramed else {
             let scheme = url.prefix { $0 != ":" }
-            if ["https", "grpc", "grpcs", "ws", "wss"].contains(scheme), url.contains("://") {
-                throw word.error("an upstream by \"\(scheme)://\" is not supported yet: only \"http://\" is")
+            if ["https", "grpcs", "ws", "wss"].contains(scheme), url.contains("://") {
+                throw word.error(
+                    "an upstream by \"\(scheme)://\" is not supported yet: \"http://\" and \"grpc://\" are")
             }
             throw word.error("\"\(word.shown)\" is not an upstream: \"http://\" is missing")
         }
@@ -158,7 +165,9 @@ extension ConfigurationReader {
                 throw word.error("a query in \"proxy_pass\" is not supported: the request's own is passed on")
             }
         }
-        return ProxyTarget(upstream: try upstream(authority, word), authority: authority, uri: uri.isEmpty ? nil : uri)
+        return ProxyTarget(
+            upstream: isFramed ? try framed(upstream(authority, word)) : try upstream(authority, word),
+            authority: authority, uri: uri.isEmpty ? nil : uri, isFramed: isFramed)
     }
 
     /// `host:port/path` and `unix:/socket:/path`.
@@ -169,6 +178,18 @@ extension ConfigurationReader {
         }
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         return (String(authority), String(rest.dropFirst(authority.count)))
+    }
+
+    /// The same group, spoken to in frames: its connections are others, and so is its name.
+    private mutating func framed(_ index: Int) -> Int {
+        let name = "grpc://" + configuration.upstreams[index].name
+        if let known = configuration.upstreams.firstIndex(where: { $0.name == name }) { return known }
+        var upstream = configuration.upstreams[index]
+        upstream.name = name
+        upstream.isFramed = true
+        configuration.upstreams.append(upstream)
+        usedUpstreams.insert(configuration.upstreams.count - 1)
+        return configuration.upstreams.count - 1
     }
 
     /// The group of that name, or one made for this address.

@@ -146,7 +146,8 @@ enum UnsupportedDirectives {
     private static let families: [(prefix: String, reason: String)] = [
         ("proxy_cache_", "the gateway does not cache responses"), ("fastcgi_", "only HTTP upstreams are spoken to"),
         ("uwsgi_", "only HTTP upstreams are spoken to"), ("scgi_", "only HTTP upstreams are spoken to"),
-        ("memcached_", "only HTTP upstreams are spoken to"), ("grpc_", "gRPC upstreams are not supported yet"),
+        ("memcached_", "only HTTP upstreams are spoken to"),
+        ("grpc_", "say `proxy_pass grpc://NAME`, and the settings of `proxy_`"),
         ("gzip", "the gateway does not compress responses"), ("gunzip", "the gateway does not compress responses"),
         ("brotli", "the gateway does not compress responses"), ("lua_", "there is no scripting"),
         ("content_by_", "there is no scripting"), ("access_by_", "there is no scripting"),

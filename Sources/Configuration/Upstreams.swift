@@ -9,6 +9,8 @@ package struct Upstream: Sendable, Equatable {
     /// As written: the group's name, or `host:port`.
     package var name: String
     package var endpoints: [Endpoint] = []
+    /// `grpc://`: spoken to in HTTP/2.
+    package var isFramed = false
     /// Idle connections kept by each worker for each endpoint.
     package var keepalive = 64
     package var keepaliveTimeout: Duration = .seconds(60)
@@ -19,6 +21,9 @@ package struct Upstream: Sendable, Equatable {
         self.name = name
         self.position = position
     }
+
+    /// The name without what tells the two ways to speak to it apart.
+    package var authority: String { String(name.dropFirst(isFramed ? "grpc://".utf8.count : 0)) }
 }
 
 /// One `server` line of a group; a name with several addresses gives one endpoint for each.

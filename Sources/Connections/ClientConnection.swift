@@ -1,6 +1,7 @@
 // The client side of one connection to an endpoint: requests into its output, response events out of its stream.
 package import Bytes
 package import HTTP
+import HTTP2
 package import Reactor
 package import Transport
 
@@ -38,13 +39,23 @@ package struct ClientConnection: ~Copyable {
     private var received: UInt32 = 0
     private var kept = ByteQueue()
     package var output = ByteQueue()
+    /// Of a connection that speaks in frames.
+    private var frames: HTTP2ClientSession?
+    package let isFramed: Bool
+    /// The server said that it did nothing about the request.
+    package private(set) var wasRefused = false
+    private var isBroken = false
+    /// Field lines that came behind the body of a framed answer.
+    package private(set) var trailers: [UInt8] = []
 
-    package init(connecting stream: consuming Stream, endpoint: Int32) {
+    package init(connecting stream: consuming Stream, endpoint: Int32, isFramed: Bool = false) {
         self.stream = stream
         self.endpoint = endpoint
+        self.isFramed = isFramed
+        frames = isFramed ? HTTP2ClientSession() : nil
     }
     package var descriptor: Int32 { stream.socket.descriptor }
-    package var outputCount: Int { output.count }
+    package var outputCount: Int { isFramed ? output.count + bodyCount() : output.count }
     package var isConnecting: Bool { phase == .connecting }
     package var isIdle: Bool { phase == .idle }
     package var requestHasEnded: Bool { requestEnded }
@@ -54,7 +65,8 @@ package struct ClientConnection: ~Copyable {
     /// May serve another request: both messages ended, and nothing is left over, here or in the socket, that could be taken
     /// for an answer.
     package var isReusable: Bool {
-        phase == .complete && requestEnded && !mustClose && !hungUp && !readable && kept.isEmpty && output.isEmpty
+        guard phase == .complete && requestEnded && !mustClose && !hungUp else { return false }
+        return isFramed ? mayServeAnother() : !readable && kept.isEmpty && output.isEmpty
     }
 
     /// False: the attempt to connect failed.
@@ -87,6 +99,10 @@ package struct ClientConnection: ~Copyable {
         encoder = BodyEncoder(framing)
     }
     package mutating func sendBody(_ bytes: Span<UInt8>, _ pool: inout BufferPool) {
+        if isFramed {
+            frames?.send(bytes, pool: &pool)
+            return
+        }
         if bytes.count < ConnectionLimits.direct || phase == .connecting {
             return encoder.write(bytes, to: &output, &pool)
         }
@@ -113,8 +129,12 @@ package struct ClientConnection: ~Copyable {
         return UInt64(received)
     }
     package mutating func endRequest(_ pool: inout BufferPool) {
-        encoder.writeEnd(to: &output, &pool)
         requestEnded = true
+        if isFramed {
+            frames?.finish()
+            return
+        }
+        encoder.writeEnd(to: &output, &pool)
     }
     /// Nothing more can be sent; an answer may still be there to read.
     package mutating func stopSending(_ pool: inout BufferPool) {
@@ -136,6 +156,7 @@ package struct ClientConnection: ~Copyable {
             input.append(kept.bytes)
             kept.release(to: &pool)
         }
+        if isBroken { return .failed }
         guard readable else { return had ? .bytes : .nothing }
         // A head may be larger than the input; a read into no room would look like the end of the stream.
         input.reserve(1)
@@ -158,6 +179,7 @@ package struct ClientConnection: ~Copyable {
     }
 
     package mutating func next(in input: inout ByteBuffer, head: inout ResponseHead) -> MessageEvent {
+        if isFramed { return nextOfFrames(in: &input, head: &head) }
         while true {
             switch phase {
             case .head:
@@ -216,6 +238,10 @@ package struct ClientConnection: ~Copyable {
     }
     package mutating func flush(_ pool: inout BufferPool) -> FlushResult {
         if phase == .connecting { return .blocked }
+        if isFramed { return flushFrames(&pool) }
+        return write(&pool)
+    }
+    private mutating func write(_ pool: inout BufferPool) -> FlushResult {
         while !output.isEmpty {
             switch stream.write(output.bytes) {
             case .bytes(let n):
@@ -232,5 +258,77 @@ package struct ClientConnection: ~Copyable {
     package mutating func release(_ pool: inout BufferPool) {
         kept.release(to: &pool)
         output.release(to: &pool)
+    }
+}
+
+// A connection that speaks in frames, one request at a time.
+extension ClientConnection {
+    /// Takes the head of the request that was begun. The caller flushes.
+    package mutating func submit(_ fields: borrowing StreamFields, hasBody: Bool) {
+        trailers = []
+        wasRefused = false
+        // What the session does not take is as if the server had refused it.
+        if frames?.submit(fields.list, hasBody: hasBody) != true { wasRefused = true }
+    }
+    /// Bytes of the request's body that wait in the session.
+    private borrowing func bodyCount() -> Int { frames?.waiting() ?? 0 }
+    private borrowing func mayServeAnother() -> Bool { frames?.isReusable() ?? false }
+
+    private mutating func flushFrames(_ pool: inout BufferPool) -> FlushResult {
+        while true {
+            let isGood = frames?.write(to: &output, upTo: ConnectionLimits.frames, pool: &pool) == true
+            if !isGood || wasRefused { isBroken = true }
+            if output.isEmpty { return isBroken ? .broken : .emptied }
+            let result = write(&pool)
+            guard case .emptied = result else { return result }
+        }
+    }
+    /// Bytes came while nobody asks for anything. False: the connection is of no use any more.
+    package mutating func absorb(into input: inout ByteBuffer, _ pool: inout BufferPool) -> Bool {
+        while readable {
+            switch receive(into: &input, &pool) {
+            case .bytes:
+                let isGood = frames?.receive(input.bytes) == true
+                input.clear()
+                if !isGood || !mayServeAnother() { return false }
+            case .nothing: return true
+            case .closed, .failed: return false
+            }
+        }
+        return true
+    }
+    private mutating func nextOfFrames(in input: inout ByteBuffer, head: inout ResponseHead) -> MessageEvent {
+        if !input.isEmpty {
+            let isGood = frames?.receive(input.bytes) == true
+            input.clear()
+            if !isGood { return .malformed(.cutShort) }
+        }
+        while let event = frames?.next() {
+            switch event {
+            case .head(let range, let isWhole):
+                let error = frames?.readHead(range, isWhole: isWhole, isHEAD: isHEAD, into: &head)
+                if let error { return .malformed(error) }
+                if head.status >= 200 { phase = .body }
+                return begin(framed: head)
+            case .body(let range):
+                if range.isEmpty { continue }
+                frames?.append(range, to: &input)
+                return .body(range.count)
+            case .trailers(let range): trailers = frames?.lines(range) ?? []
+            case .end:
+                phase = .complete
+                return .end
+            case .failed(let isSafe):
+                wasRefused = isSafe
+                return .malformed(.cutShort)
+            }
+        }
+        isStarved = true
+        return .starved
+    }
+    private mutating func begin(framed head: borrowing ResponseHead) -> MessageEvent {
+        if head.status >= 200 { return .head }
+        interim += 1
+        return head.status == 101 || interim > ConnectionLimits.interimResponses ? .malformed(.statusLine) : .head
     }
 }

@@ -79,8 +79,10 @@ package struct ServerConnection: ~Copyable {
     package var canProceed: Bool {
         (phase == .head || phase == .body || phase == .handshake || phase == .preface)
             && (readable || !(isStarved || kept.isEmpty))
-            || (phase == .lingering || phase == .streams) && readable
+            || (phase == .lingering || phase == .streams) && readable || bodyIsThere
     }
+    /// All of a body was taken while nobody waited for more of it: its end was not said yet.
+    private var bodyIsThere: Bool { phase == .body && decoder.isFinished }
     package borrowing func protocolName() -> String { stream.protocolName() }
     package borrowing func cipherName() -> String { stream.cipherName() }
 
@@ -115,7 +117,7 @@ package struct ServerConnection: ~Copyable {
             input.append(kept.bytes)
             kept.release(to: &pool)
         }
-        guard readable else { return had ? .bytes : .nothing }
+        guard readable else { return had || bodyIsThere ? .bytes : .nothing }
         // A head may be larger than the input; a read into no room would look like the end of the stream.
         input.reserve(1)
         var free = input.free

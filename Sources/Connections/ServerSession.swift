@@ -124,16 +124,19 @@ package struct ServerSession: ~Copyable {
 
     // MARK: answers
 
-    package mutating func respond(_ fields: borrowing AnswerFields, _ number: Int32, isWhole: Bool) {
+    package mutating func respond(_ fields: borrowing StreamFields, _ number: Int32, isWhole: Bool) {
         _ = frames.respond(fields.list, stream: number, endsStream: isWhole)
     }
-    package mutating func inform(_ fields: borrowing AnswerFields, _ number: Int32) {
+    package mutating func inform(_ fields: borrowing StreamFields, _ number: Int32) {
         frames.inform(fields.list, stream: number)
     }
     package mutating func send(_ part: Span<UInt8>, _ number: Int32, _ pool: inout BufferPool) {
         _ = frames.send(part, stream: number, pool: &pool)
     }
-    package mutating func finish(_ number: Int32) { _ = frames.finish(stream: number) }
+    /// Ends the answer, with field lines behind its body.
+    package mutating func finish(_ number: Int32, trailers: [UInt8] = []) {
+        _ = frames.finish(stream: number, trailers: trailers)
+    }
     package mutating func reset(_ number: Int32, _ end: StreamEnd) { frames.reset(number, code: end.rawValue) }
 
     /// Something of the answer on this stream waits for the client.
@@ -176,9 +179,9 @@ package struct ServerSession: ~Copyable {
     }
 }
 
-/// The head of an answer on its way to a stream. One per worker: keeps its memory.
-package struct AnswerFields: ~Copyable {
-    fileprivate var list = FieldList()
+/// The head of a message on its way to a stream. One per worker: keeps its memory.
+package struct StreamFields: ~Copyable {
+    private(set) var list = FieldList()
     private var lines = ByteQueue()
 
     package init() {}
@@ -200,5 +203,7 @@ package struct AnswerFields: ~Copyable {
         list.begin(status: status)
         list.add(fields)
     }
+    /// A request's head in the form that HTTP/1 has it, for an upstream in clear text.
+    package mutating func take(request text: borrowing ByteQueue) { list.take(request: text.bytes, scheme: "http") }
     private static func add(_ lines: borrowing ByteQueue, to list: inout FieldList) { list.add(lines.bytes) }
 }

@@ -212,3 +212,20 @@ extension RequestHead {
         return nil
     }
 }
+
+extension ResponseHead {
+    /// Parses a head that came in fields and was written out as text. A body without a length is as one in chunks.
+    package mutating func parse(section: Span<UInt8>, isWhole: Bool, isHEAD: Bool) -> MessageError? {
+        switch parse(section, isHEAD: isHEAD) {
+        case .failed(let error): return error
+        case .incomplete:
+            clear()
+            return .statusLine
+        case .complete: break
+        }
+        self.isWhole = isWhole
+        if framing == .untilClose { framing = .chunked }
+        wantsClose = false
+        return nil
+    }
+}

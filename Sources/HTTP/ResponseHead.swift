@@ -14,6 +14,8 @@ package struct ResponseHead: ~Copyable {
     package internal(set) var contentLength: Int64 = 0
     /// The upstream's connection is not to be used again (RFC 9112 section 9.3).
     package internal(set) var wantsClose = false
+    /// Nothing follows it, not even the end of a body: in HTTP/2 that can be said, and a call of gRPC may be over so.
+    package internal(set) var isWhole = false
     /// Where the field lines begin.
     var fieldsStart = 0
 
@@ -38,6 +40,7 @@ package struct ResponseHead: ~Copyable {
         framing = .none
         contentLength = 0
         wantsClose = false
+        isWhole = false
         fieldsStart = 0
     }
 }

@@ -19,6 +19,45 @@ package struct FieldList: ~Copyable {
         for place in [100, 10, 1] { text.append(byte: UInt8(ascii: "0") + UInt8(status / place % 10)) }
         fields.append(Field(name: 0..<7, value: 7..<10))
     }
+    /// Takes a request's head in the form that HTTP/1 has it. Calls of gRPC say what their servers ask for (`te: trailers`
+    /// travels no further than one connection).
+    package mutating func take(request text: borrowing Span<UInt8>, scheme: StaticString) {
+        begin()
+        let methodEnd = text.first(UInt8(ascii: " "), from: 0, to: text.count)
+        let targetEnd = text.first(UInt8(ascii: " "), from: methodEnd + 1, to: text.count)
+        let start = text.first(UInt8(ascii: "\n"), from: targetEnd, to: text.count) + 1
+        add(":method", text, 0..<methodEnd)
+        add(":scheme", scheme)
+        var isCall = false
+        var i = start
+        while i < text.count {
+            let colon = text.first(UInt8(ascii: ":"), from: i, to: text.count)
+            let end = text.first(UInt8(ascii: "\r"), from: i, to: text.count)
+            if colon - i == 4 && text.folds(i, to: "host") { add(":authority", text, colon + 2..<end) }
+            if colon - i == 12 && text.folds(i, to: "content-type") {
+                isCall = text.matches(colon + 2, "application/grpc")
+            }
+            i = end + 2
+        }
+        add(":path", text, methodEnd + 1..<targetEnd)
+        add(text.extracting(start..<text.count), dropsHost: true)
+        if isCall { add("te", "trailers") }
+    }
+    private mutating func add(_ name: StaticString, _ value: StaticString) {
+        let start = text.count
+        text.append(name)
+        let nameEnd = text.count
+        text.append(value)
+        fields.append(Field(name: start..<nameEnd, value: nameEnd..<text.count))
+    }
+    private mutating func add(_ name: StaticString, _ text: borrowing Span<UInt8>, _ value: Range<Int>) {
+        let start = self.text.count
+        self.text.append(name)
+        let nameEnd = self.text.count
+        self.text.append(text.extracting(value))
+        fields.append(Field(name: start..<nameEnd, value: nameEnd..<self.text.count))
+    }
+
     /// Begins trailers.
     package mutating func begin() {
         text.clear()
@@ -26,12 +65,14 @@ package struct FieldList: ~Copyable {
     }
 
     /// Lines of `name: value CRLF`, in the form that messages of HTTP/1 have.
-    package mutating func add(_ lines: borrowing Span<UInt8>) {
+    package mutating func add(_ lines: borrowing Span<UInt8>, dropsHost: Bool = false) {
         var i = 0
         while i < lines.count {
             let colon = lines.first(UInt8(ascii: ":"), from: i, to: lines.count)
             let end = lines.first(UInt8(ascii: "\r"), from: i, to: lines.count)
-            if colon < end && !isForbidden(lines, i, colon - i) { add(lines, i..<colon, colon + 1..<end) }
+            let isHost = dropsHost && colon - i == 4 && lines.folds(i, to: "host")
+            let isDropped = isHost || isForbidden(lines, i, colon - i)
+            if colon < end && !isDropped { add(lines, i..<colon, colon + 1..<end) }
             i = end + 2
         }
     }

@@ -29,6 +29,7 @@ enum SessionCallbacks {
         // Ours counts the resets that go out, too, and so ends the connection first, with the fitting code.
         unsafe nghttp2_option_set_stream_reset_rate_limit(option, 2 * limits.resetBurst, limits.resetsPerSecond)
         unsafe nghttp2_option_set_max_continuations(option, limits.continuations)
+        unsafe nghttp2_option_set_max_send_header_block_length(option, limits.answerHeadSize)
         var session: OpaquePointer?
         guard unsafe nghttp2_session_server_new2(&session, callbacks, state, option) == 0 else { return nil }
         var settings = [
@@ -196,7 +197,7 @@ enum SessionCallbacks {
     }
 
     /// nghttp2 copies what it is given.
-    private static func withFields(
+    static func withFields(
         _ list: borrowing FieldList, _ body: (UnsafePointer<nghttp2_nv>?, Int) -> Int32
     ) -> Int32 {
         let count = list.fields.count

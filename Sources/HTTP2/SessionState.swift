@@ -26,6 +26,8 @@ package struct HTTP2Limits: Sendable {
     /// CONTINUATION frames of one block of fields: a head of the largest size needs three, one that was cut by a library of
     /// old some dozens.
     package var continuations = 128
+    /// Of an answer's head, our fields included: four times what an upstream may send. One that is larger would never leave.
+    package var answerHeadSize = 1 << 18
 
     package init() {}
 }

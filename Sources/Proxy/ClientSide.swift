@@ -39,8 +39,8 @@ extension Worker {
         if stream == .none {
             clients[client].sendContinue(&buffers)
         } else {
-            answerFields.take(status: 100, Span())
-            sessions[streams[stream].session].inform(answerFields, streams[stream].number)
+            streamFields.take(status: 100, Span())
+            sessions[streams[stream].session].inform(streamFields, streams[stream].number)
         }
         markDirty(client: client)
     }
@@ -79,7 +79,7 @@ extension Worker {
             return clients[client].sendInterim(response, dropping: snapshots[snapshot].filters[filter], &buffers)
         }
         takeAnswer(filter, of: snapshot, withAdded: false)
-        sessions[streams[stream].session].inform(answerFields, streams[stream].number)
+        sessions[streams[stream].session].inform(streamFields, streams[stream].number)
     }
     @inline(__always) mutating func sendHead(_ id: SlotID, _ filter: SlotID) {
         let client = exchanges[id].client, stream = exchanges[id].stream, snapshot = exchanges[id].snapshot
@@ -93,18 +93,21 @@ extension Worker {
     }
     private mutating func takeAnswer(_ filter: SlotID, of snapshot: SlotID, withAdded: Bool) {
         if !withAdded { added.clear() }
-        answerFields.take(response, dropping: snapshots[snapshot].filters[filter], adding: added, &buffers)
+        streamFields.take(response, dropping: snapshots[snapshot].filters[filter], adding: added, &buffers)
     }
     private mutating func sendHeadToStream(_ stream: SlotID) {
         streams[stream].beginResponse()
-        let isWhole = response.framing == .none || response.framing == .length && response.contentLength == 0
-        sessions[streams[stream].session].respond(answerFields, streams[stream].number, isWhole: isWhole)
+        let isWhole =
+            response.framing == .none || response.framing == .length && response.contentLength == 0 || response.isWhole
+        sessions[streams[stream].session].respond(streamFields, streams[stream].number, isWhole: isWhole)
     }
     /// True: the connection waits for its next request.
     @inline(__always) mutating func endResponse(_ id: SlotID) -> Bool {
         let client = exchanges[id].client, stream = exchanges[id].stream
         if stream == .none { return clients[client].endResponse(&buffers) }
-        sessions[streams[stream].session].finish(streams[stream].number)
+        let upstream = exchanges[id].upstream
+        let trailers = upstreams[upstream].isFramed ? upstreams[upstream].trailers : []
+        sessions[streams[stream].session].finish(streams[stream].number, trailers: trailers)
         return false
     }
     /// An answer of the gateway's own must be the last: asked before it is made.
@@ -116,7 +119,7 @@ extension Worker {
         let client = exchanges[id].client, stream = exchanges[id].stream
         streams[stream].beginResponse()
         sendAnswer(
-            responses, as: &answerFields, to: &sessions[streams[stream].session], streams[stream].number, &buffers)
+            responses, as: &streamFields, to: &sessions[streams[stream].session], streams[stream].number, &buffers)
         markDirty(client: client)
         log(id)
     }

@@ -357,9 +357,13 @@ extension Worker {
             writeIdentity(of: id, route)
             if route.identityToken >= 0 { writeIdentityToken(id, route) }
         }
-        sendRequestHead(
-            heads[head], snapshots[snapshot], route, filter,
-            matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &upstreams[upstream].output, &buffers)
+        if upstreams[upstream].isFramed {
+            submitRequest(id, to: upstream, route, filter)
+        } else {
+            sendRequestHead(
+                heads[head], snapshots[snapshot], route, filter, matchedPrefix: Int(exchanges[id].matchedPrefix),
+                adding: added, to: &upstreams[upstream].output, &buffers)
+        }
         if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
         markDirty(upstream: upstream)
         if requestIsComplete(id) { requestEnded(id) } else { awaitBody(id) }
@@ -389,6 +393,8 @@ extension Worker {
             case .bytes:
                 counters.tally.upstreamBytesReceived &+= upstreams[id].takeReceived()
                 relay(exchange, id, client)
+                // Whatever came may have to be answered.
+                if upstreams.contains(id) && upstreams[id].isFramed { markDirty(upstream: id) }
             }
             guard upstreams.contains(id), upstreams[id].canProceed else { return }
         }
@@ -402,7 +408,8 @@ extension Worker {
             switch event {
             case .head: responseBegan(id, route)
             case .end: return finish(id)
-            case .malformed: return upstreamGone(upstream, .upstreamInvalid)
+            case .malformed:
+                return upstreamGone(upstream, upstreams[upstream].wasRefused ? .upstreamClosed : .upstreamInvalid)
             case .body, .starved, .paused, .overrun, .streams: return
             }
         }

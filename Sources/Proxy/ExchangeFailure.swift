@@ -31,15 +31,19 @@ extension Worker {
     /// An upstream's connection ended, failed, lied or was late.
     mutating func upstreamGone(_ id: SlotID, _ kind: LocalResponse) {
         let exchange = upstreams[id].exchange
+        let wasRefused = upstreams[id].wasRefused
         let neverSent = upstreams[id].isConnecting || !upstreams[id].hasSent
         let wasReused = upstreams[id].isReused && !upstreams[id].hasReceived && kind == .upstreamClosed
         let isUnreachable = upstreams[id].isConnecting
         closeUpstream(id)
         guard exchanges.contains(exchange) else { return }
         exchanges[exchange].upstream = .none
-        if wasReused { exchanges[exchange].wantsFreshConnection = true }
+        // Once, and nobody is to blame for it.
+        let mayAskAgain = wasRefused && !exchanges[exchange].wantsFreshConnection
+        if wasReused || mayAskAgain { exchanges[exchange].wantsFreshConnection = true }
         let shown: LocalResponse = isUnreachable && kind == .upstreamClosed ? .upstreamUnavailable : kind
-        let retry: ExchangeFailure.Retry = neverSent ? .always : wasReused ? .ifConnectionWasReused : .never
+        let retry: ExchangeFailure.Retry =
+            neverSent || mayAskAgain ? .always : wasReused ? .ifConnectionWasReused : .never
         failed(exchange, ExchangeFailure(shown, .upstream, retry))
     }
 

@@ -74,7 +74,7 @@ func relayAnswer(
 }
 /// Sends an answer of the gateway's own.
 func sendAnswer(
-    _ answer: borrowing LocalResponseWriter, as fields: inout AnswerFields, to session: inout ServerSession,
+    _ answer: borrowing LocalResponseWriter, as fields: inout StreamFields, to session: inout ServerSession,
     _ number: Int32, _ buffers: inout BufferPool
 ) {
     fields.take(status: answer.status, answer.fields)

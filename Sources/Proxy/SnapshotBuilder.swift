@@ -137,7 +137,7 @@ struct SnapshotBuilder: ~Copyable {
     }
     private mutating func take(_ proxy: ProxyPass, of location: Location, into route: inout Route) {
         route.upstream = Int32(proxy.upstream)
-        compiler.proxyHost = configuration.upstreams[proxy.upstream].name
+        compiler.proxyHost = configuration.upstreams[proxy.upstream].authority
         if let uri = proxy.uri {
             route.hasURI = true
             route.uri = compiler.program { $0.literal(uri) }

@@ -121,6 +121,16 @@ extension Worker {
         bodyWentOn(id, upstream)
         if streams[stream].requestIsComplete { requestEnded(id) }
     }
+    /// The head of a request for an upstream that is spoken to in frames.
+    mutating func submitRequest(_ id: SlotID, to upstream: SlotID, _ route: Route, _ filter: SlotID) {
+        let head = exchanges[id].head
+        sendRequestHead(
+            heads[head], snapshots[exchanges[id].snapshot], route, filter,
+            matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &requestText, &buffers)
+        streamFields.take(request: requestText)
+        requestText.release(to: &buffers)
+        upstreams[upstream].submit(streamFields, hasBody: heads[head].framing != .none)
+    }
     private mutating func bodyWentOn(_ id: SlotID, _ upstream: SlotID) {
         armUpstream(upstream, route(of: id).upstreamSendNanoseconds)
         markDirty(upstream: upstream)

@@ -9,6 +9,8 @@ struct UpstreamPool: ~Copyable {
     struct EndpointState {
         let address: ListenAddress
         let name: [UInt8]
+        /// It is spoken to in HTTP/2.
+        let isFramed: Bool
         var keepalive: Int
         var keepaliveNanoseconds: UInt64
         var keepaliveRequests: UInt32
@@ -19,13 +21,16 @@ struct UpstreamPool: ~Copyable {
     /// Numbers for the endpoints of a group; a known address keeps its number and its connections.
     mutating func adopt(_ upstream: Upstream) -> [Int32] {
         upstream.endpoints.map { endpoint in
-            let known = endpoints.firstIndex { $0.address == endpoint.address && $0.name == Array(endpoint.name.utf8) }
+            let known = endpoints.firstIndex {
+                $0.address == endpoint.address && $0.name == Array(endpoint.name.utf8)
+                    && $0.isFramed == upstream.isFramed
+            }
             let i = known ?? endpoints.count
             if known == nil {
                 endpoints.append(
                     EndpointState(
-                        address: endpoint.address, name: Array(endpoint.name.utf8), keepalive: 0,
-                        keepaliveNanoseconds: 0, keepaliveRequests: 0))
+                        address: endpoint.address, name: Array(endpoint.name.utf8), isFramed: upstream.isFramed,
+                        keepalive: 0, keepaliveNanoseconds: 0, keepaliveRequests: 0))
             }
             endpoints[i].keepalive = upstream.keepalive
             endpoints[i].idle.reserveCapacity(min(upstream.keepalive, SlotID.listReserve))

@@ -50,7 +50,8 @@ struct Worker: ~Copyable {
     /// Of clients whose connections carry several requests at once, see Streams.swift.
     var sessions: SlotTable<ServerSession>
     var streams: SlotTable<ServerStream>
-    var answerFields = AnswerFields()
+    var streamFields = StreamFields()
+    var requestText = ByteQueue()
     var exchanges: SlotTable<Exchange>
     var heads: HeadPool
     /// The head that the next request is parsed into.

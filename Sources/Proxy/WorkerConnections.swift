@@ -54,7 +54,8 @@ extension Worker {
             case .socket(let address): socket = try Socket.connect(address)
             case .unix(let path): socket = try Socket.connect(unix: path)
             }
-            let connection = ClientConnection(connecting: Stream(socket), endpoint: endpoint)
+            let connection = ClientConnection(
+                connecting: Stream(socket), endpoint: endpoint, isFramed: pool.endpoints[Int(endpoint)].isFramed)
             guard let id = upstreams.insert(connection) else { return .exhausted }
             return .made(id)
         } catch {
@@ -115,14 +116,24 @@ extension Worker {
         if upstreams[id].outputCount > 0 && readiness.isWritable { markDirty(upstream: id) }
         if !(readiness.isReadable || readiness.isFailed) { return }
         // An idle connection has nothing to say but goodbye, and one that speaks before it is asked is poisoned.
-        if upstreams[id].isIdle { return closeUpstream(id) }
-        if upstreams[id].isReused && !upstreams[id].hasSent { return upstreamGone(id, .upstreamClosed) }
+        if upstreams[id].isFramed {
+            if upstreams[id].isIdle { return absorb(id) }
+        } else {
+            if upstreams[id].isIdle { return closeUpstream(id) }
+            if upstreams[id].isReused && !upstreams[id].hasSent { return upstreamGone(id, .upstreamClosed) }
+        }
         readUpstream(id)
+    }
+    /// Frames that belong to no request: answered where that is due.
+    private mutating func absorb(_ id: SlotID) {
+        if upstreams[id].absorb(into: &input, &buffers) { markDirty(upstream: id) } else { closeUpstream(id) }
     }
     private mutating func upstreamConnected(_ id: SlotID) {
         let exchange = upstreams[id].exchange
         guard exchanges.contains(exchange) else { return }
         exchanges[exchange].upstreamConnected = loop.now
+        // Frames are made when they can be sent.
+        if upstreams[id].isFramed { markDirty(upstream: id) }
         armUpstream(id, route(of: exchange).readNanoseconds)
         resumeBody(exchange)
     }

@@ -222,6 +222,14 @@ def test_fields_of_a_connection_stay_behind(gateway, origin):
     assert all(name == name.lower() for name in names)
 
 
+def test_a_large_head_goes_through(gateway, origin):
+    lines = [f"X-{n}: {'v' * 900}" for n in range(66)]
+    origin.serve(answering(answer(b"ok", *lines)))
+    with Session(gateway.port) as session:
+        got = session.request(request("/x"))
+        assert (got.status, got.body, len(got.get("x-65"))) == (200, b"ok", 900)
+
+
 def test_interim_answers_come_first(gateway, origin):
     origin.serve(answering(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + answer(b"ok")))
     with Session(gateway.port) as session:

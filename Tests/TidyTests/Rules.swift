@@ -42,6 +42,8 @@ enum Rules {
         "Sources/Bytes/ZeroedArray.swift": "memory that the kernel zeroes",
         "Sources/Configuration/HostResolution.swift": "getaddrinfo()",
         "Sources/Configuration/SourceFile.swift": "reading files and patterns by system calls",
+        "Sources/HTTP2/ClientCallbacks.swift": "what nghttp2 calls for a client",
+        "Sources/HTTP2/HTTP2ClientSession.swift": "one session of nghttp2, for a client",
         "Sources/HTTP2/HTTP2Session.swift": "one session of nghttp2",
         "Sources/HTTP2/SessionCallbacks.swift": "what nghttp2 calls",
         "Sources/JOSE/MessageDigest.swift": "OpenSSL's digests",

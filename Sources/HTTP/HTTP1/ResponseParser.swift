@@ -57,6 +57,7 @@ extension ResponseHead {
         if s[end + 1] != UInt8(ascii: "\n") { return .failed(.lineEnd) }
         minor = s[7] &- UInt8(ascii: "0")
         status = code
+        isWhole = false
         return .complete(end + 2)
     }
 
