@@ -109,7 +109,7 @@ def test_rotation_by_age_waits_until_the_next_key_has_been_published_long_enough
     first, second = kids(backend)
     wait_until(lambda: "cannot be rotated yet" in backend.log, within=5, what="a refused attempt")
     wait_until(lambda: kids(backend)[0] == second, within=12, what="the attempt after it")
-    refused = [line for line in backend.log.split("another key signs")[0].splitlines() if "cannot be rotated yet" in line]
+    refused = [line for line in backend.log.split("event=key_rotated")[0].splitlines() if "cannot be rotated yet" in line]
     assert len(refused) == 1, refused
     assert "published for less than 5 seconds" in refused[0]
     assert first in kids(backend)[2:]

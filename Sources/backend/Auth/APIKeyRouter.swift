@@ -56,7 +56,7 @@ struct APIKeyRouter: Sendable {
         }
         router.delete("/api/v1/auth/api-key/:id") { request, context in
             let caller = try await callers.caller(of: request)
-            try await service.revoke(context.parameters.require("id"), for: caller, logger: context.logger)
+            try await service.revoke(context.parameters.require("id"), for: caller)
             return Response(status: .noContent)
         }
     }

@@ -19,6 +19,7 @@ struct APIKeyService: Sendable {
     let users: UserTable
     let rbac: RBACService
     let sessions: any SessionStore
+    let audit: AuditLog
 
     /// Makes a key; its text is in the answer and nowhere else.
     func create(
@@ -42,7 +43,7 @@ struct APIKeyService: Sendable {
             logger.error("an API key could not be stored", metadata: ["error": "\(error)"])
             throw Problem.apiKeyGenerationFailed
         }
-        logger.notice("API key made", metadata: ["sub": "\(key.user)", "key": "\(key.id)"])
+        audit.record(.apiKeyMade, subject: key.user, ["key": key.id])
         return (key, secret)
     }
 
@@ -51,14 +52,14 @@ struct APIKeyService: Sendable {
     }
 
     /// Revokes one of the caller's keys; those of others are as unknown.
-    func revoke(_ id: String, for caller: Caller, logger: Logger) async throws {
+    func revoke(_ id: String, for caller: Caller) async throws {
         let user = caller.principal.subject
         guard try await keys.revoke(id, of: user, nowMilliseconds: Date.now.milliseconds) else {
             throw Problem.apiKeyNotFound
         }
         // Whatever becomes of it, it is written down and tried again.
         try? await sessions.settle()
-        logger.notice("API key revoked", metadata: ["sub": "\(user)", "key": "\(id)"])
+        audit.record(.apiKeyRevoked, subject: user, ["key": id])
     }
 
     /// The key that is presented, when it is good.

@@ -70,7 +70,7 @@ struct AuthRouter: Sendable {
         let sender = try sender(of: request, context)
         let presented = try await PresentedTokens.forLogout(request, cookie: sender.cookie)
         if presented.isFromCookie { try origins.requireScript(request.headers, address: sender.address) }
-        try await service.logout(presented, everywhere: everywhere, logger: context.logger)
+        try await service.logout(presented, everywhere: everywhere)
         var response = Response(status: .noContent)
         if presented.isFromCookie { response.headers[.setCookie] = sender.cookie?.removal }
         return response

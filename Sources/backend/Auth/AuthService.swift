@@ -34,6 +34,7 @@ struct AuthService: Sendable {
     let sessions: any SessionStore
     let callers: CallerVerifier
     let clientID: String
+    let audit: AuditLog
 
     /// Checks name and password, begins a session and returns its tokens; throws a `Problem`.
     func login(_ credentials: Credentials, logger: Logger) async throws -> TokenAnswer {
@@ -69,68 +70,66 @@ struct AuthService: Sendable {
         case .expired: throw Problem.refreshExpired
         case .revoked: throw Problem.refreshRevoked
         case .reused(let session):
-            logger.warning(
-                "a spent refresh token came back: session revoked",
-                metadata: ["sub": "\(session.user)", "sid": "\(session.id)"])
+            audit.record(.refreshReused, subject: session.user, ["sid": session.id])
             throw Problem.refreshReused
         }
     }
 
     /// Ends what the tokens of a request stand for. Beside a refresh token a bearer that has died is no reason to refuse.
-    func logout(_ presented: PresentedTokens, everywhere: Bool, logger: Logger) async throws {
+    func logout(_ presented: PresentedTokens, everywhere: Bool) async throws {
         var isUserKnown = false
         if let bearer = presented.bearer {
             do {
                 if everywhere {
-                    try await logoutAll(accessToken: bearer, logger: logger)
+                    try await logoutAll(accessToken: bearer)
                 } else {
-                    try await logout(accessToken: bearer, logger: logger)
+                    try await logout(accessToken: bearer)
                 }
                 isUserKnown = true
             } catch let problem as Problem where presented.refresh != nil && problem.status == .unauthorized {}
         }
         guard let refresh = presented.refresh else { return }
         if everywhere, !isUserKnown {
-            try await logoutAll(refreshToken: refresh, logger: logger)
+            try await logoutAll(refreshToken: refresh)
         } else {
-            try await logout(refreshToken: refresh, logger: logger)
+            try await logout(refreshToken: refresh)
         }
     }
 
     /// Ends the session of a refresh token. One that we do not know, or whose session has ended, is as good as
     /// ended: there is nothing to tell a guesser (RFC 7009 §2.2).
-    func logout(refreshToken presented: String, logger: Logger) async throws {
+    func logout(refreshToken presented: String) async throws {
         guard let token = RefreshToken(presented: presented),
             let session = try await sessions.end(of: token, nowMilliseconds: Date.now.milliseconds)
         else { return }
-        logger.info("logout", metadata: ["sub": "\(session.user)", "sid": "\(session.id)"])
+        audit.record(.logout, subject: session.user, ["sid": session.id])
     }
 
     /// Ends the session of an access token, and the token.
-    func logout(accessToken: String, logger: Logger) async throws {
+    func logout(accessToken: String) async throws {
         let caller = try await callers.caller(bearing: accessToken)
         try await sessions.end(
             session: caller.session, tokenID: caller.principal.tokenID, nowMilliseconds: Date.now.milliseconds)
-        logger.info("logout", metadata: ["sub": "\(caller.principal.subject)", "sid": "\(caller.session)"])
+        audit.record(.logout, subject: caller.principal.subject, ["sid": caller.session])
     }
 
     /// Ends all sessions and tokens of the user whose live refresh token this is.
-    func logoutAll(refreshToken presented: String, logger: Logger) async throws {
+    func logoutAll(refreshToken presented: String) async throws {
         let now = Date.now.milliseconds
         guard let token = RefreshToken(presented: presented),
             let user = try await sessions.owner(of: token, nowMilliseconds: now)
         else { throw Problem.refreshInvalid }
-        try await endAll(of: user, logger: logger)
+        try await endAll(of: user)
     }
 
     /// Ends all sessions and tokens of the access token's user.
-    func logoutAll(accessToken: String, logger: Logger) async throws {
-        try await endAll(of: try await callers.caller(bearing: accessToken).principal.subject, logger: logger)
+    func logoutAll(accessToken: String) async throws {
+        try await endAll(of: try await callers.caller(bearing: accessToken).principal.subject)
     }
 
-    private func endAll(of user: String, logger: Logger) async throws {
+    private func endAll(of user: String) async throws {
         try await sessions.endAll(of: user, nowMilliseconds: Date.now.milliseconds)
-        logger.info("logout everywhere", metadata: ["sub": "\(user)"])
+        audit.record(.logoutAll, subject: user)
     }
 
     /// What a resource would say to this access token: `Valid`, `Expired`, or `Invalid` for everything else.

@@ -5,9 +5,20 @@ import Hummingbird
 
 struct ClientAuthentication: Sendable {
     let clients: ClientTable
+    let audit: AuditLog
 
     /// The client of a request, which must have the right; throws a `Problem`.
     func client(of request: Request, form: FormBody? = nil, right: ClientRight) async throws -> Client {
+        do {
+            return try await authenticated(request, form, right)
+        } catch let problem as Problem {
+            // Not who it claims to be: that may be a secret in the wrong place.
+            audit.record(.clientRefused, ["code": problem.code])
+            throw problem
+        }
+    }
+
+    private func authenticated(_ request: Request, _ form: FormBody?, _ right: ClientRight) async throws -> Client {
         let pair = try Self.credentials(request.headers, form)
         guard let client = try await clients.client(id: pair.id, secret: pair.secret) else {
             throw Problem.invalidClient

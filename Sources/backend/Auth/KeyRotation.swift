@@ -14,6 +14,7 @@ struct KeyRotation: Service {
     let age: Lifetime
     let keySetMaxAge: Lifetime
     let metrics: KeyMetrics
+    let audit: AuditLog
     let logger: Logger
 
     private static let pauseSeconds = 1
@@ -63,7 +64,7 @@ struct KeyRotation: Service {
             let before = keys.ring.active?.verification.id
             keys.replace(with: ring)
             let kid = ring.active?.verification.id
-            if kid != before { logger.notice("another key signs from now on", metadata: ["kid": "\(kid ?? "none")"]) }
+            if kid != before { audit.record(.keyRotated, ["kid": kid ?? "none"]) }
             unreadable = []
             return true
         } catch {

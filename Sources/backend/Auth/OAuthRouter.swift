@@ -19,10 +19,10 @@ struct OAuthRouter: Sendable {
                 about: try form.require("token"), hint: form["token_type_hint"])
             return try Response.json(answer)
         }
-        router.post("/oauth/revoke") { request, context in
+        router.post("/oauth/revoke") { request, _ in
             let form = try await FormBody(request)
             let client = try await authentication.client(of: request, form: form, right: .tokens)
-            try await revoke(try form.require("token"), for: client, logger: context.logger)
+            try await revoke(try form.require("token"), for: client)
             return Response(status: .ok)
         }
         router.post("/oauth/token") { request, context in
@@ -33,16 +33,14 @@ struct OAuthRouter: Sendable {
     }
 
     /// Ends the session of the token (RFC 7009 §2.1). For one that is not good there is nothing to do or to tell (§2.2).
-    private func revoke(_ text: String, for client: Client, logger: Logger) async throws {
+    private func revoke(_ text: String, for client: Client) async throws {
         guard let (session, tokenID) = try await session(of: text) else { return }
         guard session.clientID == client.id else {
             throw Problem.oauth("unauthorized_client", "the token was issued to another client")
         }
         try await sessions.end(
             session: session.id, tokenID: tokenID, nowMilliseconds: Date.now.milliseconds)
-        logger.notice(
-            "token revoked",
-            metadata: ["sub": "\(session.user)", "sid": "\(session.id)", "client": "\(client.id)"])
+        service.audit.record(.tokenRevoked, subject: session.user, ["sid": session.id, "client": client.id])
     }
 
     /// The session of a token, with the `jti` of an access token.

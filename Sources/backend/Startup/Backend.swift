@@ -12,6 +12,7 @@ struct Backend {
     private let settings: Settings
     private let logger: Logger
     private let metrics = MetricRegistry()
+    private let audit: AuditLog
 
     init(_ settings: Settings) {
         self.settings = settings
@@ -19,12 +20,13 @@ struct Backend {
         var logger = Logger(label: "backend")
         logger.logLevel = settings.logLevel
         self.logger = logger
+        audit = AuditLog(logger: logger, metrics: metrics)
     }
 
     func run() async throws {
         let database = try Database(path: settings.database)
         let (keys, keyFollowers) = try await KeySource(
-            settings: settings, database: database, metrics: metrics, logger: logger
+            settings: settings, database: database, metrics: metrics, audit: audit, logger: logger
         ).open()
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
         let gatewayKeys =
@@ -75,14 +77,13 @@ struct Backend {
         metrics.gauge("backend_password_hashes_waiting", "Logins that wait for a hashing thread.") {
             Double(hasher.waiting)
         }
-        let audit = AuditLog(logger: logger, metrics: metrics)
         let limits = LoginLimits(
             rate: AddressRate(perSecond: settings.loginRate), limiter: LoginLimiter(store: store),
             audit: audit, metrics: metrics)
         let callers = CallerVerifier(verifier: verifier, sessions: store)
         let service = AuthService(
             users: UserTable(database: database), hasher: hasher, rbac: RBACService(database: database),
-            tokens: tokens, sessions: store, callers: callers, clientID: settings.clientID)
+            tokens: tokens, sessions: store, callers: callers, clientID: settings.clientID, audit: audit)
         let router = Router(context: AuthCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database, sessions: store).add(to: router)
@@ -111,12 +112,13 @@ struct Backend {
         metrics.gauge("backend_revocation_listeners", "Gateways that wait for the next revocation.") {
             Double(feed.waiting)
         }
-        let authentication = ClientAuthentication(clients: ClientTable(database: database))
+        let authentication = ClientAuthentication(
+            clients: ClientTable(database: database), audit: service.audit)
         RevocationRouter(authentication: authentication, feed: feed).add(to: router)
         let callers = service.callers
         let apiKeys = APIKeyService(
             keys: APIKeyTable(database: database, revocations: revocations),
-            users: service.users, rbac: service.rbac, sessions: service.sessions)
+            users: service.users, rbac: service.rbac, sessions: service.sessions, audit: service.audit)
         APIKeyRouter(service: apiKeys, callers: callers).add(to: router)
         OAuthRouter(
             authentication: authentication,

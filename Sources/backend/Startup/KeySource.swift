@@ -7,6 +7,7 @@ struct KeySource {
     let settings: Settings
     let database: Database
     let metrics: MetricRegistry
+    let audit: AuditLog
     let logger: Logger
 
     /// The keys, and what keeps them current.
@@ -34,7 +35,8 @@ struct KeySource {
             try VaultClient(vault, logger: logger), accessTokenLifetime: settings.accessTokenLifetime)
         let refresh = VaultRefresh(
             source: source, keys: keys, kept: kept, refresh: vault.refresh, keyMaxAge: vault.keyMaxAge,
-            rotation: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, metrics: keyMetrics, logger: logger)
+            rotation: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, metrics: keyMetrics,
+            audit: audit, logger: logger)
         var troubles = VaultRefresh.Troubles()
         if await refresh.read(&troubles), keys.ring.next == nil {
             do throws(VaultFailure) {
@@ -53,7 +55,8 @@ struct KeySource {
         let rotation = KeyRotation(
             files: files, keys: keys, accessTokenLifetime: settings.accessTokenLifetime, age: settings.keyRotation,
             keySetMaxAge: settings.keySetMaxAge,
-            metrics: KeyMetrics(keys, rotation: settings.keyRotation, registry: metrics), logger: logger)
+            metrics: KeyMetrics(keys, rotation: settings.keyRotation, registry: metrics), audit: audit,
+            logger: logger)
         return (keys, [rotation])
     }
 

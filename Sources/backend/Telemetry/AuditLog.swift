@@ -6,6 +6,18 @@ enum AuditEvent: String, CaseIterable, Sendable {
     case loginRefused = "login_refused"
     case loginLocked = "login_locked"
     case loginLimited = "login_limited"
+    case logout
+    case logoutAll = "logout_all"
+    /// A spent refresh token came back after its grace: somebody else has a copy, and the session was ended.
+    case refreshReused = "refresh_reused"
+    case apiKeyMade = "api_key_made"
+    case apiKeyRevoked = "api_key_revoked"
+    /// A client revoked a token of its own.
+    case tokenRevoked = "token_revoked"
+    /// A program did not show that it is a client of ours, or asked for more than it may.
+    case clientRefused = "client_refused"
+    /// Another key signs from now on.
+    case keyRotated = "key_rotated"
     /// A password or a token came in clear text from another machine.
     case clearText = "clear_text"
     /// A page of another site tried to use a browser's session.
@@ -22,12 +34,11 @@ enum AuditEvent: String, CaseIterable, Sendable {
     case permissionsImported = "permissions_imported"
     case sessionEnded = "session_ended"
     case sessionsEnded = "sessions_ended"
-    case apiKeyRevoked = "api_key_revoked"
 
     /// What is an attack, or may be one, stands out.
     var level: Logger.Level {
         switch self {
-        case .loginLocked, .loginLimited, .clearText, .originDenied: .warning
+        case .loginLocked, .loginLimited, .refreshReused, .clientRefused, .clearText, .originDenied: .warning
         default: .notice
         }
     }

@@ -14,6 +14,7 @@ struct VaultRefresh: Service {
     let rotation: Lifetime
     let keySetMaxAge: Lifetime
     let metrics: KeyMetrics
+    let audit: AuditLog
     let logger: Logger
 
     private static let longestPause = Duration.seconds(30)
@@ -52,7 +53,7 @@ struct VaultRefresh: Service {
             let before = keys.ring.active?.verification.id
             keys.replace(with: ring, signsUntil: asked + .seconds(keyMaxAge.seconds))
             let kid = ring.active?.verification.id
-            if kid != before { logger.notice("another key signs from now on", metadata: ["kid": "\(kid ?? "none")"]) }
+            if before != nil, kid != before { audit.record(.keyRotated, ["kid": kid ?? "none"]) }
             troubles = Troubles()
             await kept.keep(ring, given: .now)
             return true
