@@ -45,8 +45,8 @@ struct ExampleTests {
         #expect(
             open == [
                 "= /healthz", "= /api/v1/auth/login", "/api/v1/auth/", "/.well-known/", "= /login", "= /refresh",
-                "= /logout", "= /logout-all", "/auth/", "= /metrics", "= /revocations", "/oauth/", "= /", "/app/",
-                "= /service-worker.js",
+                "= /logout", "= /logout-all", "/auth/", "= /metrics", "= /revocations",
+                "= /oauth/token", "= /oauth/revoke", "/oauth/", "= /", "/app/", "= /service-worker.js",
                 "= /manifest.webmanifest",
             ])
         for name in ["= /metrics", "= /revocations", "/oauth/"] {

@@ -322,7 +322,7 @@ def refused_within_a_second(gateways, code: str, headers: dict[str, str]) -> Non
         assert ask(gateway, headers=headers).json()["code"] == code
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/revocations", "/oauth/introspect", "/oauth/token"])
+@pytest.mark.parametrize("path", ["/metrics", "/revocations", "/oauth/introspect", "/oauth/other"])
 def test_B17_404_through_the_example_gateway(fleet, path):
     example, gateways = fleet
     admin = bearer(example.backend.login("admin", "battery staple"))
@@ -331,6 +331,13 @@ def test_B17_404_through_the_example_gateway(fleet, path):
             answer = ask(gateways[0], path, method, **options)
             assert answer.status_code == 404, (method, options, answer.text)
     assert example.backend.auth.get("/metrics").status_code == 200, "it is there"
+
+
+def test_clients_reach_what_the_metadata_names(fleet):
+    example, gateways = fleet
+    for path in ("/oauth/token", "/oauth/revoke"):
+        answer = ask(gateways[0], path, "POST", data={"grant_type": "refresh_token", "refresh_token": "x", "token": "x"})
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 def test_logout_at_one_gateway_is_known_at_all_within_a_second(fleet):
