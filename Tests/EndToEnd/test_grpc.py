@@ -62,7 +62,9 @@ class Handlers(grpc.GenericRpcHandler):
         context.abort(grpc.StatusCode.NOT_FOUND, "nothing of that name: é")
 
     def slow(self, message, context):
-        context.add_callback(self.cancelled.set)
+        # No callback is taken for a call that is over already.
+        if not context.add_callback(self.cancelled.set):
+            self.cancelled.set()
         time.sleep(float(message))
         return b"late"
 
