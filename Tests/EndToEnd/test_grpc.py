@@ -9,7 +9,6 @@ import pytest
 
 from harness.streams import Session, request
 from harness.tokens import AUDIENCE, ISSUER, key_set
-from harness.waiting import wait_until
 
 CONFIGURATION = f"""
 worker_processes 1;
@@ -39,7 +38,7 @@ class Handlers(grpc.GenericRpcHandler):
 
     def __init__(self):
         self.seen: list[grpc.HandlerCallDetails] = []
-        self.cancelled = threading.Event()
+        self.began, self.cancelled = threading.Event(), threading.Event()
 
     def service(self, details):
         self.seen.append(details)
@@ -65,6 +64,7 @@ class Handlers(grpc.GenericRpcHandler):
         # No callback is taken for a call that is over already.
         if not context.add_callback(self.cancelled.set):
             self.cancelled.set()
+        self.began.set()
         time.sleep(float(message))
         return b"late"
 
@@ -167,10 +167,11 @@ def test_a_deadline_reaches_the_server(channel, handlers):
 
 
 def test_a_call_that_is_cancelled_ends_at_the_server(channel, handlers):
+    handlers.began.clear()
     handlers.cancelled.clear()
-    seen = len(handlers.seen)
     call = channel.unary_unary("/test.Open/Slow").future(b"2")
-    wait_until(lambda: len(handlers.seen) > seen, 3, what="the call at the server")
+    # A call that is cancelled before its message came never reaches a method.
+    assert handlers.began.wait(3)
     call.cancel()
     assert handlers.cancelled.wait(1.5)
 
