@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 // Queues and buffers against arrays, and the blocks that go from hand to hand.

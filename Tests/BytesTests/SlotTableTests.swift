@@ -1,5 +1,6 @@
 // Slots: who lies where, and that a stale name never reaches a newer element.
 import Bytes
+import SeededRandom
 import Testing
 
 /// Counts how many of its kind are alive.

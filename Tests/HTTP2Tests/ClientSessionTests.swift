@@ -2,6 +2,7 @@
 import Bytes
 import HTTP
 import HTTP2
+import SeededRandom
 import Testing
 
 /// Both ends of one connection.

@@ -4,6 +4,7 @@ import Bytes
 import Foundation
 import JOSE
 import JSON
+import SeededRandom
 import Testing
 import TokenSigning
 

@@ -1,5 +1,6 @@
 // Deadlines that move, and the wheel against a plain list of times.
 import Bytes
+import SeededRandom
 import Testing
 
 @testable import Reactor

@@ -1,5 +1,6 @@
 // What strangers send stays inside its field and its line of the log (R10).
 import Foundation
+import SeededRandom
 import Telemetry
 import Testing
 
