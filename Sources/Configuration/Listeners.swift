@@ -53,6 +53,13 @@ package struct TLSSettings: Sendable, Equatable {
         self.privateKey = privateKey
         self.keyPosition = keyPosition
     }
+
+    /// Whether clients see no difference, wherever the settings were written.
+    package func isServed(like other: TLSSettings) -> Bool {
+        certificate == other.certificate && privateKey == other.privateKey && allowsTLS12 == other.allowsTLS12
+            && allowsTLS13 == other.allowsTLS13 && clients?.authorities == other.clients?.authorities
+            && clients?.isRequired == other.clients?.isRequired && clients?.depth == other.clients?.depth
+    }
 }
 
 /// `ssl_client_certificate`, `ssl_verify_client`, `ssl_verify_depth`.

@@ -26,6 +26,8 @@ struct ControlPlane: ~Copyable {
 
     let source: ConfigurationSource
     var configuration: GatewayConfiguration
+    /// Of its listeners.
+    private var certificates: [ServerCertificate?]
     var loop = EventLoop()
     let signals: Signals
     let inbox: Mailbox<ControlMessage>
@@ -40,6 +42,8 @@ struct ControlPlane: ~Copyable {
     var state: StateFolder?
     private var stateWriter: Mailbox<StateMessage>?
     private var tick: Deadline
+    /// The first requests may be over: code that only the start needed is not in memory any more.
+    private var hasSettled = false
     var generation = 1
     private var alive: Int
     private var isDraining = false
@@ -54,14 +58,15 @@ struct ControlPlane: ~Copyable {
     private(set) var asksServices = false
 
     init(
-        _ source: ConfigurationSource, _ configuration: GatewayConfiguration, _ reservations: [Reservation],
-        signals: consuming Signals,
+        _ source: ConfigurationSource, _ configuration: GatewayConfiguration,
+        _ certificates: [ServerCertificate?], _ reservations: [Reservation], signals: consuming Signals,
         inbox: Mailbox<ControlMessage>, logs: Mailbox<LogMessage>, workers: [Mailbox<WorkerMessage>],
         lookups: Mailbox<LookupMessage>, admin: consuming AdminServer, state: StateFolder?
     ) {
         self.lookups = lookups
         self.source = source
         self.configuration = configuration
+        self.certificates = certificates
         self.signals = signals
         self.inbox = inbox
         self.logs = logs
@@ -107,6 +112,12 @@ struct ControlPlane: ~Copyable {
         rereadKeyFiles()
         keepUpRevocations()
         answerMetrics(isLate: true)
+        settle()
+    }
+    private mutating func settle() {
+        if hasSettled { return }
+        hasSettled = true
+        Host.trimCode()
     }
     mutating func takeMessages() {
         for message in inbox.takeAll() {
@@ -176,7 +187,7 @@ struct ControlPlane: ~Copyable {
 
     /// Puts the configuration to use, with the keys that are here: no request comes in between.
     mutating func install() {
-        let messages = [.install(configuration, tickets)] + prepareKeys()
+        let messages = [.install(configuration, certificates, tickets)] + prepareKeys()
         for worker in workers { worker.post(messages) }
         prepareRevocations()
     }
@@ -192,8 +203,8 @@ struct ControlPlane: ~Copyable {
         }
     }
     private mutating func adopt(_ next: GatewayConfiguration) {
-        let diagnostics = Rehearsal.diagnostics(of: next)
-        guard diagnostics.isEmpty else { return refuse(diagnostics) }
+        let rehearsal = Rehearsal(of: next)
+        guard rehearsal.diagnostics.isEmpty else { return refuse(rehearsal.diagnostics) }
         if next.admin?.address != configuration.admin?.address {
             return refuse([
                 Diagnostic(
@@ -209,6 +220,7 @@ struct ControlPlane: ~Copyable {
             return refuse([error])
         }
         configuration = next
+        certificates = rehearsal.certificates
         generation += 1
         gauges.configurationGeneration += 1
         gauges.reloadsSucceeded += 1

@@ -23,8 +23,8 @@ package enum Gateway {
         Host.ignoreBrokenPipes()
         // Before anything listens: who sees us ready may signal us at once.
         let signals = Signals()
-        let diagnostics = Rehearsal.diagnostics(of: configuration)
-        guard diagnostics.isEmpty else { throw StartError(diagnostics: diagnostics) }
+        let rehearsal = Rehearsal(of: configuration)
+        guard rehearsal.diagnostics.isEmpty else { throw StartError(diagnostics: rehearsal.diagnostics) }
         let count = max(1, configuration.process.workers ?? Host.cores)
         let limit = connections(configuration, workers: count)
         do throws(Diagnostic) {
@@ -33,14 +33,15 @@ package enum Gateway {
             let state = try ControlPlane.stateFolder(configuration)
             let admin = try bindAdmin(configuration)
             try run(
-                configuration, from: source, workers: count, connections: limit, reservations, admin, signals, state)
+                configuration, rehearsal.certificates, from: source, workers: count, connections: limit, reservations,
+                admin, signals, state)
         } catch {
             throw StartError(diagnostics: [error])
         }
     }
     private static func run(
-        _ configuration: GatewayConfiguration, from source: ConfigurationSource, workers count: Int,
-        connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer,
+        _ configuration: GatewayConfiguration, _ certificates: [ServerCertificate?], from source: ConfigurationSource,
+        workers count: Int, connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer,
         _ signals: consuming Signals, _ state: StateFolder?
     ) throws(Diagnostic) {
         let logs = Mailbox<LogMessage>()
@@ -65,8 +66,8 @@ package enum Gateway {
             }
         }
         var plane = ControlPlane(
-            source, configuration, reservations, signals: signals, inbox: control, logs: logs, workers: inboxes,
-            lookups: lookups, admin: admin, state: state)
+            source, configuration, certificates, reservations, signals: signals, inbox: control, logs: logs,
+            workers: inboxes, lookups: lookups, admin: admin, state: state)
         do throws(FileFailure) {
             // What was revoked is known before anybody is listened to.
             try plane.openRevocationJournal()
@@ -79,7 +80,6 @@ package enum Gateway {
         try plane.awaitFirstKeys()
         plane.install()
         announce(plane, limit: limit)
-        Host.trimCode()
         plane.run()
         finish(logs, configuration)
         // Fetches and feeds may still run on threads of their own. Nobody waits for them, so nothing that they use is taken

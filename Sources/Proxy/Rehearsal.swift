@@ -1,4 +1,5 @@
-// Everything that could fail when a configuration is put to use, done once and thrown away, before any worker sees it.
+// Everything that could fail when a configuration is put to use, done once before any worker sees it. What of it may be
+// shared, certificates with their keys, is kept for the workers; the rest is thrown away.
 import Bytes
 package import Configuration
 import Policy
@@ -10,10 +11,13 @@ extension ClientVerification {
     }
 }
 
-package enum Rehearsal {
+package struct Rehearsal {
     /// Why the configuration cannot be put to use; empty when it can.
-    package static func diagnostics(of configuration: GatewayConfiguration) -> [Diagnostic] {
-        var diagnostics: [Diagnostic] = []
+    package private(set) var diagnostics: [Diagnostic] = []
+    /// One for each listener; nil where clear text is spoken.
+    private(set) var certificates: [ServerCertificate?] = []
+
+    package init(of configuration: GatewayConfiguration) {
         var pool = UpstreamPool()
         let snapshot = Snapshot.compile(configuration, into: &pool, &diagnostics)
         if snapshot == nil && diagnostics.isEmpty {
@@ -29,18 +33,31 @@ package enum Rehearsal {
                     Diagnostic(at: authorities.position, "\(authorities.file) is not usable: \(error.reason)"))
             }
         }
-        for listener in configuration.listeners {
-            guard let tls = listener.tls else { continue }
-            do throws(TLSError) {
-                _ = try TLSContext.server(
-                    certificate: tls.certificate, privateKey: tls.privateKey, allowsTLS12: tls.allowsTLS12,
-                    allowsTLS13: tls.allowsTLS13, tickets: nil,
-                    clients: tls.clients.map { ClientVerification($0) })
-            } catch {
-                diagnostics.append(describe(error, tls))
-            }
+        for (i, listener) in configuration.listeners.enumerated() {
+            certificates.append(listener.tls.flatMap { read($0, after: configuration.listeners[..<i]) })
         }
-        return diagnostics
+    }
+    /// The certificate of a listener, for which settings can be made.
+    private mutating func read(_ tls: TLSSettings, after earlier: ArraySlice<Configuration.Listener>)
+        -> ServerCertificate?
+    {
+        if let known = earlier.firstIndex(where: { $0.tls?.isServed(like: tls) == true }) { return certificates[known] }
+        do throws(TLSError) {
+            let same = earlier.firstIndex {
+                $0.tls?.certificate == tls.certificate && $0.tls?.privateKey == tls.privateKey
+            }
+            let certificate =
+                if let same, let read = certificates[same] {
+                    read
+                } else {
+                    try ServerCertificate.reading(certificate: tls.certificate, privateKey: tls.privateKey)
+                }
+            _ = try TLSContext.server(certificate, tls, tickets: nil, offersStreams: false)
+            return certificate
+        } catch {
+            diagnostics.append(Self.describe(error, tls))
+            return nil
+        }
     }
     private static func describe(_ error: TLSError, _ tls: TLSSettings) -> Diagnostic {
         switch error.subject {
@@ -56,5 +73,16 @@ package enum Rehearsal {
                 at: tls.keyPosition,
                 "\(tls.keyFile) is not a usable key for \(tls.certificateFile): \(error.reason)")
         }
+    }
+}
+
+extension TLSContext {
+    /// What listeners with these settings show and ask for.
+    static func server(
+        _ certificate: ServerCertificate, _ tls: TLSSettings, tickets: TicketKeys?, offersStreams: Bool
+    ) throws(TLSError) -> TLSContext {
+        try server(
+            certificate, allowsTLS12: tls.allowsTLS12, allowsTLS13: tls.allowsTLS13, tickets: tickets,
+            offersStreams: offersStreams, clients: tls.clients.map { ClientVerification($0) })
     }
 }

@@ -12,7 +12,8 @@ extension Worker {
     mutating func takeMessages() {
         for message in options.inbox.takeAll() {
             switch message {
-            case .install(let configuration, let tickets): install(configuration, tickets)
+            case .install(let configuration, let certificates, let tickets):
+                install(configuration, certificates, tickets)
             case .keys(let provider, let keys, let version):
                 authenticator.install(keys, provider: provider)
                 keyVersions[provider] = version
@@ -39,7 +40,9 @@ extension Worker {
     // MARK: configuration
 
     /// Cannot fail: the control thread compiled the same value before.
-    private mutating func install(_ configuration: GatewayConfiguration, _ tickets: TicketKeys) {
+    private mutating func install(
+        _ configuration: GatewayConfiguration, _ certificates: [ServerCertificate?], _ tickets: TicketKeys
+    ) {
         var diagnostics: [Diagnostic] = []
         serial &+= 1
         guard var snapshot = Snapshot.compile(configuration, into: &pool, serial: serial, &diagnostics) else {
@@ -56,7 +59,10 @@ extension Worker {
         wantedKeys = []
         snapshots[id].plans = authenticator.plans(configuration.locations.map(\.access))
         snapshots[id].revocations = authenticator.revocationBlocks(configuration.locations)
-        listen(configuration, tickets)
+        listen(configuration)
+        for i in configuration.listeners.indices where listeners.contains(listenerSlots[i]) {
+            listeners[listenerSlots[i]].use(context(i, configuration.listeners, certificates[i], tickets))
+        }
         retire(older, after: configuration.process.shutdownTimeout)
         renew(labels)
         for surplus in pool.surplus() where upstreams.contains(surplus) { closeUpstream(surplus) }
@@ -87,7 +93,7 @@ extension Worker {
     }
 
     /// Sockets of addresses that stay are kept with the connections that wait in them; others are closed or added.
-    private mutating func listen(_ configuration: GatewayConfiguration, _ tickets: TicketKeys) {
+    private mutating func listen(_ configuration: GatewayConfiguration) {
         var slots: [SlotID] = []
         for listener in configuration.listeners {
             if let known = listenerAddresses.firstIndex(of: listener.address) {
@@ -100,9 +106,6 @@ extension Worker {
         renumberClients(slots)
         listenerSlots = slots
         listenerAddresses = configuration.listeners.map(\.address)
-        for (i, listener) in configuration.listeners.enumerated() where listeners.contains(slots[i]) {
-            listeners[slots[i]].use(context(listener, tickets))
-        }
     }
     private mutating func open(_ listener: Configuration.Listener, _ log: LogTarget) -> SlotID {
         do throws(SocketError) {
@@ -123,12 +126,16 @@ extension Worker {
             return .none
         }
     }
-    private func context(_ listener: Configuration.Listener, _ tickets: TicketKeys) -> TLSContext? {
-        guard let tls = listener.tls else { return nil }
-        return try? TLSContext.server(
-            certificate: tls.certificate, privateKey: tls.privateKey, allowsTLS12: tls.allowsTLS12,
-            allowsTLS13: tls.allowsTLS13, tickets: tickets, offersStreams: listener.streams > 0,
-            clients: tls.clients.map { ClientVerification($0) })
+    /// TLS of a listener; one that clients cannot tell from an earlier one's is the same.
+    private borrowing func context(
+        _ i: Int, _ configured: [Configuration.Listener], _ certificate: ServerCertificate?, _ tickets: TicketKeys
+    ) -> TLSContext? {
+        guard let tls = configured[i].tls, let certificate else { return nil }
+        let offersStreams = configured[i].streams > 0
+        for j in 0..<i where listeners.contains(listenerSlots[j]) && (configured[j].streams > 0) == offersStreams {
+            if configured[j].tls?.isServed(like: tls) == true { return listeners[listenerSlots[j]].settings() }
+        }
+        return try? TLSContext.server(certificate, tls, tickets: tickets, offersStreams: offersStreams)
     }
     /// Connections name their listener by its place in the configuration: places may have changed.
     private mutating func renumberClients(_ slots: [SlotID]) {

@@ -19,6 +19,8 @@ package struct Listener: ~Copyable {
 
     /// Settings for the connections that are accepted from now on; nil: clear text.
     package mutating func use(_ context: consuming TLSContext?) { tls = context }
+    /// The settings in use, for another listener that is to have the same.
+    package borrowing func settings() -> TLSContext? { tls?.shared() }
 
     package borrowing func accept() -> Accepted {
         switch socket.accept() {

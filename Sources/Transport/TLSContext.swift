@@ -15,6 +15,15 @@ package struct TLSError: Error, Equatable {
         self.subject = subject
         self.reason = reason
     }
+
+    /// What OpenSSL has just said on this thread.
+    static func last(of subject: Subject) -> TLSError {
+        var text = [CChar](repeating: 0, count: 160)
+        unsafe co_last_error(&text, text.count)
+        return TLSError(
+            subject: subject,
+            reason: unsafe text.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) })
+    }
 }
 
 /// Keys that seal session tickets: the same in each worker, so that a client may resume at any of them.
@@ -48,26 +57,20 @@ package struct ClientVerification: Sendable {
     private init(_ context: OpaquePointer) { unsafe self.context = unsafe context }
     deinit { unsafe SSL_CTX_free(context) }
 
-    /// For listeners. The certificate's file holds the leaf first, then its intermediates (PEM).
+    /// The same settings for one more listener of this worker.
+    package borrowing func shared() -> TLSContext {
+        unsafe SSL_CTX_up_ref(context)
+        return unsafe TLSContext(context)
+    }
+
+    /// For listeners.
     package static func server(
-        certificate: [UInt8], privateKey: [UInt8], allowsTLS12: Bool, allowsTLS13: Bool, tickets: TicketKeys?,
+        _ certificate: ServerCertificate, allowsTLS12: Bool, allowsTLS13: Bool, tickets: TicketKeys?,
         offersStreams: Bool = false, clients: ClientVerification? = nil
     ) throws(TLSError) -> TLSContext {
-        guard let raw = unsafe SSL_CTX_new(TLS_server_method()) else {
-            throw TLSError(subject: .context, reason: lastError())
-        }
+        guard let raw = unsafe SSL_CTX_new(TLS_server_method()) else { throw .last(of: .context) }
         let made = unsafe TLSContext(raw)
-        let loaded = unsafe certificate.withUnsafeBytes { bytes in
-            unsafe co_use_chain(raw, bytes.baseAddress, Int32(bytes.count))
-        }
-        guard loaded == 1 else { throw TLSError(subject: .certificate, reason: lastError()) }
-        let keyed = unsafe privateKey.withUnsafeBytes { bytes in
-            unsafe co_use_key(raw, bytes.baseAddress, Int32(bytes.count))
-        }
-        guard keyed == 1 else { throw TLSError(subject: .privateKey, reason: lastError()) }
-        guard unsafe SSL_CTX_check_private_key(raw) == 1 else {
-            throw TLSError(subject: .privateKey, reason: lastError())
-        }
+        unsafe try certificate.use(in: raw)
         unsafe co_server_defaults(raw, allowsTLS12 ? 1 : 0, allowsTLS13 ? 1 : 0)
         if offersStreams { unsafe co_offer_h2(raw) }
         if let tickets {
@@ -91,11 +94,9 @@ package struct ClientVerification: Sendable {
     /// For fetching: verifies the server against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR as in OpenSSL), or
     /// against these alone, in PEM.
     package static func client(authorities: [UInt8]? = nil) throws(TLSError) -> TLSContext {
-        guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else {
-            throw TLSError(subject: .context, reason: lastError())
-        }
+        guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else { throw .last(of: .context) }
         let made = unsafe TLSContext(raw)
-        guard unsafe co_client_defaults(raw) == 1 else { throw TLSError(subject: .context, reason: lastError()) }
+        guard unsafe co_client_defaults(raw) == 1 else { throw .last(of: .context) }
         guard let authorities else { return made }
         let taken = unsafe authorities.withUnsafeBytes { bytes in
             unsafe co_trust_only(raw, bytes.baseAddress, Int32(bytes.count))
@@ -119,10 +120,5 @@ package struct ClientVerification: Sendable {
         guard unsafe co_expect_host(session, host, isAddress ? 1 : 0) == 1 else { return nil }
         unsafe SSL_set_connect_state(session)
         return owned
-    }
-    private static func lastError() -> String {
-        var text = [CChar](repeating: 0, count: 160)
-        unsafe co_last_error(&text, text.count)
-        return unsafe text.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
     }
 }

@@ -15,7 +15,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try file.load()
-        let diagnostics = Rehearsal.diagnostics(of: configuration)
+        let diagnostics = Rehearsal(of: configuration).diagnostics
         guard diagnostics.isEmpty else {
             Terminal.report(diagnostics)
             throw ExitCode(1)
