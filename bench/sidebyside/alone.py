@@ -5,12 +5,13 @@ import time
 
 from sidebyside import process
 from sidebyside.layout import BUILD
-from sidebyside.peers import FILES_MAX, PLAIN, START_SECONDS_MAX, WITH_TOKEN, ask
+from sidebyside.peers import FILES_MAX, PLAIN, START_SECONDS_MAX, TLS, WITH_TOKEN, ask
 from sidebyside.tools import token_file, tool
 
 MIB = 1 << 20
 START_REPETITIONS = 7
 SETTLE_SECONDS = 0.3
+IDLE_TLS_CONNECTIONS = 2000
 IDLE_CONNECTIONS = min(9000, (FILES_MAX - 1000) // 2)     # a proxy may need two descriptors for each connection
 IDLE_READY_SECONDS_MAX = 60
 COUNT_SECONDS = 1.5
@@ -47,14 +48,15 @@ def start(session):
                     {"error": "no answer"})
 
 
-def hold_idle(session, peer):
-    """Memory before and with IDLE_CONNECTIONS that have each had one answer."""
+def hold_idle(session, peer, kind=PLAIN, count=IDLE_CONNECTIONS):
+    """Memory before and with `count` connections that have each had one answer."""
     peer.stop()
     peer.start()
-    session.load("closed", peer.port(PLAIN), t=0.3, w=0.3)      # what is allocated once is allocated now
+    is_tls = kind == TLS
+    session.load("closed", peer.port(kind), t=0.3, w=0.3, s=is_tls)      # what is allocated once is allocated now
     time.sleep(SETTLE_SECONDS)
     before, _ = process.memory(peer.pids)
-    command = session.load_command("idle", peer.port(PLAIN), quiet=False, c=IDLE_CONNECTIONS, t=60,
+    command = session.load_command("idle", peer.port(kind), quiet=False, c=count, t=60, s=is_tls,
                                    o=session.layout.origin_port)
     child = process.spawn(command, {session.layout.load_core}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True)
@@ -67,15 +69,22 @@ def hold_idle(session, peer):
         child.stdin.close()
         process.end(child)
         child.stdout.close()
-    if line[:2] != ["READY", str(IDLE_CONNECTIONS)]:
+    if line[:2] != ["READY", str(count)]:
         return {"error": " ".join(line) or "the connections were not ready in time"}
-    return {"bytes_each": (after - before) / IDLE_CONNECTIONS, "connections": IDLE_CONNECTIONS}
+    return {"bytes_each": (after - before) / count, "connections": count}
 
 
 def idle(session):
     for _ in range(2):
         for peer in chosen(session):
             session.record("idle", peer.name, hold_idle(session, peer))
+            peer.check_alive()
+
+
+def tls_idle(session):
+    for _ in range(2):
+        for peer in chosen(session, ("nginx", "haproxy", "gateway")):
+            session.record("tls-idle", peer.name, hold_idle(session, peer, TLS, IDLE_TLS_CONNECTIONS))
             peer.check_alive()
 
 

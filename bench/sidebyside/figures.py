@@ -9,7 +9,7 @@ CPU = "cpu_us_per_request"
 NOISY_SPREAD = 0.10      # of the floor, (most - least) / median; on a quiet machine it is a few hundredths
 QUIET_SHARE = 0.90       # of its core, that a proxy under full load gets when nobody else wants it
 BARE = {"new": "rs256_us", "new-es256": "es256_us", "new-eddsa": "eddsa_us"}     # what verify.c calls each
-COMPARISONS = {"at_most": ("≤", operator.le), "at_least": ("≥", operator.ge), "exactly": ("=", operator.eq)}
+COMPARISONS = {"at_most": ("≤", operator.le), "below": ("<", operator.lt), "at_least": ("≥", operator.ge), "exactly": ("=", operator.eq)}
 
 
 def median(session, row, peer, key=CPU):
@@ -38,6 +38,14 @@ def figures(session):
         extra = gateway(row) - plain if None not in (gateway(row), plain) else None
         return ratio(extra, median(session, row, "openssl", BARE[row]))
 
+    def better(row):
+        """Of nginx and HAProxy; None unless both were measured."""
+        both = [median(session, row, peer) for peer in ("nginx", "haproxy")]
+        return None if None in both else min(both)
+
+    def of_nginx(row, key=CPU):
+        return ratio(gateway(row, key), median(session, row, "nginx", key))
+
     overload, nginx_overload = (
         (session.samples.get("overload", {}).get(peer) or [{}])[-1] for peer in ("gateway", "nginx"))
     return {
@@ -52,6 +60,15 @@ def figures(session):
         "tls, × nginx over TLS without tokens": ratio(gateway("tls"), median(session, "tls", "nginx")),
         "bodies, bytes per CPU second × floor": ratio(gateway("bodies", "gb_per_cpu_second"),
                                                       median(session, "bodies", "floor", "gb_per_cpu_second")),
+        "h2, × the better of nginx and HAProxy": ratio(gateway("h2"), better("h2")),
+        "h2-tls, × the better of nginx and HAProxy": ratio(gateway("h2-tls"), better("h2-tls")),
+        "h2-origin, without token × floor": ratio(gateway("h2-origin"), floor),
+        "h2-origin-token, × floor": ratio(gateway("h2-origin-token"), floor),
+        "handshakes, P-256 × nginx": of_nginx("handshakes"),
+        "handshakes, RSA-2048 × nginx": of_nginx("handshakes-rsa"),
+        "tls-bodies, bytes per CPU second × nginx": of_nginx("tls-bodies", "gb_per_cpu_second"),
+        "tls-idle, bytes for each connection × nginx": of_nginx("tls-idle", "bytes_each"),
+        "websockets, message × floor's request": ratio(gateway("websockets"), floor),
         "revocations, a million × none": ratio(median(session, "revocations", "million"),
                                                median(session, "revocations", "none")),
         "counts, calls per plain request": gateway("counts", "calls_per_request"),

@@ -13,7 +13,7 @@ RESULTS = BENCH / "results" / "latest.json"
 THRESHOLDS = BENCH / "thresholds.json"
 GATEWAY = REPOSITORY / ".build" / "release" / "gateway"
 
-PORTS_PER_PEER = 4                   # 0 clear text, 1 with tokens, 2 TLS, 3 TLS with tokens
+PORTS_PER_PEER = 12                  # what each is for, peers.py says
 PEERS_MAX = 12
 
 

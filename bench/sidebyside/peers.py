@@ -9,10 +9,12 @@ import sys
 import time
 
 from sidebyside import process
-from sidebyside.layout import BENCH, RUNS, TOKENS
+from sidebyside.layout import BENCH, PORTS_PER_PEER, RUNS, TOKENS
 from sidebyside.tools import tool
 
-PLAIN, WITH_TOKEN, TLS, TLS_WITH_TOKEN = range(4)     # offsets of a peer's ports
+# Offsets of a peer's ports. TLS speaks HTTP/2, too, by ALPN; those with session tickets do not.
+(PLAIN, WITH_TOKEN, TLS, TLS_WITH_TOKEN, H2, H2_WITH_TOKEN, H2_ORIGIN, H2_ORIGIN_WITH_TOKEN, TLS_H2_ORIGIN,
+ TLS_H2_ORIGIN_WITH_TOKEN, TLS_RSA_TICKETS, TLS_TICKETS) = range(12)
 START_SECONDS_MAX = 10
 PEERS_INDEX_OVERLOAD = {"nginx": 10, "gateway": 11}     # ports of the peers with two workers
 FILES_MAX = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1] % (1 << 63), 65536)     # RLIM_INFINITY is -1
@@ -44,7 +46,7 @@ class Peer:
         text = (BENCH / "peers" / self.conf).read_text()
         marks = {"ORIGIN": self.layout.origin_port, "TOKENS": TOKENS, "RUN": self.folder, "WORKERS": self.workers,
                  "FILES": FILES_MAX, "REUSEPORT": "reuseport" if self.workers > 1 else "",
-                 **{f"P{i}": self.port(i) for i in range(4)}}
+                 **{f"P{i}": self.port(i) for i in range(PORTS_PER_PEER)}}
         for mark, value in marks.items():
             text = text.replace(f"@{mark}@", str(value))
         path = self.folder / self.conf

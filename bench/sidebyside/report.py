@@ -12,6 +12,10 @@ from sidebyside.session import show
 
 # What is printed of each row: the key of the sample and its unit. Rows not named here: CPU time per request.
 COLUMNS = {
+    "tls-bodies": [("gb_per_cpu_second", "GB per CPU s")],
+    "tls-idle": [("bytes_each", "bytes for each")],
+    "websockets": [(CPU, "CPU µs per message")],
+    **{row: [(CPU, "CPU µs per handshake")] for row in ("handshakes", "handshakes-rsa", "handshakes-resumed")},
     "bodies": [("gb_per_cpu_second", "GB per CPU s")],
     "flood": [("p99_us", "µs p99"), ("p99_alone_us", "µs p99 without the flood"), ("bad_per_second", "bad per s")],
     "start": [("start_ms", "ms to first answer"), ("resident_mib", "MiB resident")],
@@ -36,7 +40,7 @@ def against_floor(session, row, peer, key):
     """The ratio to the floor of the same run, where the floor does comparable work."""
     home = {CPU: "plain", "gb_per_cpu_second": "bodies"}.get(key)
     floor, values = session.values(home, "floor", key), session.values(row, peer, key)
-    if row == "tls" or not floor or not values:
+    if "tls" in row or row.startswith("handshakes") or not floor or not values:
         return ""
     return f"{statistics.median(values) / statistics.median(floor):.2f} × floor"
 

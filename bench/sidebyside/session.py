@@ -23,7 +23,7 @@ class Session:
     def record(self, row, peer, sample):
         self.samples.setdefault(row, {}).setdefault(peer, []).append(sample)
         shown = {key: value for key, value in sample.items() if key in SHOWN}
-        print(f"  {row:12} {peer:14}", "  ".join(f"{key} {show(value)}" for key, value in shown.items()), flush=True)
+        print(f"  {row:19} {peer:14}", "  ".join(f"{key} {show(value)}" for key, value in shown.items()), flush=True)
 
     def values(self, row, peer, key):
         return [s[key] for s in self.samples.get(row, {}).get(peer, []) if s.get(key) is not None]
@@ -34,7 +34,8 @@ class Session:
         if quiet:
             command += ["-b", "-o", str(self.layout.origin_port)]
         for letter, value in options.items():
-            command += [f"-{letter}"] if value is True else [f"-{letter}", str(value)]
+            if value is not False:
+                command += [f"-{letter}"] if value is True else [f"-{letter}", str(value)]
         for pid in pids:
             command += ["-P", str(pid)]
         return command

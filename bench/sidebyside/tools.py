@@ -10,7 +10,9 @@ from sidebyside.layout import BENCH, BUILD, REPOSITORY, TOKENS
 SOURCES = BENCH / "tools"
 TOOLS = {
     "floor": (["floor.c"], []),
-    "load": ([f"load/{name}.c" for name in ("main", "client", "origin", "requests", "meter")], ["-lssl", "-lcrypto"]),
+    "load": ([f"load/{name}.c" for name in (
+        "main", "line", "client", "channel", "handshake", "socket", "origin", "origin_frames", "origin_echo", "frames",
+        "requests", "meter")], ["-lssl", "-lcrypto", "-lnghttp2"]),
     "verify": (["verify.c"], ["-lcrypto"]),
     "counting.so": (["counting.c"], ["-shared", "-fPIC"]),
 }
@@ -34,9 +36,9 @@ def compile_tools():
         try:
             subprocess.run(command, check=True)
         except FileNotFoundError:
-            sys.exit("bench/run: no C compiler; install gcc and libssl-dev")
+            sys.exit("bench/run: no C compiler; install gcc, libssl-dev and libnghttp2-dev")
         except subprocess.CalledProcessError:
-            sys.exit(f"bench/run: {name} does not compile; libssl-dev may be missing")
+            sys.exit(f"bench/run: {name} does not compile; libssl-dev or libnghttp2-dev may be missing")
 
 
 def make_tokens(cached, new):

@@ -8,7 +8,10 @@ import subprocess
 
 from sidebyside import process
 from sidebyside.layout import TOKENS
-from sidebyside.peers import PLAIN, TLS, TLS_WITH_TOKEN, WITH_TOKEN
+from sidebyside.peers import (
+    H2, H2_ORIGIN, H2_ORIGIN_WITH_TOKEN, H2_WITH_TOKEN, PLAIN, TLS, TLS_H2_ORIGIN, TLS_H2_ORIGIN_WITH_TOKEN,
+    TLS_RSA_TICKETS, TLS_TICKETS, TLS_WITH_TOKEN, WITH_TOKEN,
+)
 from sidebyside.tools import token_file, tool
 
 WARM_SECONDS = 0.5
@@ -16,11 +19,24 @@ NEW_WARM_REQUESTS = 3000
 BODY_BYTES = 1 << 20
 BODY_CONNECTIONS = 16
 TLS_TOKENS = 1000
+STREAM_CONNECTIONS, STREAMS = 16, 16      # of HTTP/2: as many requests are out at once
+WEBSOCKETS = 1000
 GOOD_PER_SECOND = 10_000      # a tenth of what a core can do, so that who waits does not wait for its like
 BAD_PER_SECOND = 20_000
 
 # How many of the session's new tokens a row uses: the longer one takes to check, the fewer for windows of one length.
 NEW_SHARE = {"new": 1, "new-es256": 3 / 8, "new-eddsa": 1 / 4}
+
+# HTTP/2: the port, whether that of TLS, and whether its requests have a token. Only the gateway looks at one.
+STREAM_WORK = {
+    "h2": (H2, False, True), "h2-token": (H2_WITH_TOKEN, False, True),
+    "h2-tls": (TLS, True, True), "h2-tls-token": (TLS_WITH_TOKEN, True, True),
+    "h2-origin": (H2_ORIGIN, False, False), "h2-origin-token": (H2_ORIGIN_WITH_TOKEN, False, True),
+    "h2-origin-tls": (TLS_H2_ORIGIN, True, False), "h2-origin-tls-token": (TLS_H2_ORIGIN_WITH_TOKEN, True, True),
+}
+CHECKS_TOKENS = {"h2-token", "h2-tls-token", "h2-origin-token", "h2-origin-tls-token"}
+HANDSHAKES = {"handshakes": (TLS_TICKETS, False), "handshakes-rsa": (TLS_RSA_TICKETS, False),
+              "handshakes-resumed": (TLS_TICKETS, True)}
 
 # What each row measures, and what its ratios need from the same rounds: (work, peer).
 REFERENCES = [("plain", "floor"), ("plain", "nginx")]
@@ -34,6 +50,15 @@ CELLS = {
     "flood": [("flood", "gateway")],
     "tls": [("tls", "nginx"), ("tls", "haproxy"), ("tls", "gateway")],
     "bodies": [("bodies", "floor"), ("bodies", "nginx"), ("bodies", "haproxy"), ("bodies", "gateway")],
+    "h2": [*REFERENCES, ("h2", "nginx"), ("h2", "haproxy"), ("h2", "gateway"), ("h2-token", "gateway")],
+    "h2-tls": [("h2-tls", "nginx"), ("h2-tls", "haproxy"), ("h2-tls", "gateway"), ("h2-tls-token", "gateway")],
+    "h2-origin": [*REFERENCES, ("h2-origin", "haproxy"), ("h2-origin", "gateway"), ("h2-origin-tls", "haproxy"),
+                  ("h2-origin-tls", "gateway")],
+    "h2-origin-token": [*REFERENCES, ("h2-origin-token", "gateway"), ("h2-origin-tls-token", "gateway")],
+    "handshakes": [(work, peer) for work in HANDSHAKES for peer in ("nginx", "haproxy", "gateway")],
+    "tls-bodies": [("tls-bodies", "nginx"), ("tls-bodies", "haproxy"), ("tls-bodies", "gateway")],
+    "websockets": [*REFERENCES, ("websockets", "floor"), ("websockets", "nginx"), ("websockets", "haproxy"),
+                   ("websockets", "gateway")],
 }
 
 
@@ -90,12 +115,38 @@ def flood(session, peer):
     return sample
 
 
-def bodies(session, peer):
-    sample = session.load("closed", peer.port(PLAIN), peer.pids, t=session.seconds, w=WARM_SECONDS,
-                          c=BODY_CONNECTIONS, B=BODY_BYTES)
+def streams(session, peer, work):
+    """HTTP/2 on the wire: all streams of all connections always have one request out."""
+    kind, is_tls, has_token = STREAM_WORK[work]
+    options = {"2": STREAMS, "c": STREAM_CONNECTIONS, "s": is_tls}
+    if has_token:
+        options |= {"k": token_file("rs256"), "n": 1}
+    if work in CHECKS_TOKENS:
+        options |= {"n": TLS_TOKENS, "W": TLS_TOKENS + TLS_TOKENS // 4}
+    return session.load("closed", peer.port(kind), peer.pids, t=session.seconds, w=WARM_SECONDS, **options)
+
+
+def handshakes(session, peer, work):
+    """All proxies offer session tickets here, as they do by themselves."""
+    kind, resumes = HANDSHAKES[work]
+    return session.load("handshakes", peer.port(kind), peer.pids, t=session.seconds, w=WARM_SECONDS, R=resumes)
+
+
+def websockets(session, peer):
+    return session.load("websockets", peer.port(PLAIN), peer.pids, t=session.seconds, w=WARM_SECONDS, c=WEBSOCKETS,
+                        W=2 * WEBSOCKETS)
+
+
+def bodies(session, peer, kind=PLAIN):
+    sample = session.load("closed", peer.port(kind), peer.pids, t=session.seconds, w=WARM_SECONDS,
+                          c=BODY_CONNECTIONS, B=BODY_BYTES, s=kind == TLS)
     if sample.get("cpu_us"):
         sample["gb_per_cpu_second"] = sample["bytes"] / 1e3 / sample["cpu_us"]
     return sample
+
+
+def tls_bodies(session, peer):
+    return bodies(session, peer, TLS)
 
 
 def verify(session):
@@ -109,7 +160,7 @@ def verify(session):
     return json.loads(out) if child.returncode == 0 else {"error": err.strip()}
 
 
-WORK = {"plain": plain, "tls": tls, "flood": flood, "bodies": bodies}
+WORK = {"plain": plain, "tls": tls, "flood": flood, "bodies": bodies, "tls-bodies": tls_bodies, "websockets": websockets}
 
 
 def measure(session, work, peer):
@@ -117,6 +168,10 @@ def measure(session, work, peer):
         sample = cached(session, peer, peer.port(WITH_TOKEN), int(work.removeprefix("rs256-")))
     elif work in NEW_SHARE:
         sample = new(session, peer, work)
+    elif work in STREAM_WORK:
+        sample = streams(session, peer, work)
+    elif work in HANDSHAKES:
+        sample = handshakes(session, peer, work)
     else:
         sample = WORK[work](session, peer)
     peer.check_alive()

@@ -1,18 +1,22 @@
 /* main.c - the load generator for measuring proxies on loopback: options and the event loop. One thread.
  *
- *   load closed -p PORT …    every connection always has one request out, for -t seconds after a warm-up
+ *   load closed -p PORT …    every connection always has one request out, for -t seconds after a warm-up; with -2 N it
+ *                            speaks HTTP/2 and has one out on each of N streams (clear text: with prior knowledge)
  *   load once   -p PORT …    the same, but each token is used once, and the tokens' end is the end
  *   load paced  -p PORT …    -r N requests a second over the connections, each at its time: who is late, waits, and the
  *                            wait counts; with -f N -F FILE -m M also N requests a second on as many connections from another
  *                            address, each with another of the file's M tokens, of which the signature is broken
  *   load idle   -p PORT …    one request on each connection, prints READY, holds them until stdin ends or -t is over
+ *   load handshakes -p PORT  every connection shakes hands by TLS, ends in order, waits for the proxy's end, and comes again;
+ *                            with -R all resume the session of the first one
+ *   load websockets -p PORT  every connection opens a WebSocket at /ws; then each always has one small message out
  *   load origin -o PORT      no load: only the origin, until it is ended
  *
  *   -c N connections   -t SECONDS   -w SECONDS of warm-up   -W N requests of warm-up at least   -u PATH   -s TLS 1.3
  *   -k FILE of tokens, one a line   -n N use the first N, in turn
  *   -P PID  (repeatable) report the CPU time that these processes use inside the window
  *   -C FILE report what the counting shim (counting.c) counts inside the window
- *   -o PORT be the origin too, on PORT, in the same loop   -B BYTES length of its answers' bodies (130)
+ *   -o PORT be the origin too, on PORT, in the same loop   -B BYTES length of its answers' bodies (130; of HTTP/1.1 only)
  *   -b      never sleep: the proxy's sends then never have to wake an idle core, which on loopback is an interrupt
  *           that the sender pays for, and a slow proxy pays for more of them than a fast one
  *   -v N    connections that vanish in each second in the middle of a request
@@ -39,7 +43,10 @@ struct options options = {
     .connections = 64, .tokens = 1, .seconds = 4, .warm_seconds = 1, .path = "/v1/orders/8741?expand=items&limit=50",
 };
 
+int clients_may_fire = 1;
+
 static int epoll;
+static const struct load *load = &client_load;
 
 void die(const char *what) {
     fprintf(stderr, "load: ");
@@ -58,11 +65,7 @@ static void turn(void) {
     int n = epoll_pwait2(epoll, events, EVENTS_MAX, &sleep, NULL);
     for (int i = 0; i < n; i++) {
         struct endpoint *endpoint = events[i].data.ptr;
-        switch (endpoint->kind) {
-        case ENDPOINT_CLIENT: client_event(endpoint, events[i].events); break;
-        case ENDPOINT_LISTENER: origin_accept(endpoint); break;
-        case ENDPOINT_ORIGIN: origin_event(endpoint, events[i].events); break;
-        }
+        endpoint->event(endpoint, events[i].events);
     }
 }
 
@@ -74,7 +77,7 @@ static int late(uint64_t now, uint64_t begun) {
 static int run_window(void) {
     uint64_t begun = now_ns(), measured_from = 0;
     for (;;) {
-        clients_dial();
+        load->dial();
         turn();
         uint64_t now = now_ns();
         meter_tick(now);
@@ -110,7 +113,7 @@ static int input_ended(void) {
 static int hold_idle(void) {
     uint64_t begun = now_ns(), ready_at = 0;
     for (;;) {
-        clients_dial();
+        load->dial();
         turn();
         uint64_t now = now_ns();
         if (!ready_at && totals.answered + totals.broken >= options.connections) {
@@ -127,12 +130,12 @@ static int hold_idle(void) {
 }
 
 static void usage(void) {
-    fprintf(stderr, "usage: load closed|once|paced|idle|origin [options]; they are listed at the head of main.c\n");
+    fprintf(stderr, "usage: load closed|once|paced|idle|handshakes|websockets|origin [options]; they are listed at the head of main.c\n");
     exit(2);
 }
 
 static void read_mode(const char *name) {
-    static const char *const names[] = { "closed", "once", "paced", "idle", "origin" };
+    static const char *const names[] = { "closed", "once", "paced", "idle", "handshakes", "websockets", "origin" };
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i])) continue;
         options.mode = (enum mode)i;
@@ -145,7 +148,7 @@ static void read_options(int argc, char **argv) {
     if (argc < 2) usage();
     read_mode(argv[1]);
     optind = 2;
-    for (int o; (o = getopt(argc, argv, "p:c:t:w:W:k:n:u:sP:C:bo:B:v:r:f:F:m:")) != -1;) {
+    for (int o; (o = getopt(argc, argv, "p:c:t:w:W:k:n:u:sP:C:bo:B:v:r:f:F:m:2:R")) != -1;) {
         switch (o) {
         case 'p': options.port = atoi(optarg); break;
         case 'c': options.connections = atoi(optarg); break;
@@ -156,6 +159,8 @@ static void read_options(int argc, char **argv) {
         case 'n': options.tokens = atol(optarg); break;
         case 'u': options.path = optarg; break;
         case 's': options.tls = 1; break;
+        case '2': options.streams = atoi(optarg); break;
+        case 'R': options.resumes = 1; break;
         case 'P': meter_watch_process(atoi(optarg)); break;
         case 'C': options.counters_file = optarg; break;
         case 'b': options.busy = 1; break;
@@ -171,6 +176,13 @@ static void read_options(int argc, char **argv) {
     }
 }
 
+static void choose_load(void) {
+    if (options.mode == MODE_HANDSHAKES) load = &handshake_load;
+    else if (options.mode == MODE_WEBSOCKETS) load = &socket_load;
+    else if (options.streams && options.mode == MODE_CLOSED) load = &channel_load;
+    else if (options.streams) usage();
+}
+
 static void raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit)) return;
@@ -180,6 +192,7 @@ static void raise_descriptor_limit(void) {
 
 int main(int argc, char **argv) {
     read_options(argc, argv);
+    choose_load();
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
     srand48(7);
@@ -188,6 +201,6 @@ int main(int argc, char **argv) {
     if (options.mode == MODE_ORIGIN)
         for (;;) turn();
     requests_load();
-    clients_begin();
+    load->begin();
     return options.mode == MODE_IDLE ? hold_idle() : run_window();
 }

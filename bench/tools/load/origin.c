@@ -1,4 +1,5 @@
-/* origin.c - the server behind the proxy: reads requests without bodies, answers each with the same bytes. */
+/* origin.c - the server behind the proxy: reads requests without bodies, answers each with the same bytes. A connection that
+ * begins otherwise speaks HTTP/2 (origin_frames.c) or becomes a WebSocket (origin_echo.c). */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -14,28 +15,34 @@
 
 struct origin_connection {
     struct endpoint endpoint;
+    int has_begun;
+    const struct origin_speech *speech;    /* NULL: HTTP/1.1, here */
+    void *spoken;
     int matched;          /* bytes of CR LF CR LF seen at the end of what was read */
     int blocked;          /* the socket would not take more: EPOLLOUT is on */
     unsigned long owed;   /* answers not completely sent */
     size_t sent;          /* bytes of the first of them that are */
 };
 
-static const char BODY[] =
+const char origin_body[] =
     "{\"id\":8741,\"status\":\"shipped\",\"currency\":\"EUR\",\"total\":\"129.90\",\"items\":["
     "{\"sku\":\"A-100\",\"qty\":2},{\"sku\":\"B-220\",\"qty\":1}],\"ok\":true}";
 
 static char *answer;
 static size_t answer_length;
-static struct endpoint listener = { .kind = ENDPOINT_LISTENER };
+static struct endpoint listener;
+
+static void origin_accept(struct endpoint *from, uint32_t events);
+static void origin_event(struct endpoint *endpoint, uint32_t events);
 
 static void make_answer(void) {
-    size_t body = options.answer_bytes ? options.answer_bytes : sizeof BODY - 1;
+    size_t body = options.answer_bytes ? options.answer_bytes : sizeof origin_body - 1;
     answer = calloc(1, body + 512);
     if (!answer) die("memory");
     int head = snprintf(answer, 512,
                         "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Sat, 21 Nov 2026 04:00:00 GMT\r\n"
                         "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", body);
-    if (!options.answer_bytes) memcpy(answer + head, BODY, body);
+    if (!options.answer_bytes) memcpy(answer + head, origin_body, body);
     else memset(answer + head, 'x', body);
     answer_length = (size_t)head + body;
 }
@@ -44,6 +51,7 @@ void origin_begin(void) {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)options.origin_port) };
     int one = 1;
     make_answer();
+    listener.event = origin_accept;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     listener.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(listener.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -51,12 +59,13 @@ void origin_begin(void) {
     watch(&listener, EPOLLIN, EPOLL_CTL_ADD);
 }
 
-void origin_accept(struct endpoint *from) {
+static void origin_accept(struct endpoint *from, uint32_t events) {
     int fd, one = 1;
+    (void)events;
     while ((fd = accept4(from->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         struct origin_connection *c = calloc(1, sizeof *c);
         if (!c) die("memory");
-        c->endpoint = (struct endpoint){ ENDPOINT_ORIGIN, fd };
+        c->endpoint = (struct endpoint){ origin_event, fd };
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         watch(&c->endpoint, EPOLLIN, EPOLL_CTL_ADD);
     }
@@ -64,6 +73,7 @@ void origin_accept(struct endpoint *from) {
 
 /* One event for each socket and turn, so nothing else in this turn can name `c`. */
 static void drop(struct origin_connection *c) {
+    if (c->speech) c->speech->end(c->spoken);
     close(c->endpoint.fd);
     free(c);
 }
@@ -99,16 +109,33 @@ static void find_heads(struct origin_connection *c, const char *p, const char *e
     }
 }
 
-void origin_event(struct endpoint *endpoint, uint32_t events) {
+/* A proxy sends the first bytes of what it has to say together. */
+static const struct origin_speech *speech_of(const char *bytes, size_t count) {
+    if (count >= 4 && !memcmp(bytes, "PRI ", 4)) return &origin_frames;
+    return count >= 7 && !memcmp(bytes, "GET /ws", 7) ? &origin_echo : NULL;
+}
+
+/* Returns 0 when the connection is to be dropped. */
+static int take(struct origin_connection *c, const char *bytes, size_t count) {
+    if (!c->has_begun) {
+        c->has_begun = 1;
+        c->speech = speech_of(bytes, count);
+        if (c->speech) c->spoken = c->speech->begin(&c->endpoint);
+    }
+    if (c->speech) return c->speech->receive(c->spoken, bytes, count);
+    find_heads(c, bytes, bytes + count);
+    return 1;
+}
+
+static void origin_event(struct endpoint *endpoint, uint32_t events) {
     struct origin_connection *c = (struct origin_connection *)endpoint;
     static char buffer[65536];
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
         ssize_t n = recv(endpoint->fd, buffer, sizeof buffer, 0);
-        if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        if (n == 0 || (n < 0 && errno != EAGAIN) || (n > 0 && !take(c, buffer, (size_t)n))) {
             drop(c);
             return;
         }
-        if (n > 0) find_heads(c, buffer, buffer + n);
     }
-    if (!send_owed(c)) drop(c);
+    if (!(c->speech ? c->speech->send(c->spoken) : send_owed(c))) drop(c);
 }

@@ -1,5 +1,6 @@
 /* requests.c - the requests that are sent: ten fields as an app on a phone sends them, with a token from a file. */
 #define _GNU_SOURCE
+#include "frames.h"
 #include "load.h"
 
 #include <stdlib.h>
@@ -12,8 +13,39 @@ struct list {
     long count, next;
 };
 static struct list good, flood;
+static struct request opening;
+static nghttp2_hd_deflater *deflater;
+
+/* The same fields, compressed. The token is never put into the table (RFC 7541 section 7.1.3), so all blocks but the first
+ * need the same table, whichever connection sends them. */
+static struct request compress(const char *token) {
+    char bearer[TOKEN_BYTES_MAX + 64];
+    nghttp2_nv fields[] = {
+        field(":method", "GET"), field(":scheme", options.tls ? "https" : "http"),
+        field(":authority", "api.example.com"), field(":path", options.path), field("user-agent", "okhttp/4.12.0"),
+        field("accept", "application/json"), field("accept-language", "en-GB,en;q=0.8"),
+        field("accept-encoding", "gzip"), field("x-request-id", "5f0c7a52-8d0e-4a55-9f0e-0b6f2c9d7a11"),
+        field("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        field("x-client-version", "5.14.2"), field("cache-control", "no-cache"), { 0 },
+    };
+    size_t count = sizeof fields / sizeof *fields - 1;
+    if (token) {
+        snprintf(bearer, sizeof bearer, "Bearer %s", token);
+        fields[count++] = field("authorization", bearer);
+    }
+    struct block block = block_make(deflater, fields, count);
+    return (struct request){ block.bytes, block.length };
+}
 
 static void add(struct list *list, const char *token) {
+    if (options.streams) {
+        if (!opening.bytes) {
+            deflater = deflater_make();
+            opening = compress(token);
+        }
+        list->all[list->count++] = compress(token);
+        return;
+    }
     char field[TOKEN_BYTES_MAX + 64] = "";
     if (token) snprintf(field, sizeof field, "Authorization: Bearer %s\r\n", token);
     struct request *r = &list->all[list->count++];
@@ -81,5 +113,7 @@ const struct request *request_next(void) {
 const struct request *flood_next(void) {
     return flood.next == flood.count ? NULL : &flood.all[flood.next++];
 }
+
+const struct request *request_opening(void) { return &opening; }
 
 size_t request_length(void) { return good.count ? good.all[0].length : 0; }
