@@ -61,6 +61,14 @@ static inline EVP_PKEY *co_edwards_key(int type, const uint8_t *p, size_t n) {
     return key;
 }
 
+/* SHA-1 of n bytes into 20, for handshakes that ask for it and keep no secret by it. */
+static inline void co_sha1(const void *p, size_t n, void *out) {
+    SHA_CTX c;
+    SHA1_Init(&c);
+    SHA1_Update(&c, p, n);
+    SHA1_Final((unsigned char *)out, &c);
+}
+
 /* SHA-256, SHA-384 or SHA-512, by the bytes of the hash. */
 static inline const EVP_MD *co_digest(size_t bytes) { return bytes == 32 ? EVP_sha256() : bytes == 48 ? EVP_sha384() : EVP_sha512(); }
 /* SHA-384 or SHA-512 of n bytes, without an allocation as above. */

@@ -22,6 +22,8 @@ package struct FieldSection: ~Copyable {
     private var scheme: Range<Int>?
     private var authority: Range<Int>?
     private var path: Range<Int>?
+    /// Of an extended CONNECT (RFC 8441).
+    private var tunnelled: Range<Int>?
     private var lines = ByteBuffer(capacity: FieldSection.startSize)
     private var crumbs = ByteBuffer(capacity: 0)
     private var crumbCount = 0
@@ -43,7 +45,7 @@ package struct FieldSection: ~Copyable {
         pseudo.clear()
         lines.clear()
         crumbs.clear()
-        (method, scheme, authority, path) = (nil, nil, nil, nil)
+        (method, scheme, authority, path, tunnelled) = (nil, nil, nil, nil, nil)
         (crumbCount, cookiePlace, count, size) = (0, 0, 0, 0)
         error = nil
     }
@@ -115,6 +117,8 @@ package struct FieldSection: ~Copyable {
             authority = range
         } else if name.count == 5, name.matches(0, ":path"), path == nil {
             path = range
+        } else if name.count == 9, name.matches(0, ":protocol"), tunnelled == nil {
+            tunnelled = range
         } else {
             return .requestLine
         }
@@ -138,6 +142,8 @@ extension FieldSection {
             out.append(pseudo.bytes.extracting(authority))
             out.append("\r\n")
         }
+        // No client could write these two itself: whoever reads the head knows by them what it was.
+        if tunnelled != nil { out.append("connection: upgrade\r\nupgrade: websocket\r\n") }
         let text = lines.bytes
         if crumbCount == 0 {
             out.append(text)
@@ -156,7 +162,13 @@ extension FieldSection {
         let text = pseudo.bytes
         guard let method else { return .requestLine }
         if method.count > HTTPLimits.methodSize { return .methodTooLong }
-        let isConnect = method.count == 7 && text.matches(method.lowerBound, "CONNECT")
+        let isMethod = method.count == 7 && text.matches(method.lowerBound, "CONNECT")
+        let isConnect = isMethod && tunnelled == nil
+        if let tunnelled {
+            // RFC 8441 section 4: the request is what a GET with Upgrade is in HTTP/1.
+            guard isMethod, authority != nil else { return .requestLine }
+            guard tunnelled.count == 9, text.matches(tunnelled.lowerBound, "websocket") else { return .tunnelProtocol }
+        }
         guard text.endOfToken(from: method.lowerBound) >= method.upperBound else { return .requestLine }
         guard let target = isConnect ? authority : path, isConnect == (path == nil), isConnect == (scheme == nil)
         else { return .requestLine }
@@ -165,7 +177,7 @@ extension FieldSection {
         // An absolute form would be a third name for the server.
         if !isConnect, first != UInt8(ascii: "/"), first != UInt8(ascii: "*") { return .target }
         if text.endOfTarget(from: target.lowerBound) < target.upperBound { return .target }
-        out.append(text.extracting(method))
+        if tunnelled == nil { out.append(text.extracting(method)) } else { out.append("GET") }
         out.append(" ")
         out.append(text.extracting(target))
         out.append(" HTTP/1.1\r\n")
@@ -205,7 +217,8 @@ extension RequestHead {
             clear()
             return .contentLength
         }
-        if !endsStream && framing == .none {
+        // What follows an extended CONNECT is no body, but the other protocol.
+        if !endsStream && framing == .none && !hasUpgrade {
             framing = .chunked
             expectsContinue = fields.contains(.expect)
         }

@@ -137,6 +137,13 @@ extension HeaderFields {
         return value(at: found)
     }
 
+    /// The value of the only Upgrade field, if Connection names it: without that it was meant for somebody before us.
+    borrowing func nominatedUpgrade() -> Range<Int>? {
+        guard count(of: .upgrade) == 1 else { return nil }
+        for k in 0..<count where positions[k].id == .upgrade { return isNominated(k) ? value(at: k) : nil }
+        return nil
+    }
+
     private borrowing func hasUnderscore(_ k: Int) -> Bool {
         guard hasUnderscores else { return false }
         let all = arena.bytes

@@ -4,6 +4,8 @@
 package enum MessageError: UInt8, Error, CaseIterable, Sendable {
     // the request line
     case requestLine, emptyLine, methodTooLong, target, versionUnsupported, requestLineTooLong
+    /// Of an extended CONNECT.
+    case tunnelProtocol
     // the status line
     case statusLine
     // field lines
@@ -18,7 +20,7 @@ extension MessageError {
     /// The status for the sender of a request; an upstream's message that fails is a 502 to the client, whatever this says.
     package var status: Int {
         switch self {
-        case .methodTooLong, .transferCoding: 501
+        case .methodTooLong, .tunnelProtocol, .transferCoding: 501
         case .versionUnsupported: 505
         case .requestLineTooLong: 414
         case .fieldTooLong, .headTooLarge, .tooManyFields, .trailerTooLarge: 431
@@ -32,6 +34,7 @@ extension MessageError {
         switch self {
         case .requestLine, .emptyLine, .statusLine: "request_line"
         case .methodTooLong: "method_unsupported"
+        case .tunnelProtocol: "upgrade_unsupported"
         case .target: "target_invalid"
         case .versionUnsupported: "version_unsupported"
         case .requestLineTooLong: "uri_too_long"
@@ -53,6 +56,7 @@ extension MessageError {
         case .requestLine: "malformed request line"
         case .emptyLine: "more than one empty line before the request"
         case .methodTooLong: "method too long"
+        case .tunnelProtocol: "protocol that cannot be tunnelled"
         case .target: "forbidden byte or form of the request target"
         case .versionUnsupported: "unsupported HTTP version"
         case .requestLineTooLong: "request line too long"

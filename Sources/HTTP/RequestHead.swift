@@ -21,6 +21,8 @@ package struct RequestHead: ~Copyable {
     package internal(set) var contentLength: Int64 = 0
     /// The connection is not to be used for another request (RFC 9112 section 9.3).
     package internal(set) var wantsClose = false
+    /// An Upgrade field is there; whether it asks for anything, `upgrade` says. In HTTP/2 that is an extended CONNECT.
+    package internal(set) var hasUpgrade = false
     /// The client waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
     package internal(set) var expectsContinue = false
     /// The effective authority: of the target, if that has one, or else the Host field. Empty only in HTTP/1.0.
@@ -48,6 +50,9 @@ package struct RequestHead: ~Copyable {
     /// The same where something depends on it: nil when several fields have that name, or one that may not be passed on.
     package borrowing func soleValue(named name: borrowing Span<UInt8>) -> Range<Int>? { fields.soleValue(named: name) }
 
+    /// What the client asks to change to; nil unless it says so once, for this connection, in HTTP/1.1 (RFC 9110 section 7.8).
+    package borrowing func upgrade() -> Range<Int>? { minor == 0 ? nil : fields.nominatedUpgrade() }
+
     /// Forgets the message; a large one's memory is given back. For heads that go back to a pool.
     package mutating func clear() {
         fields.clear()
@@ -61,6 +66,7 @@ package struct RequestHead: ~Copyable {
         contentLength = 0
         wantsClose = false
         expectsContinue = false
+        hasUpgrade = false
         host = 0..<0
         hostName = 0..<0
         fieldsStart = 0

@@ -33,6 +33,11 @@ package struct ResponseHead: ~Copyable {
     /// The value of the first field whose name, in lower case and with `-` for `_`, is `name`.
     package borrowing func value(named name: borrowing Span<UInt8>) -> Range<Int>? { fields.value(named: name) }
 
+    /// The same where something depends on it, see `RequestHead`.
+    package borrowing func soleValue(named name: borrowing Span<UInt8>) -> Range<Int>? { fields.soleValue(named: name) }
+    /// What the upstream changes to; nil unless it says so once, for this connection.
+    package borrowing func upgrade() -> Range<Int>? { fields.nominatedUpgrade() }
+
     /// Forgets the message; a large one's memory is given back. For heads that go back to a pool.
     package mutating func clear() {
         fields.clear()

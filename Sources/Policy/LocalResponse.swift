@@ -21,6 +21,8 @@ package enum LocalResponse: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case originDenied
     // the path and the method
     case pathInvalid, pathAmbiguous, notFound, methodNotAllowed
+    // the change to another protocol
+    case upgradeInvalid, upgradeVersion, upgradeUnsupported
     // time and size of the request
     case requestTimeout, bodyTooLarge
     // the upstream
@@ -132,6 +134,9 @@ extension LocalResponse {
         case .pathAmbiguous: Answer(400, "path_ambiguous", "The path can be read in several ways")
         case .notFound: Answer(404, "not_found", "Nothing is served here")
         case .methodNotAllowed: Answer(405, "method_not_allowed", "The method is not allowed")
+        case .upgradeInvalid: Answer(400, "upgrade_invalid", "The WebSocket handshake is not valid")
+        case .upgradeVersion: Answer(426, "upgrade_version", "The version of WebSocket is not supported")
+        case .upgradeUnsupported: .closing(501, "upgrade_unsupported", "This protocol is not spoken here")
         case .requestTimeout: .closing(408, "request_timeout", "The request took too long")
         case .bodyTooLarge: .closing(413, "body_too_large", "The body is too large")
         case .upstreamUnavailable: Answer(502, "upstream_unavailable", "The upstream cannot be reached")
@@ -177,6 +182,7 @@ extension LocalResponse {
             switch error {
             case .requestLine, .emptyLine, .statusLine: .requestLine
             case .methodTooLong: .methodUnsupported
+            case .tunnelProtocol: .upgradeUnsupported
             case .target: .targetInvalid
             case .versionUnsupported: .versionUnsupported
             case .requestLineTooLong: .uriTooLong

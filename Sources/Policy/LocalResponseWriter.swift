@@ -73,6 +73,7 @@ package struct LocalResponseWriter: ~Copyable {
         }
         challenges.append(answer, form.detail, location: location, scope: scope, to: &head)
         if answer.status == 405 { head.append(Self.allow) }
+        if answer.status == 426 { head.append("Sec-WebSocket-Version: 13\r\n") }
         if answer.retryAfterSeconds > 0 {
             head.append("Retry-After: ")
             head.append(decimal: UInt64(answer.retryAfterSeconds))
@@ -166,6 +167,8 @@ extension LocalResponseWriter {
             head.append("\r\n")
         }
         fieldRange = fieldRange.lowerBound..<head.count
+        // RFC 9110 section 15.5.22; said of the connection, like what follows.
+        if status == 426 { head.append("Upgrade: websocket\r\nConnection: Upgrade\r\n") }
         if closes {
             head.append("Connection: close\r\n")
         } else if form.minor == 0 {

@@ -81,6 +81,7 @@ extension RequestHead {
     private mutating func settle() -> MessageError? {
         if let error = settleFraming() { return error }
         wantsClose = fields.closes || minor == 0 && !fields.keepsAlive
+        hasUpgrade = fields.contains(.upgrade)
         expectsContinue = false
         if fields.contains(.expect), let error = settleExpectation() { return error }
         return settleHost()
