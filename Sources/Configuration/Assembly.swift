@@ -47,6 +47,7 @@ extension ConfigurationReader {
         location.forwardsToken = settings.forwardsToken
         location.addedHeaders = settings.addedHeaders
         location.crossOrigin = settings.crossOrigin
+        location.tokenRecheck = settings.tokenRecheck
         location.strippedCookies = settings.strippedCookies
         location.accessLog = settings.accessLog
         location.pathGuard = settings.pathGuard

@@ -94,6 +94,11 @@ extension Access {
             "enforce refuses what is not allowed; report forwards it without an identity, and counts and logs what would "
                 + "have been refused"),
         .setting(
+            "token_recheck", in: [.main, .server, .location], Codec.time(.seconds(1) ... .seconds(86_400)).or("off"),
+            \.tokenRecheck,
+            "How often a request that lasts (a WebSocket, server-sent events, a call of gRPC) is judged again; it ends when "
+                + "a new one would be refused, and in any case when its token does"),
+        .setting(
             "grant_wildcards", in: [.main, .server, .location], .flag, \.grantsWildcards,
             "Whether a `*` in a granted permission or scope stands for any one segment between colons, as in `read:*`, "
                 + "and one alone for everything"),

@@ -168,6 +168,7 @@ extension RouteSettings {
         }
         methods = location.access.methods
         isReport = location.access.isReport
+        tokenRecheck = location.tokenRecheck
         grantsWildcards = location.access.grantsWildcards
         revocation = location.access.revocation.map {
             Argument(configuration.revocations[$0].name, position: location.position)

@@ -110,9 +110,7 @@ extension FieldTemplate {
             throw value.error("a header field cannot hold control characters such as a line break")
         }
         self.init(name: name.text, value: template)
-        // "Connection" empty is what nginx's users write for keep-alive upstreams, and what happens here anyway.
-        let isHarmless = foldedName == "connection" && template.pieces.isEmpty && directive == "proxy_set_header"
-        if Self.framing.contains(foldedName), !isHarmless {
+        if Self.framing.contains(foldedName), !(directive == "proxy_set_header" && saysWhatHappens(value)) {
             throw name.error(
                 "\"\(directive)\" cannot set \"\(name.shown)\": the gateway writes it itself for each connection")
         }
@@ -128,6 +126,17 @@ extension FieldTemplate {
         }
     }
 
+    /// What nginx's users write for connections that are kept, and for WebSocket, which happens here anyway; and an empty
+    /// Upgrade, which forbids it.
+    private func saysWhatHappens(_ written: Argument) -> Bool {
+        switch foldedName {
+        case "connection":
+            value.pieces.isEmpty || written.text.lowercased() == "upgrade" || written.text == "$http_connection"
+        case "upgrade":
+            value.pieces.isEmpty || written.text == "$http_upgrade"
+        default: false
+        }
+    }
     /// The name as common servers compare it: without case, `_` as `-`.
     var foldedName: String { name.lowercased().replacing("_", with: "-") }
 

@@ -13,6 +13,7 @@ struct RouteSettings: Sendable {
     var policies: [Requirement] = []
     var methods: MethodPermissions?
     var isReport = false
+    var tokenRecheck: Duration?
     var grantsWildcards = false
     /// Named groups of the regular expressions around; nil in a policy.
     var captures: Set<String>? = []

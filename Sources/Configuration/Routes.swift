@@ -38,6 +38,8 @@ package struct Location: Sendable, Equatable {
     package var strippedCookies: [String] = []
     package var accessLog: AccessLog?
     package var pathGuard = true
+    /// How often a request that lasts is judged again; nil: only when it begins.
+    package var tokenRecheck: Duration?
     package var position: SourcePosition
 
     package init(match: LocationMatch, server: Int, name: String, position: SourcePosition) {
@@ -78,6 +80,9 @@ package struct ProxyPass: Sendable, Equatable {
     package var connectTimeout: Duration = .seconds(2)
     package var readTimeout: Duration = .seconds(30)
     package var sendTimeout: Duration = .seconds(30)
+
+    /// A request for a WebSocket goes on as such, unless its Upgrade field is removed.
+    package var passesUpgrades: Bool { !setHeaders.contains { $0.foldedName == "upgrade" && $0.value.pieces.isEmpty } }
 
     package init(upstream: Int, host: Template) {
         self.upstream = upstream

@@ -32,7 +32,7 @@ enum UnsupportedDirectives {
         "random",
         "rate_limit", "resolver", "resolver_timeout", "slow_start",
         "ssl_ciphers", "sticky",
-        "token", "token_recheck", "trusted_proxies", "user", "hash", "health_check", "zone",
+        "token", "trusted_proxies", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
     ]
 
@@ -161,8 +161,8 @@ enum UnsupportedDirectives {
 
     private static let variables: [String: String] = [
         "proxy_add_x_forwarded_for": "the gateway always writes X-Forwarded-For itself, so remove this line",
-        "remote_user": "say `$auth_subject`", "http_upgrade": "upgrades are not supported yet",
-        "connection_upgrade": "upgrades are not supported yet", "request_body": "bodies are streamed, not kept",
+        "remote_user": "say `$auth_subject`", "connection_upgrade": "say `proxy_set_header Connection \"upgrade\"`",
+        "request_body": "bodies are streamed, not kept",
         "document_root": "the gateway serves no files", "request_filename": "the gateway serves no files",
         "realip_remote_addr": "say `$remote_addr`", "binary_remote_addr": "say `$remote_addr`",
         "upstream_cache_status": "the gateway does not cache responses", "nginx_version": "this is not nginx",

@@ -20,6 +20,10 @@ package struct ClientConnection: ~Copyable {
     private var isHEAD = false
     private var mustClose = false
     private var requestEnded = false
+    /// The request asks for a change of the protocol; both sides have changed; our side ends when the output is out.
+    private var asksUpgrade = false
+    package private(set) var isTunnel = false
+    private var endsOutput = false
     private var interim: UInt8 = 0
     /// It served a request before this one: the peer may have closed it while the request was on its way.
     package private(set) var isReused = false
@@ -84,12 +88,13 @@ package struct ClientConnection: ~Copyable {
     // MARK: requests
 
     /// Begins a request; the caller writes the head into `output` right after.
-    package mutating func beginRequest(_ framing: BodyFraming, isHEAD: Bool) {
+    package mutating func beginRequest(_ framing: BodyFraming, isHEAD: Bool, asksUpgrade: Bool = false) {
         if phase == .idle {
             phase = .head
             isReused = true
         }
         self.isHEAD = isHEAD
+        self.asksUpgrade = asksUpgrade
         mustClose = false
         requestEnded = false
         hasSent = false
@@ -130,6 +135,7 @@ package struct ClientConnection: ~Copyable {
     }
     package mutating func endRequest(_ pool: inout BufferPool) {
         requestEnded = true
+        if isTunnel { endsOutput = true }
         if isFramed {
             frames?.finish()
             return
@@ -214,6 +220,7 @@ package struct ClientConnection: ~Copyable {
     private mutating func begin(_ head: borrowing ResponseHead) -> MessageEvent {
         if head.status < 200 {
             interim += 1
+            if head.status == 101 && asksUpgrade { return .head }
             // Nobody asked to switch protocols (RFC 9110 section 15.2.2).
             if head.status == 101 || interim > ConnectionLimits.interimResponses { return .malformed(.statusLine) }
             return .head
@@ -223,6 +230,18 @@ package struct ClientConnection: ~Copyable {
         phase = .body
         return .head
     }
+    /// The head that came agrees to what was asked for: what follows it, and what the client sends, goes through as it is.
+    package mutating func openTunnel() {
+        isTunnel = true
+        mustClose = true
+        requestEnded = false
+        isStarved = false
+        phase = .body
+        decoder = BodyDecoder(.untilClose, length: 0)
+        encoder = BodyEncoder(.untilClose)
+    }
+    /// Nothing more will come, and reading would only say so again.
+    package mutating func endTunnelInput() { readable = false }
     /// What the end of the stream means here: the end of a body that only it ends, or a message cut short.
     package mutating func endOfStream() -> Bool {
         guard phase == .body && decoder.isUntilClose else { return false }
@@ -253,6 +272,10 @@ package struct ClientConnection: ~Copyable {
             }
         }
         output.release(to: &pool)
+        if endsOutput {
+            endsOutput = false
+            stream.endOutput()
+        }
         return .emptied
     }
     package mutating func release(_ pool: inout BufferPool) {

@@ -30,6 +30,10 @@ package struct ServerConnection: ~Copyable {
     /// What is kept says nothing before more bytes come.
     private var isStarved = false
     private var isDiscarding = false
+    /// Both sides talk in another protocol now, until both have ended.
+    package private(set) var isTunnel = false
+    /// Our side ends when the output is out.
+    private var endsOutput = false
     private var minor: UInt8 = 1
     package private(set) var closesAfterResponse = false
     package private(set) var responseBegun = false
@@ -265,6 +269,31 @@ package struct ServerConnection: ~Copyable {
         head.writeFields(dropping: filter, to: &output)
         output.append("\r\n")
     }
+    /// Sends the head by which an upstream agrees to change the protocol. What follows it goes through as it is.
+    package mutating func openTunnel(
+        _ head: borrowing ResponseHead, dropping filter: borrowing FieldFilter, adding added: borrowing ByteBuffer,
+        _ pool: inout BufferPool
+    ) {
+        responseBegun = true
+        closesAfterResponse = true
+        isTunnel = true
+        isStarved = false
+        phase = .body
+        decoder = BodyDecoder(.untilClose, length: 0)
+        encoder = BodyEncoder(.untilClose)
+        output.reserve(head.bytes.count + added.count + 96, &pool)
+        head.writeStatusLine(to: &output)
+        head.writeFields(dropping: filter, to: &output)
+        output.append(added.bytes)
+        output.append("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+    }
+    /// The upstream has ended its side of a tunnel. The caller flushes.
+    package mutating func endTunnelOutput() { endsOutput = true }
+    /// Nothing more is taken or given, beyond what is in the output.
+    package mutating func closeTunnel() {
+        isTunnel = false
+        phase = .closing
+    }
     package mutating func sendContinue(_ pool: inout BufferPool) {
         output.reserve(32, &pool)
         output.append("HTTP/1.1 100 Continue\r\n\r\n")
@@ -329,6 +358,13 @@ package struct ServerConnection: ~Copyable {
     }
     /// What is answered next belongs to no earlier response.
     package mutating func forgetResponse() { responseBegun = false }
+    /// What was sent of an answer is all there will be of it: the end of the connection, once the output is out, tells the
+    /// client that it is not whole. False: there it would be the end of the message.
+    package mutating func endMessageHalfway() -> Bool {
+        if encoder.framing == .untilClose { return false }
+        phase = .closing
+        return true
+    }
     /// Closes when the output is out.
     package mutating func close() { phase = .closing }
     /// What was begun cannot be finished: the end of the connection must not look like the end of a message.
@@ -354,6 +390,10 @@ package struct ServerConnection: ~Copyable {
             }
         }
         output.release(to: &pool)
+        if endsOutput {
+            endsOutput = false
+            stream.endOutput()
+        }
         return .emptied
     }
     /// Gives blocks back before the slot is destroyed.

@@ -188,13 +188,13 @@ package struct StreamFields: ~Copyable {
 
     /// An upstream's head. `added` is whole fields.
     package mutating func take(
-        _ head: borrowing ResponseHead, dropping filter: borrowing FieldFilter, adding added: borrowing ByteBuffer,
-        _ pool: inout BufferPool
+        _ head: borrowing ResponseHead, as status: Int? = nil, dropping filter: borrowing FieldFilter,
+        adding added: borrowing ByteBuffer, _ pool: inout BufferPool
     ) {
         lines.reserve(head.bytes.count + added.count, &pool)
         head.writeFields(dropping: filter, to: &lines)
         lines.append(added.bytes)
-        list.begin(status: head.status)
+        list.begin(status: status ?? head.status)
         Self.add(lines, to: &list)
         lines.release(to: &pool)
     }

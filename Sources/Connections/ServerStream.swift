@@ -24,6 +24,7 @@ package struct ServerStream: ~Copyable {
     /// Parts of the body wait until somebody takes them.
     package var keepsBytes: Bool { !kept.isEmpty }
     package var keptCount: Int { kept.count }
+    package var keptBytes: Span<UInt8> { @_lifetime(borrow self) borrowing get { kept.bytes } }
     /// Nothing of the request is to come, from the client or from here.
     package var requestIsComplete: Bool { hasEnded && kept.isEmpty }
 

@@ -36,6 +36,7 @@ enum SessionCallbacks {
             setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streamCount),
             setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, UInt32(limits.streamWindow)),
             setting(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, UInt32(limits.head.headSize)),
+            setting(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1),
         ]
         let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
         guard unsafe nghttp2_submit_settings(session, flags, &settings, settings.count) == 0,

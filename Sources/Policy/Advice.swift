@@ -42,6 +42,8 @@ extension LocalResponse {
             ["Send a well-formed message: \(facts.got)."]
         case .upstreamUnavailable, .upstreamInvalid, .upstreamClosed, .upstreamTimeout, .noLiveUpstream:
             ["The request is good; its upstream is not: \(facts.expected)."]
+        case .upgradeInvalid, .upgradeVersion, .upgradeUnsupported:
+            ["Send the handshake of a WebSocket (RFC 6455 section 4.1): \(facts.expected)."]
         case .tokenRevoked: ["Get a new token: this one was revoked."]
         case .revocationStale: ["Try again when the feed of revocations answers, or say \"on_stale allow\"."]
         case .overloaded: ["Try again in a moment: the gateway has no room."]

@@ -17,3 +17,11 @@ enum CallStatus {
         }
     }
 }
+
+extension LocalResponse {
+    /// The trailers of a call that ends so after its answer began.
+    package func callTrailers(showsCode: Bool) -> [UInt8] {
+        let message = showsCode ? answer.code : StatusPhrase.of(answer.status)
+        return Array("grpc-status: \(CallStatus.of(answer.status))\r\ngrpc-message: \(message)\r\n".utf8)
+    }
+}

@@ -12,7 +12,7 @@ package struct Explanation: Sendable {
         case signature, claims, issuer, audience, expiry, notBefore = "not_before", lifetime
         case requiredClaims = "required_claims", binding, identity, provider, revocation
         // what it allows
-        case requirement, method, body, action
+        case requirement, method, body, upgrade, action
     }
 
     package enum Result: String, Sendable {
@@ -144,6 +144,7 @@ extension Explanation.Check {
             case .notFound: .action
             case .methodNotAllowed: .method
             case .bodyTooLarge: .body
+            case .upgradeInvalid, .upgradeVersion, .upgradeUnsupported: .upgrade
             case .requestLine, .versionUnsupported, .methodUnsupported, .uriTooLong, .targetInvalid, .hostInvalid,
                 .headerInvalid, .headerTooLarge, .contentLength, .transferEncoding, .transferEncodingUnsupported,
                 .clAndTE, .chunkInvalid, .expectationFailed, .messageInvalid, .requestTimeout:

@@ -139,6 +139,7 @@ extension Worker {
     /// Ends an exchange whose time is over, without an answer.
     mutating func abandon(_ id: SlotID) {
         let client = exchanges[id].client, stream = exchanges[id].stream
+        if stage(of: id) == .tunnel { return endTunnel(id, .goingAway("restart")) }
         if stream == .none { return clientGone(client) }
         dropExchange(id)
         endStream(stream, .cancelled)
@@ -146,7 +147,11 @@ extension Worker {
     /// The client left: nobody wants the answer.
     mutating func dropExchange(_ id: SlotID) {
         let upstream = exchanges[id].upstream
-        if upstreams.contains(upstream) { closeUpstream(upstream) }
+        if upstreams.contains(upstream) {
+            // It may have left when it had said all.
+            if upstreams[upstream].isTunnel { _ = upstreams[upstream].flush(&buffers) }
+            closeUpstream(upstream)
+        }
         log(id)
     }
 }

@@ -43,6 +43,8 @@ struct Exchange: ~Copyable {
     var settled = SlotID.none
     /// What a service had said was older than a revocation, so that it is asked once more.
     var asksAnew = false
+    /// What it has besides if it may last, see LongExchange.swift.
+    var long = SlotID.none
     /// Where the credentials stood that were believed (some places say more about who may cache the answer, or who asks), and
     /// the bytes that no log may show.
     var places = CredentialPlaces()
@@ -120,6 +122,10 @@ extension Worker {
     }
     /// Sends on what came of a body. False: the exchange is over.
     private mutating func forwardBody(_ id: SlotID, _ n: Int) -> Bool {
+        if clients[id].isTunnel {
+            passUp(id, n)
+            return true
+        }
         let exchange = clients[id].exchange
         let upstream = exchanges[exchange].upstream
         guard countBody(exchange, n) else { return false }
@@ -140,6 +146,7 @@ extension Worker {
     }
     mutating func requestEnded(_ id: SlotID) {
         guard exchanges.contains(id) else { return }
+        if stage(of: id) == .tunnel { return tunnelInputEnded(id) }
         stopBodyClock(id)
         arm(id, Self.farNanoseconds)
         let upstream = exchanges[id].upstream
@@ -302,12 +309,15 @@ extension Worker {
 
     /// Method, size and expectation: asked last, so that strangers learn nothing from the answers.
     private mutating func admit(_ id: SlotID, _ route: Route) {
+        if exchanges[id].long != .none { return stays(id) }
         let head = exchanges[id].head
         let method = heads[head].method
         if method == .connect || method == .trace { return refuse(id, .methodNotAllowed) }
         if route.bodySize > 0 && heads[head].contentLength > route.bodySize { return refuse(id, .bodyTooLarge) }
+        if route.action == .notFound { return refuse(id, .notFound) }
+        if route.recheckNanoseconds > 0 || heads[head].hasUpgrade, !prepare(id, route) { return }
         switch route.action {
-        case .notFound: refuse(id, .notFound)
+        case .notFound: break
         case .answer: answer(id)
         case .proxy:
             if heads[head].expectsContinue && awaitsContinue(id) { sendContinue(id) }

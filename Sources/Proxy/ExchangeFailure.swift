@@ -31,6 +31,7 @@ extension Worker {
     /// An upstream's connection ended, failed, lied or was late.
     mutating func upstreamGone(_ id: SlotID, _ kind: LocalResponse) {
         let exchange = upstreams[id].exchange
+        if upstreams[id].isTunnel && exchanges.contains(exchange) { return tunnelBroken(exchange, kind) }
         let wasRefused = upstreams[id].wasRefused
         let neverSent = upstreams[id].isConnecting || !upstreams[id].hasSent
         let wasReused = upstreams[id].isReused && !upstreams[id].hasReceived && kind == .upstreamClosed
@@ -91,6 +92,7 @@ extension Worker {
 
     /// Answers an exchange ourselves, and ends it.
     mutating func refuse(_ id: SlotID, _ kind: LocalResponse) {
+        if exchanges[id].long != .none && endsForGood(id, kind) { return }
         let upstream = exchanges[id].upstream
         if upstreams.contains(upstream) { closeUpstream(upstream) }
         exchanges[id].upstream = .none

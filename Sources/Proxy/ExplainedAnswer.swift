@@ -138,6 +138,9 @@ extension Explainer {
                 added.append("***\r\n")
             }
         }
+        if head.hasUpgrade && handshake(route) == .asked {
+            added.append("Upgrade: websocket\r\nConnection: Upgrade\r\n")
+        }
         let filter =
             outcome.isAuthenticated
             ? route.authenticatedFilter : outcome.isPreflight ? route.preflightFilter : route.requestFilter

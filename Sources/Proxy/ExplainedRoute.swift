@@ -169,6 +169,7 @@ extension Explainer {
                 .body, demands("client_max_body_size", at: location.position),
                 expected: limit == 0 ? "any size" : "at most \(limit) bytes",
                 got: head.framing == .chunked ? "chunked, counted as it comes" : "\(head.contentLength) bytes"))
+        if head.hasUpgrade { steps.append(upgradeStep(outcome)) }
         steps.append(actionStep(location))
         guard (explanation.failed == nil && outcome.dependsOn == nil) || outcome.wouldDeny != nil else {
             for step in steps {
@@ -184,6 +185,16 @@ extension Explainer {
         explanation.append(steps, failing: outcome.refusal.map { Explanation.Check(failedWith: $0, nil) })
     }
 
+    private func upgradeStep(_ outcome: ExplainedOutcome) -> Explanation.Step {
+        var step = Explanation.Step(.upgrade)
+        switch handshake(snapshot.routes[outcome.route]) {
+        case .none: step.got = "no WebSocket: the field does not travel on"
+        case .asked: step.got = "a WebSocket"
+        case .refused:
+            step.expected = "GET without a body, Sec-WebSocket-Version 13, one Sec-WebSocket-Key of 16 bytes in base64"
+        }
+        return step
+    }
     private func actionStep(_ location: Location) -> Explanation.Step {
         switch location.action {
         case .notFound:

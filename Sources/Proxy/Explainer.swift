@@ -322,6 +322,10 @@ extension Explainer {
             outcome.refusal = .methodNotAllowed
         } else if route.bodySize > 0 && head.contentLength > route.bodySize {
             outcome.refusal = .bodyTooLarge
+        } else if route.action != .notFound && head.hasUpgrade,
+            case .refused(let response) = handshake(route)
+        {
+            outcome.refusal = response
         } else {
             switch route.action {
             case .notFound: outcome.refusal = .notFound
@@ -329,5 +333,10 @@ extension Explainer {
             case .proxy: break
             }
         }
+    }
+
+    /// What the request is where it asks for a WebSocket.
+    func handshake(_ route: Route) -> WebSocketHandshake.Verdict {
+        WebSocketHandshake.judge(head, passes: route.action == .proxy && route.passesUpgrades)
     }
 }

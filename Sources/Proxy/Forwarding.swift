@@ -40,7 +40,9 @@ extension Worker {
         let isAuthenticated = exchanges[id].principal.isKnown
         exchanges[id].upstream = upstream
         upstreams[upstream].exchange = id
-        upstreams[upstream].beginRequest(heads[head].framing, isHEAD: heads[head].isHEAD)
+        let asksUpgrade = stage(of: id) == .asked
+        upstreams[upstream].beginRequest(
+            heads[head].framing, isHEAD: heads[head].isHEAD, asksUpgrade: asksUpgrade)
         let filter =
             isAuthenticated
             ? route.authenticatedFilter : exchanges[id].isPreflight ? route.preflightFilter : route.requestFilter
@@ -50,6 +52,7 @@ extension Worker {
             writeIdentity(of: id, route)
             if route.identityToken >= 0 { writeIdentityToken(id, route) }
         }
+        if asksUpgrade { writeUpgrade(id) }
         if upstreams[upstream].isFramed {
             submitRequest(id, to: upstream, route, filter)
         } else {
@@ -59,7 +62,7 @@ extension Worker {
         }
         if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
         markDirty(upstream: upstream)
-        if requestIsComplete(id) { requestEnded(id) } else { awaitBody(id) }
+        if requestIsComplete(id) || asksUpgrade { requestEnded(id) } else { awaitBody(id) }
     }
 
     /// The fields that say who is asking are the same for all requests of a credential: its first one makes and keeps them,
@@ -93,13 +96,17 @@ extension Worker {
         }
     }
     private mutating func relay(_ id: SlotID, _ upstream: SlotID, _ client: SlotID) {
+        if upstreams[upstream].isTunnel { return relayTunnel(id, upstream) }
         let route = route(of: id)
         armUpstream(upstream, route.readNanoseconds)
         while true {
             let event = relayResponse(id, from: upstream)
             markDirty(client: client)
             switch event {
-            case .head: responseBegan(id, route)
+            case .head:
+                if response.status == 101 { return switchProtocols(id, upstream, route) }
+                if exchanges[id].long != .none, looksAgreed(id) { return upstreamGone(upstream, .upstreamInvalid) }
+                responseBegan(id, route)
             case .end: return finish(id)
             case .malformed:
                 return upstreamGone(upstream, upstreams[upstream].wasRefused ? .upstreamClosed : .upstreamInvalid)
@@ -131,6 +138,7 @@ extension Worker {
             exchanges[id].places.contains(.query) ? "Cache-Control: no-store\r\n" : "Cache-Control: private\r\n")
     }
     private mutating func streamEnded(_ upstream: SlotID, _ id: SlotID) {
+        if upstreams[upstream].isTunnel { return tunnelOutputEnded(id) }
         guard upstreams[upstream].endOfStream() else { return upstreamGone(upstream, .upstreamClosed) }
         finish(id)
     }

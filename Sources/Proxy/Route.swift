@@ -25,6 +25,8 @@ struct Route: BitwiseCopyable {
     var usesCaptures = false
     /// What `return` says is the key set of `identity_jwks`.
     var isKeySet = false
+    /// Requests for a WebSocket go on as such.
+    var passesUpgrades = false
     /// Index of the provider, or -1: `auth off`.
     var provider: Int32 = -1
     /// Index of the location in the configuration: `require` lines are looked up there.
@@ -56,6 +58,8 @@ struct Route: BitwiseCopyable {
     var uri = ProgramRange()
     var connectNanoseconds: UInt64 = 0
     var readNanoseconds: UInt64 = 0
+    /// How often a request that lasts is judged again; 0: never.
+    var recheckNanoseconds: UInt64 = 0
     var upstreamSendNanoseconds: UInt64 = 0
     var bodyNanoseconds: UInt64 = 0
     var bodyMinimumRate: UInt64 = 0

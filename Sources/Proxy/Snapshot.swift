@@ -18,6 +18,8 @@ struct Snapshot: ~Copyable {
     let filters: SlotTable<FieldFilter>
     /// What upstreams may not tell clients where `cors` says nothing: hop-by-hop fields, and a word that is ours.
     let responseFilter: SlotID
+    /// Of an answer that opens a tunnel on a stream, where nothing is made of a key.
+    let streamUpgradeFilter: SlotID
     let crossOrigin: CrossOrigin
     /// The different `identity_token` blocks.
     let mints: [IdentityMint]
@@ -58,7 +60,7 @@ struct Snapshot: ~Copyable {
         _ configuration: GatewayConfiguration, _ table: consuming RouteTable, _ routes: consuming FixedArray<Route>,
         _ limits: consuming FixedArray<ListenerLimits>, _ steps: consuming FixedArray<TemplateStep>,
         _ text: consuming ByteBuffer, _ filters: consuming SlotTable<FieldFilter>, _ responseFilter: SlotID,
-        _ endpoints: [[Int32]], _ accessLogs: [AccessLog], _ logPrograms: [ProgramRange],
+        _ streamUpgradeFilter: SlotID, _ endpoints: [[Int32]], _ accessLogs: [AccessLog], _ logPrograms: [ProgramRange],
         _ crossOrigin: consuming CrossOrigin, _ mints: [IdentityMint]
     ) {
         self.configuration = configuration
@@ -69,6 +71,7 @@ struct Snapshot: ~Copyable {
         self.text = text
         self.filters = filters
         self.responseFilter = responseFilter
+        self.streamUpgradeFilter = streamUpgradeFilter
         authorization = Authorization(configuration)
         challenges = Challenges(configuration)
         balancers = configuration.upstreams.map { LoadBalancer($0) }
@@ -78,6 +81,7 @@ struct Snapshot: ~Copyable {
         self.crossOrigin = crossOrigin
         self.mints = mints
     }
+    var rolesPath: String? { configuration.roles?.path }
     /// Rules are asked for every request anew: what roles grant holds from the next one on, whatever is cached. Fields that
     /// tell permissions are made anew: `serial` sets them apart from those that are kept.
     mutating func replaceRoles(_ roles: RolesFile, serial: UInt32) {

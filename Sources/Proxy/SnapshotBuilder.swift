@@ -24,12 +24,13 @@ struct SnapshotBuilder: ~Copyable {
     /// Towards clients: hop-by-hop fields and a word that is ours are gone; where we answer for CORS, its fields too.
     private let responseFilter: SlotID
     private let crossOriginFilter: SlotID
+    private let streamUpgradeFilter: SlotID
 
     init(_ configuration: GatewayConfiguration, serial: UInt32) {
         self.configuration = configuration
         self.serial = serial
-        // For each location those towards the upstream, with and without a token and for a preflight; two towards clients.
-        filters = SlotTable(capacity: configuration.locations.count * 3 + 2)
+        // For each location those towards the upstream, with and without a token and for a preflight; three towards clients.
+        filters = SlotTable(capacity: configuration.locations.count * 3 + 3)
         var names = Location.defaultIdentityHeaders.map(\.name) + [IdentityTokenRules.defaultHeader]
         for location in configuration.locations {
             names += location.identityHeaders.map(\.name)
@@ -42,6 +43,9 @@ struct SnapshotBuilder: ~Copyable {
         responseFilter = filters.insert(FieldFilter(dropping: ours, allowsUnderscores: true)) ?? .none
         crossOriginFilter =
             filters.insert(FieldFilter(dropping: ours, custom: custom, allowsUnderscores: true)) ?? .none
+        let handshake = custom + [Array("sec-websocket-accept".utf8)]
+        streamUpgradeFilter =
+            filters.insert(FieldFilter(dropping: ours, custom: handshake, allowsUnderscores: true)) ?? .none
         compiler.hostname = ProcessIdentity.hostname
         compiler.processID = ProcessIdentity.number
         compiler.keptClaims = configuration.keptClaims
@@ -60,7 +64,8 @@ struct SnapshotBuilder: ~Copyable {
         var text = ByteBuffer(capacity: max(1, compiler.text.count))
         text.append(compiler.text.span)
         return Snapshot(
-            configuration, table, routes, limits, steps, text, response, responseFilter, endpoints, accessLogs,
+            configuration, table, routes, limits, steps, text, response, responseFilter, streamUpgradeFilter, endpoints,
+            accessLogs,
             logPrograms, CrossOrigin(crossOrigin), mints)
     }
     private static let crossOriginFields = [
@@ -145,7 +150,9 @@ struct SnapshotBuilder: ~Copyable {
         route.connectNanoseconds = proxy.connectTimeout.nanoseconds
         route.readNanoseconds = proxy.readTimeout.nanoseconds
         route.upstreamSendNanoseconds = proxy.sendTimeout.nanoseconds
-        let set = proxy.setHeaders.filter { $0.name.lowercased() != "connection" }
+        route.recheckNanoseconds = location.tokenRecheck?.nanoseconds ?? 0
+        route.passesUpgrades = proxy.passesUpgrades && !configuration.upstreams[proxy.upstream].isFramed
+        let set = proxy.setHeaders.filter { !["connection", "upgrade"].contains($0.name.lowercased()) }
         let providers = location.access.providers.map { configuration.providers[$0] }
         // Keys, and tokens elsewhere than in Authorization, are for us alone.
         let places = providers.flatMap(\.places)

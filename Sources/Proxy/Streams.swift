@@ -40,7 +40,7 @@ extension Worker {
             case .body(let stream, let range): takeBody(stream, range)
             case .end(let stream): endBody(stream)
             case .drained(let stream): resumeAnswer(stream)
-            case .answered(let stream): endStream(stream, .answered)
+            case .answered(let stream): answered(stream)
             case .closed(let stream): streamClosed(stream)
             }
         }
@@ -89,11 +89,19 @@ extension Worker {
         dropExchange(id)
     }
 
+    /// A tunnel that has ended on one side goes on in the other.
+    private mutating func answered(_ stream: SlotID) {
+        let id = streams[stream].exchange
+        if exchanges.contains(id) && stage(of: id) == .tunnel { return }
+        endStream(stream, .answered)
+    }
+
     // MARK: bodies
 
     private mutating func takeBody(_ stream: SlotID, _ range: Range<Int>) {
         let id = streams[stream].exchange, session = streams[stream].session
         guard exchanges.contains(id) else { return sessions[session].consume(range.count, streams[stream].number) }
+        if stage(of: id) != .request { return takeTunnelled(stream, range) }
         guard countBody(id, range.count) else {
             return sessions[session].consume(range.count, streams[stream].number)
         }
@@ -106,6 +114,12 @@ extension Worker {
             range, of: &sessions[session], streams[stream].number, to: &upstreams[upstream], &buffers)
         bodyWentOn(id, upstream)
     }
+    private mutating func takeTunnelled(_ stream: SlotID, _ range: Range<Int>) {
+        let id = streams[stream].exchange, session = streams[stream].session
+        let isOpen = stage(of: id) == .tunnel && takesBody(exchanges[id].upstream)
+        if isOpen && !streams[stream].keepsBytes { return passUp(stream, range) }
+        keepRequestBody(range, of: sessions[session], in: &streams[stream], &buffers)
+    }
     private mutating func endBody(_ stream: SlotID) {
         streams[stream].end()
         if !streams[stream].keepsBytes { requestEnded(streams[stream].exchange) }
@@ -114,6 +128,8 @@ extension Worker {
     mutating func resumeStreamBody(_ id: SlotID) {
         let stream = exchanges[id].stream, upstream = exchanges[id].upstream
         guard streams[stream].keepsBytes && takesBody(upstream) else { return }
+        let stage = stage(of: id)
+        if stage == .asked || stage == .tunnel && !followsKept(id) { return }
         exchanges[id].bodyWasForwarded = true
         relayKeptBody(of: &streams[stream], to: &upstreams[upstream], &sessions[streams[stream].session], &buffers)
         // The client may send more.
@@ -196,7 +212,7 @@ extension Worker {
     }
     private mutating func streamLate(_ stream: SlotID) {
         let id = streams[stream].exchange
-        guard exchanges.contains(id), !keysAreLate(id) else { return }
+        guard exchanges.contains(id), !keysAreLate(id), stage(of: id) == .request else { return }
         // What is kept here waits for the upstream.
         guard !streams[stream].requestIsComplete, !streams[stream].keepsBytes, takesBody(exchanges[id].upstream) else {
             return

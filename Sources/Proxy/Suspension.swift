@@ -121,6 +121,7 @@ extension Worker {
         if isFinal { exchanges[id].hasWaited = true }
         endWaiting(id)
         input.clear()
+        if exchanges[id].long != .none { return judgeAgain(id, hash) }
         arm(id, Self.farNanoseconds)
         authenticate(id, route(of: id), hash)
         if clients.contains(client) { resumeClient(client) }

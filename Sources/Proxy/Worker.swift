@@ -53,6 +53,8 @@ struct Worker: ~Copyable {
     var streamFields = StreamFields()
     var requestText = ByteQueue()
     var exchanges: SlotTable<Exchange>
+    /// Of exchanges that may last.
+    var longExchanges: SlotTable<LongExchange>
     var heads: HeadPool
     /// The head that the next request is parsed into.
     var spare: SlotID
@@ -112,6 +114,7 @@ struct Worker: ~Copyable {
         // As many as connections: whoever carries many takes room from others that do, and from nobody else.
         streams = SlotTable(capacity: options.connections)
         exchanges = SlotTable(capacity: options.connections * 2)
+        longExchanges = SlotTable(capacity: options.connections * 2)
         heads = HeadPool(capacity: options.connections * 2 + 1)
         snapshots = SlotTable(capacity: 1024)
         spare = heads.take()
@@ -151,6 +154,7 @@ struct Worker: ~Copyable {
         case .deadline(.client, let id): if clients.contains(id) { clientDeadline(id) }
         case .deadline(.upstream, let id): if upstreams.contains(id) { upstreamDeadline(id) }
         case .deadline(.stream, let id): if streams.contains(id) { streamDeadline(id) }
+        case .deadline(.exchange, let id): if longExchanges.contains(id) { longDeadline(id) }
         case .deadline(.task, _): keepUp()
         case .ready, .deadline: break
         }
@@ -224,6 +228,7 @@ struct Worker: ~Copyable {
         counters.tally.upstreamBytesSent &+= upstreams[id].takeSent()
         switch result {
         case .emptied:
+            if upstreams[id].isTunnel { return tunnelDrained(id) }
             let exchange = upstreams[id].exchange
             if exchanges.contains(exchange) { resumeBody(exchange) }
         case .blocked: break

@@ -101,7 +101,8 @@ extension Worker {
     // MARK: readiness
 
     mutating func clientReady(_ id: SlotID, _ readiness: Readiness) {
-        if readiness.isFailed { return clientGone(id) }
+        // Both sides of a tunnel may have ended while there is something to read.
+        if readiness.isFailed && !clients[id].isTunnel { return clientGone(id) }
         clients[id].note(readiness)
         if clients[id].outputCount > 0 && readiness.isWritable { markDirty(client: id) }
         guard readiness.isReadable else { return }
@@ -182,7 +183,7 @@ extension Worker {
     }
     /// Nothing more came for now: what may be waited for, and how long.
     mutating func awaitClient(_ id: SlotID) {
-        if clients[id].isLingering || clients[id].discards { return }
+        if clients[id].isLingering || clients[id].discards || clients[id].isTunnel { return }
         if clients[id].isReadingBody { return startBodyClock(clients[id].exchange) }
         guard clients[id].hasPartOfHead, !clients[id].headIsTimed else { return }
         clients[id].headIsTimed = true
@@ -201,7 +202,7 @@ extension Worker {
         if clients[id].isAtHead { return closeClient(id) }
         let exchange = clients[id].exchange
         guard exchanges.contains(exchange) else { return closeClient(id) }
-        if keysAreLate(exchange) { return }
+        if keysAreLate(exchange) || clients[id].isTunnel { return }
         if clients[id].isReadingBody, bodyMayFlow(id), !clients[id].responseBegun {
             return refuse(exchange, .requestTimeout)
         }
@@ -216,8 +217,12 @@ extension Worker {
         }
         // Whom we do not read cannot be late; and while the client still sends, the upstream waits as we do.
         if isSending(exchange) { return false }
+        if upstreams[id].isTunnel {
+            upstreamGone(id, .upstreamTimeout)
+            return !upstreams.contains(id)
+        }
         let hasAll = !upstreams[id].isConnecting && upstreams[id].outputCount == 0
-        if hasAll && isReadingBody(exchange) { return false }
+        if hasAll && isReadingBody(exchange) && stage(of: exchange) == .request { return false }
         upstreamGone(id, .upstreamTimeout)
         return true
     }
@@ -225,7 +230,7 @@ extension Worker {
     // MARK: bodies that trickle
 
     mutating func startBodyClock(_ id: SlotID) {
-        guard exchanges.contains(id), exchanges[id].waitingSince == nil else { return }
+        guard exchanges.contains(id), exchanges[id].waitingSince == nil, stage(of: id) == .request else { return }
         exchanges[id].waitingSince = loop.now
         let route = route(of: id)
         let grace: UInt64 = 10_000_000_000
@@ -248,6 +253,7 @@ extension Worker {
 
     /// The client ended its side: a whole request still gets its answer (RFC 9112 section 9.6).
     mutating func clientEnded(_ id: SlotID) {
+        if clients[id].isTunnel { return tunnelInputEnded(clients[id].exchange) }
         guard clients[id].outputCount > 0, clients[id].isAtHead || clients[id].isClosing else { return clientGone(id) }
         clients[id].close()
         markDirty(client: id)

@@ -23,6 +23,7 @@ extension Worker {
         let stream = exchanges[id].stream
         if stream != .none && streams.contains(stream) { streams[stream].exchange = .none }
         letGoPrincipals(id)
+        if exchanges[id].long != .none { endLong(id) }
         endWaiting(id)
         authenticator.forget(&exchanges[id].settled)
         let snapshot = exchanges[id].snapshot
@@ -140,6 +141,8 @@ extension Worker {
         if route(of: id).provider < 0 { return "off" }
         if exchanges[id].isPreflight && exchanges[id].reason == nil { return "off" }
         if exchanges[id].wouldDeny != nil { return "would_deny" }
+        let long = exchanges[id].long
+        if long != .none, longExchanges[long].wasRefused, exchanges[id].reason?.status != 403 { return "refused" }
         if exchanges[id].reason?.status == 403 { return "denied" }
         if exchanges[id].principal.isKnown { return "ok" }
         switch exchanges[id].reason {

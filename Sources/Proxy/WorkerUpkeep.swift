@@ -2,6 +2,7 @@
 import Bytes
 import Configuration
 import Connections
+import HTTP
 import JOSE
 import Policy
 import Reactor
@@ -24,7 +25,7 @@ extension Worker {
             case .apiKeys(let provider, let file): authenticator.install(file, provider: provider)
             case .roles(let roles):
                 serial &+= 1
-                snapshots[current].replaceRoles(roles, serial: serial)
+                replace(roles)
             case .keysUnchanged(let provider, let time):
                 authenticator.keysUnchanged(provider: provider, noFetchBefore: time)
                 keysSettled(provider, isFinal: true)
@@ -39,6 +40,15 @@ extension Worker {
 
     // MARK: configuration
 
+    /// Requests that last may run in an older configuration, with the same file.
+    private mutating func replace(_ roles: RolesFile) {
+        for i in 0..<snapshots.capacity {
+            guard let id = snapshots.occupant(i), id == current || snapshots[id].rolesPath == roles.path else {
+                continue
+            }
+            snapshots[id].replaceRoles(roles, serial: serial)
+        }
+    }
     /// Cannot fail: the control thread compiled the same value before.
     private mutating func install(
         _ configuration: GatewayConfiguration, _ certificates: [ServerCertificate?], _ tickets: TicketKeys
@@ -195,7 +205,8 @@ extension Worker {
     }
     private mutating func closeAll() {
         for i in 0..<clients.capacity {
-            if let id = clients.occupant(i) { clientGone(id) }
+            // Whoever is said goodbye to has a second to hear it.
+            if let id = clients.occupant(i), !endTunnels(of: id, .goingAway("restart")) { clientGone(id) }
         }
     }
     private mutating func tallyTokens() {

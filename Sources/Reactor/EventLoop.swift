@@ -9,6 +9,8 @@ package enum Source: UInt8, Sendable {
     case listener, client, upstream, mailbox, signals, task, folders
     /// A part of a client's connection: it has deadlines only.
     case stream
+    /// A request that may last: the same.
+    case exchange
 }
 
 /// What the kernel and the timers keep for a slot: its source, index and generation in one word.

@@ -184,6 +184,14 @@ package struct Exposition {
         single(
             "http2_streams_refused_total", .counter, "Requests of HTTP/2 for which there was no room.",
             tally.streamsRefused)
+        single("upgrades_total", .counter, "Requests that became WebSockets.", tally.upgrades)
+        single("upgrades_active", .gauge, "WebSockets that are open now.", tally.upgradesActive)
+        single(
+            "token_rechecks_total", .counter, "Times that requests were judged again while they ran.",
+            tally.tokenRechecks)
+        single(
+            "token_recheck_ends_total", .counter, "Requests that ended because a new one would have been refused.",
+            tally.tokenRecheckEnds)
         single("client_received_bytes_total", .counter, "Bytes read from clients.", tally.clientBytesReceived)
         single("client_sent_bytes_total", .counter, "Bytes written to clients.", tally.clientBytesSent)
     }

@@ -15,6 +15,12 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     package var sessionsBegun: UInt64 = 0
     package var sessionsFailed: UInt64 = 0
     package var streamsRefused: UInt64 = 0
+    /// Requests that became WebSockets, and those that are open.
+    package var upgrades: UInt64 = 0
+    package var upgradesActive: Int64 = 0
+    /// Times that a request was judged again while it ran, and requests that ended so.
+    package var tokenRechecks: UInt64 = 0
+    package var tokenRecheckEnds: UInt64 = 0
     /// Bytes read from and written to clients, heads and framing included, TLS not.
     package var clientBytesReceived: UInt64 = 0
     package var clientBytesSent: UInt64 = 0
@@ -49,6 +55,10 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.sessionsBegun &+= b.sessionsBegun
         a.sessionsFailed &+= b.sessionsFailed
         a.streamsRefused &+= b.streamsRefused
+        a.upgrades &+= b.upgrades
+        a.upgradesActive &+= b.upgradesActive
+        a.tokenRechecks &+= b.tokenRechecks
+        a.tokenRecheckEnds &+= b.tokenRecheckEnds
         a.clientBytesReceived &+= b.clientBytesReceived
         a.clientBytesSent &+= b.clientBytesSent
         a.upstreamBytesReceived &+= b.upstreamBytesReceived

@@ -459,6 +459,7 @@ def of_documents(header: str, payload: str) -> str:
 
 HEADER = json.dumps(KEY.header())
 PREFLIGHT = ["Origin: https://app.example.com", "Access-Control-Request-Method: PUT"]
+WEBSOCKET = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
 CASES = {
     "good": Case(token=good),
     "good with a query": Case(path="/x?a=b&c", token=good),
@@ -589,6 +590,10 @@ CASES = {
     "nothing there": Case("action", "not_found", path="/empty/"),
     "TRACE": Case("method", "method_not_allowed", path="/public/x", method="TRACE"),
     "body": Case("body", "body_too_large", path="/public/x", method="POST", fields=["Content-Length: 99999"]),
+    "a websocket": Case(path="/public/x", fields=[*WEBSOCKET, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]),
+    "a websocket without a key": Case("upgrade", "upgrade_invalid", path="/public/x", fields=WEBSOCKET),
+    "an old websocket": Case("upgrade", "upgrade_version", path="/public/x", fields=WEBSOCKET[:2]),
+    "an upgrade to something else": Case(path="/public/x", fields=["Connection: Upgrade", "Upgrade: h2c"]),
     "preflight": Case("origin", "origin_denied", "/shared/x", None, "OPTIONS", ["Origin: null", PREFLIGHT[1]]),
     # messages
     "long method": Case("message", "method_unsupported", method="M" * 40),
@@ -695,7 +700,7 @@ def test_the_cases_reach_what_can_be_reached_without_an_upstream():
     beyond = {
         "request_timeout", "chunk_invalid", "version_unsupported", "overloaded", "internal_error",
         "token_revoked", "revocation_stale", "certificate_missing", "certificate_invalid", "token_inactive",
-        "auth_service_refused", "auth_service_unavailable", "introspection_unavailable",
+        "auth_service_refused", "auth_service_unavailable", "introspection_unavailable", "upgrade_unsupported",
         "upstream_unavailable", "upstream_invalid", "upstream_closed", "upstream_timeout", "no_live_upstream",
     }  # fmt: skip
     assert codes - {case.code for case in CASES.values()} == beyond

@@ -96,20 +96,6 @@ def test_H20_upgrade_to_h2c_is_stripped(gateway, origin):
     assert b"upgrade" not in origin.requests[0].head.lower()
 
 
-def test_H20_upgrade_to_websocket_is_stripped_too(gateway, origin):
-    response = gateway.request(
-        get(
-            "/x",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        )
-    )
-    assert response.status == 200
-    assert "upgrade" not in origin.last.names()
-
-
 @every_delivery
 @pytest.mark.parametrize(
     ("method", "status", "code"),

@@ -397,9 +397,15 @@ def test_T13_more_than_our_window(gateway, origin, session):
     assert got.code == FLOW_CONTROL_ERROR or session.goaway and session.goaway[0] == FLOW_CONTROL_ERROR
 
 
-def test_T15_extended_connect_is_not_offered(gateway, origin, session):
-    assert 8 not in session.settings
-    fields = [(":method", "CONNECT"), (":protocol", "websocket"), *pseudo(method=None)]
+def test_T15_extended_connect_to_anything_but_a_websocket(gateway, origin, session):
+    for protocol in ("connect-udp", "connect-tcp", "WebSocket", "websocket2"):
+        fields = [(":method", "CONNECT"), (":protocol", protocol), *pseudo(method=None)]
+        got = session.wait_for(session.begin(fields, ends=False))
+        assert (got.status, got.get("gateway-error")) == (501, "upgrade_unsupported")
+    for more in ([(":protocol", "websocket"), (":protocol", "websocket")], []):
+        fields = [(":method", "CONNECT"), *more, *pseudo(method=None)]
+        expect_reset(gateway, origin, session, session.begin(fields, ends=False))
+    fields = [(":method", "GET"), (":protocol", "websocket"), *pseudo(method=None)]
     expect_reset(gateway, origin, session, session.begin(fields, ends=False))
     got = session.wait_for(session.begin([(":method", "CONNECT"), (":authority", "localhost:1")], ends=False))
     assert (got.status, got.get("gateway-error")) == (405, "method_not_allowed")

@@ -146,6 +146,29 @@ struct MessageTests {
         #expect(resets.count == 1 && resets.first?.code == 1, "\(fields)")
     }
 
+    @Test func `T15 an extended CONNECT is the request that a WebSocket has in HTTP 1`() throws {
+        let fields = [
+            (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":authority", "a.test"),
+            (":path", "/x?y"), ("sec-websocket-version", "13"),
+        ]
+        let (heads, refused, _) = try Self.heads(fields, ends: false)
+        let text =
+            "GET /x?y HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            + "sec-websocket-version: 13\r\n\r\n"
+        #expect(refused.isEmpty && heads.first == Self.parsed(text) && heads.first != nil)
+        for k in 2..<5 {
+            var less = fields
+            less.remove(at: k)
+            #expect(try Self.heads(less, ends: false).0.isEmpty, "without \(fields[k].0)")
+        }
+        for name in ["h2c", "WebSocket", "connect-udp", "websockets"] {
+            var other = fields
+            other[1].1 = name
+            let (heads, refused, resets) = try Self.heads(other, ends: false)
+            #expect(heads.isEmpty && refused == ["upgrade_unsupported"] && resets.isEmpty, "\(name)")
+        }
+    }
+
     @Test func `T10 a body of another length resets the stream`() throws {
         for text in ["hell", "hello!"] {
             var client = RawClient()
