@@ -46,6 +46,7 @@ let package = Package(
         // 0: system headers and static inline shims
         .target(name: "CScan", cSettings: [.unsafeFlags(["-O2"])]),
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-O2"])]),
+        .target(name: "CWebApp", exclude: ["files"]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
@@ -78,7 +79,7 @@ let package = Package(
         .executableTarget(
             name: "backend",
             dependencies: [
-                "CArgon2", "CHiredis",
+                "CArgon2", "CHiredis", "CWebApp",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(
                     name: "Configuration", package: "swift-configuration",
@@ -97,8 +98,7 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-            ], resources: [.embedInCode("WebApp")], swiftSettings: settings,
-            linkerSettings: linking),
+            ], swiftSettings: settings, linkerSettings: linking),
         // Signs tokens for the tests of two targets; no product depends on it.
         .target(
             name: "TokenSigning", dependencies: ["Bytes", "JOSE", "COpenSSL"], path: "Tests/TokenSigning",

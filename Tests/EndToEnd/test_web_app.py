@@ -7,7 +7,7 @@ import pytest
 
 from harness.backend import ROOT, backend_key, prepare, problem  # noqa: F401
 
-SOURCES = ROOT / "Sources/backend/WebApp"
+SOURCES = ROOT / "Sources/CWebApp/files"
 SCRIPT = "text/javascript; charset=utf-8"
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),

@@ -1,4 +1,5 @@
 // The web app: its files are compiled into the program, so that there is nothing beside it to lose or to mix up.
+import CWebApp
 import Crypto
 import Foundation
 import HTTPTypes
@@ -45,20 +46,20 @@ struct WebAppRoutes: Sendable {
     private static let script = "text/javascript; charset=utf-8"
 
     private static let shell: [String: (bytes: [UInt8], type: String)] = [
-        "/": (PackageResources.index_html, "text/html; charset=utf-8"),
-        "/manifest.webmanifest": (PackageResources.manifest_webmanifest, "application/manifest+json"),
-        "/app/app.css": (PackageResources.app_css, "text/css; charset=utf-8"),
-        "/app/account.js": (PackageResources.account_js, script),
-        "/app/administration.js": (PackageResources.administration_js, script),
-        "/app/app.js": (PackageResources.app_js, script),
-        "/app/elements.js": (PackageResources.elements_js, script),
-        "/app/roles.js": (PackageResources.roles_js, script),
-        "/app/session.js": (PackageResources.session_js, script),
-        "/app/users.js": (PackageResources.users_js, script),
-        "/app/icon.svg": (PackageResources.icon_svg, "image/svg+xml"),
-        "/app/icon-192.png": (PackageResources.icon_192_png, "image/png"),
-        "/app/icon-512.png": (PackageResources.icon_512_png, "image/png"),
-        "/app/icon-maskable.png": (PackageResources.icon_maskable_png, "image/png"),
+        "/": (bytes(of: "index.html"), "text/html; charset=utf-8"),
+        "/manifest.webmanifest": (bytes(of: "manifest.webmanifest"), "application/manifest+json"),
+        "/app/app.css": (bytes(of: "app.css"), "text/css; charset=utf-8"),
+        "/app/account.js": (bytes(of: "account.js"), script),
+        "/app/administration.js": (bytes(of: "administration.js"), script),
+        "/app/app.js": (bytes(of: "app.js"), script),
+        "/app/elements.js": (bytes(of: "elements.js"), script),
+        "/app/roles.js": (bytes(of: "roles.js"), script),
+        "/app/session.js": (bytes(of: "session.js"), script),
+        "/app/users.js": (bytes(of: "users.js"), script),
+        "/app/icon.svg": (bytes(of: "icon.svg"), "image/svg+xml"),
+        "/app/icon-192.png": (bytes(of: "icon-192.png"), "image/png"),
+        "/app/icon-512.png": (bytes(of: "icon-512.png"), "image/png"),
+        "/app/icon-maskable.png": (bytes(of: "icon-maskable.png"), "image/png"),
     ]
 
     /// Browsers that were here once ask by https only, for a year (RFC 6797).
@@ -78,7 +79,7 @@ struct WebAppRoutes: Sendable {
         var files = Self.shell.mapValues { File($0.bytes, type: $0.type) }
         // A browser installs the worker, and with it the shell, anew when its bytes differ.
         let tags = files.sorted { $0.key < $1.key }.map { $0.key + $0.value.entityTag }.joined()
-        let worker = String(decoding: PackageResources.service_worker_js, as: UTF8.self)
+        let worker = String(decoding: Self.bytes(of: "service-worker.js"), as: UTF8.self)
             .replacingOccurrences(of: "@version@", with: Self.digest(of: Array(tags.utf8)))
         files["/service-worker.js"] = File(Array(worker.utf8), type: Self.script)
         self.files = files
@@ -93,6 +94,12 @@ struct WebAppRoutes: Sendable {
                 return answer
             }
         }
+    }
+
+    private static func bytes(of file: String) -> [UInt8] {
+        var count = 0
+        guard let start = unsafe web_app_file(file, &count) else { preconditionFailure("\(file) was compiled in") }
+        return unsafe Array(UnsafeBufferPointer(start: start, count: count))
     }
 
     private static func digest(of bytes: [UInt8]) -> String {

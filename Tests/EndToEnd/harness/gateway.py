@@ -54,7 +54,7 @@ class Gateway:
         ready: bool = True,
         **values: object,
     ):
-        assert os.access(BINARY, os.X_OK), f"{BINARY} is missing: swift build -c release --product gateway"
+        assert os.access(BINARY, os.X_OK), f"{BINARY} is missing: scripts/build gateway"
         self.folder = folder
         self.values = _Ports(folder=folder, **values)
         self.file = folder / "gateway.conf"
