@@ -1,4 +1,4 @@
-"""From samples to figures: medians, ratios within the run, and the comparison with thresholds.json."""
+"""From samples to figures: medians, ratios within a round, and the comparison with thresholds.json."""
 import json
 import operator
 import statistics
@@ -25,52 +25,69 @@ def ratio(a, b):
     return a / b if a is not None and b else None
 
 
+def rounds(session, row, peer, key=CPU):
+    """One value for each round; none at all when any failed."""
+    samples = session.samples.get(row, {}).get(peer, [])
+    values = [sample.get(key) for sample in samples if "error" not in sample]
+    return values if values and len(values) == len(samples) and None not in values else []
+
+
+def paired(*columns, by=operator.truediv):
+    """The median of what rounds give each by itself: a machine that is slower for a while slows both sides of a ratio."""
+    if not all(columns) or len({len(column) for column in columns}) != 1:
+        return None
+    return statistics.median(by(*values) for values in zip(*columns))
+
+
 def figures(session):
     """Every figure that a threshold can name; None where the run has no measure for it."""
     def gateway(row, key=CPU):
         return median(session, row, "gateway", key)
 
-    floor, nginx = median(session, "plain", "floor"), median(session, "plain", "nginx")
-    plain = gateway("plain")
+    def ours(row, key=CPU):
+        return rounds(session, row, "gateway", key)
+
+    def of(peer, row, key=CPU, home=None):
+        """Ours by the peer's, in the row or in the peer's own."""
+        return paired(ours(row, key), rounds(session, home or row, peer, key))
+
+    def of_floor(row):
+        """Next to the row where it has a floor of its own."""
+        return of("floor", row, home=row if rounds(session, row, "floor") else "plain")
 
     def verification(row):
         """What a token that was never seen costs above forwarding it, in bare verifications of its kind."""
-        extra = gateway(row) - plain if None not in (gateway(row), plain) else None
-        return ratio(extra, median(session, row, "openssl", BARE[row]))
+        return paired(ours(row), ours("plain"), rounds(session, row, "openssl", BARE[row]),
+                      by=lambda new, plain, bare: (new - plain) / bare)
 
-    def better(row):
-        """Of nginx and HAProxy; None unless both were measured."""
-        both = [median(session, row, peer) for peer in ("nginx", "haproxy")]
-        return None if None in both else min(both)
-
-    def of_nginx(row, key=CPU):
-        return ratio(gateway(row, key), median(session, row, "nginx", key))
+    def of_better(row):
+        """By the better of nginx and HAProxy; None unless both were measured."""
+        both = [of(peer, row) for peer in ("nginx", "haproxy")]
+        return None if None in both else max(both)
 
     overload, nginx_overload = (
         (session.samples.get("overload", {}).get(peer) or [{}])[-1] for peer in ("gateway", "nginx"))
     return {
-        "plain, × floor": ratio(plain, floor),
-        "rs256-1, × floor": ratio(gateway("rs256-1"), floor),
-        "rs256-1, × nginx without tokens": ratio(gateway("rs256-1"), nginx),
-        "rs256-20000, × floor": ratio(gateway("rs256-20000"), floor),
-        "rs256-20000, × nginx without tokens": ratio(gateway("rs256-20000"), nginx),
+        "plain, × floor": of_floor("plain"),
+        "rs256-1, × floor": of_floor("rs256-1"),
+        "rs256-1, × nginx without tokens": of("nginx", "rs256-1", home="plain"),
+        "rs256-20000, × floor": of_floor("rs256-20000"),
+        "rs256-20000, × nginx without tokens": of("nginx", "rs256-20000", home="plain"),
         **{f"{row}, (new − plain) × bare verification": verification(row) for row in BARE},
         "flood, p99 of cached tokens × without it": gateway("flood", "p99_ratio"),
         "flood, bad tokens a second": gateway("flood", "bad_per_second"),
-        "tls, × nginx over TLS without tokens": ratio(gateway("tls"), median(session, "tls", "nginx")),
-        "bodies, bytes per CPU second × floor": ratio(gateway("bodies", "gb_per_cpu_second"),
-                                                      median(session, "bodies", "floor", "gb_per_cpu_second")),
-        "h2, × the better of nginx and HAProxy": ratio(gateway("h2"), better("h2")),
-        "h2-tls, × the better of nginx and HAProxy": ratio(gateway("h2-tls"), better("h2-tls")),
-        "h2-origin, without token × floor": ratio(gateway("h2-origin"), floor),
-        "h2-origin-token, × floor": ratio(gateway("h2-origin-token"), floor),
-        "handshakes, P-256 × nginx": of_nginx("handshakes"),
-        "handshakes, RSA-2048 × nginx": of_nginx("handshakes-rsa"),
-        "tls-bodies, bytes per CPU second × nginx": of_nginx("tls-bodies", "gb_per_cpu_second"),
-        "tls-idle, bytes for each connection × nginx": of_nginx("tls-idle", "bytes_each"),
-        "websockets, message × floor's request": ratio(gateway("websockets"), floor),
-        "revocations, a million × none": ratio(median(session, "revocations", "million"),
-                                               median(session, "revocations", "none")),
+        "tls, × nginx over TLS without tokens": of("nginx", "tls"),
+        "bodies, bytes per CPU second × floor": of("floor", "bodies", "gb_per_cpu_second"),
+        "h2, × the better of nginx and HAProxy": of_better("h2"),
+        "h2-tls, × the better of nginx and HAProxy": of_better("h2-tls"),
+        "h2-origin, without token × floor": of_floor("h2-origin"),
+        "h2-origin-token, × floor": of_floor("h2-origin-token"),
+        "handshakes, P-256 × nginx": of("nginx", "handshakes"),
+        "handshakes, RSA-2048 × nginx": of("nginx", "handshakes-rsa"),
+        "tls-bodies, bytes per CPU second × nginx": of("nginx", "tls-bodies", "gb_per_cpu_second"),
+        "tls-idle, bytes for each connection × nginx": of("nginx", "tls-idle", "bytes_each"),
+        "websockets, message × floor's request": of("floor", "websockets", home="plain"),
+        "revocations, a million × none": paired(rounds(session, "revocations", "million"), rounds(session, "revocations", "none")),
         "counts, calls per plain request": gateway("counts", "calls_per_request"),
         "counts, calls per token request": gateway("counts-tokens", "calls_per_request"),
         "counts, allocations per token request": gateway("counts-tokens", "allocations_per_request"),

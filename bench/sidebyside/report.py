@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 
-from sidebyside.figures import BARE, CPU, noise
+from sidebyside.figures import BARE, CPU, noise, paired, rounds
 from sidebyside.layout import RESULTS
 from sidebyside.session import show
 
@@ -26,6 +26,8 @@ COLUMNS = {
                  ("peak_mib", "MiB at most"), ("drain_seconds", "s to drain")],
 }
 
+COMPARABLE = (CPU, "gb_per_cpu_second")
+
 
 def columns(row, peer):
     return [(BARE[row], "µs for each")] if peer == "openssl" else COLUMNS.get(row, [(CPU, "CPU µs per request")])
@@ -38,11 +40,11 @@ def spread(values):
 
 def against_floor(session, row, peer, key):
     """The ratio to the floor of the same run, where the floor does comparable work."""
-    home = {CPU: "plain", "gb_per_cpu_second": "bodies"}.get(key)
-    floor, values = session.values(home, "floor", key), session.values(row, peer, key)
-    if "tls" in row or row.startswith("handshakes") or not floor or not values:
+    if "tls" in row or row.startswith("handshakes"):
         return ""
-    return f"{statistics.median(values) / statistics.median(floor):.2f} × floor"
+    home = row if rounds(session, row, "floor", key) else "plain"
+    times = paired(rounds(session, row, peer, key), rounds(session, home, "floor", key)) if key in COMPARABLE else None
+    return f"{times:.2f} × floor" if times else ""
 
 
 def row_lines(session, row):
