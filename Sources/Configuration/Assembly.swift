@@ -99,13 +99,14 @@ extension ConfigurationReader {
         return "\(named) #\(number)"
     }
 
-    private func proxyPass(_ target: ProxyTarget, _ settings: RouteSettings) -> ProxyPass {
+    private mutating func proxyPass(_ target: ProxyTarget, _ settings: RouteSettings) -> ProxyPass {
         let isSocketPath = target.authority.hasPrefix("unix:")
         var pass = ProxyPass(
             // The path of a socket is no host; nginx says "localhost" there too.
-            upstream: target.upstream,
+            upstream: upstream(target, settings), scheme: target.scheme,
             host: isSocketPath ? Template(text: "localhost") : Template([.variable(.proxyHost)]))
         pass.uri = target.uri
+        pass.prefersFrames = settings.prefersFrames
         pass.connectTimeout = settings.connectTimeout
         pass.readTimeout = settings.readTimeout
         pass.sendTimeout = settings.sendTimeout

@@ -145,7 +145,7 @@ extension LocationDraft {
         case .proxy(let pass):
             let upstream = configuration.upstreams[pass.upstream]
             target = ProxyTarget(
-                upstream: pass.upstream, authority: upstream.authority, uri: pass.uri, isFramed: upstream.isFramed)
+                upstream: pass.upstream, authority: upstream.authority, scheme: pass.scheme, uri: pass.uri)
         }
     }
 }
@@ -184,5 +184,7 @@ extension RouteSettings {
         connectTimeout = pass.connectTimeout
         readTimeout = pass.readTimeout
         sendTimeout = pass.sendTimeout
+        prefersFrames = pass.prefersFrames
+        if let tls = configuration.upstreams[pass.upstream].tls { upstreamTLS = UpstreamTLSDraft(tls) }
     }
 }

@@ -16,11 +16,12 @@ struct LocationDraft: Sendable {
     private static let proxyPassRow = Directive<LocationDraft>(
         row: DirectiveRow(
             name: "proxy_pass", blocks: [.location],
-            form: "http://UPSTREAM[URI] | http://HOST[:PORT][URI] | http://unix:PATH[:URI] | grpc://…",
+            form:
+                "http://UPSTREAM[URI] | http://HOST[:PORT][URI] | http://unix:PATH[:URI] | https://… | grpc://… | grpcs://…",
             arity: 1...1,
             summary:
                 "Where requests go; with a URI, it replaces the part of the path that the location matched. By \"grpc://\" "
-                + "an upstream is spoken to in HTTP/2"),
+                + "an upstream is spoken to in HTTP/2, by \"https://\" and \"grpcs://\" over TLS"),
         read: { statement, location, reader throws(Diagnostic) in
             location.targetWord = statement.arguments[0]
             location.target = try reader.proxyTarget(statement.arguments[0], enclosing: location.scope.enclosing)
@@ -110,7 +111,23 @@ extension ProxyPass {
         .setting(
             "proxy_send_timeout", in: anywhere, .time(timeouts), \.sendTimeout,
             "Without progress in writing to an endpoint"),
+        versionRow,
     ]
+
+    private static let versionRow = Directive<RouteSettings>(
+        row: DirectiveRow(
+            name: "proxy_http_version", blocks: anywhere, form: "1.1 | 2", arity: 1...1,
+            summary: "The version of HTTP that upstreams by \"http://\" and \"https://\" are spoken to in"),
+        read: { statement, settings, _ throws(Diagnostic) in
+            let word = statement.arguments[0]
+            switch word.text {
+            case "1.1": settings.prefersFrames = false
+            case "2": settings.prefersFrames = true
+            case "1.0": throw word.error("\"1.0\" is not supported: connections are kept, which HTTP/1.1 can")
+            default: throw word.error("\"\(word.shown)\" is neither 1.1 nor 2")
+            }
+        },
+        write: { [WrittenLine([$0.prefersFrames ? "2" : "1.1"])] })
 }
 
 /// What `proxy_pass` says.
@@ -118,14 +135,17 @@ struct ProxyTarget: Sendable {
     var upstream: Int
     /// Host and port, or name of the group, as written.
     var authority: String
+    var scheme: UpstreamScheme
     var uri: [UInt8]?
-    /// `grpc://`
-    var isFramed = false
 
     var written: String {
         let path = uri.map { String(decoding: $0, as: UTF8.self) } ?? ""
         let separator = authority.hasPrefix("unix:") && !path.isEmpty ? ":" : ""
-        return (isFramed ? "grpc://" : "http://") + authority + separator + path
+        return "\(scheme.rawValue)://\(authority)\(separator)\(path)"
+    }
+    /// What the upstream must prove to be, unless `proxy_ssl_name` says it.
+    var host: String {
+        authority.hasPrefix("unix:") ? "localhost" : HostAndPort(authority, defaultPort: 80)?.host ?? authority
     }
 }
 
@@ -134,18 +154,16 @@ extension ConfigurationReader {
         _ word: Argument, enclosing: [LocationMatch]
     ) throws(Diagnostic) -> ProxyTarget {
         let url = word.text
-        let isFramed = url.hasPrefix("grpc://")
-        guard url.hasPrefix("http://") || isFramed else {
+        guard let scheme = UpstreamScheme.allCases.first(where: { url.hasPrefix($0.rawValue + "://") }) else {
             let scheme = url.prefix { $0 != ":" }
-            if ["https", "grpcs", "ws", "wss"].contains(scheme), url.contains("://") {
-                throw word.error(
-                    "an upstream by \"\(scheme)://\" is not supported yet: \"http://\" and \"grpc://\" are")
+            if ["ws", "wss"].contains(scheme), url.contains("://") {
+                throw word.error("\"\(scheme)://\" is no way to an upstream: \"http://\" and \"https://\" are")
             }
             throw word.error("\"\(word.shown)\" is not an upstream: \"http://\" is missing")
         }
         let isVariable = word.pieces.contains { if case .written(let text) = $0 { text.contains("$") } else { false } }
         if isVariable { throw word.error("variables in \"proxy_pass\" are not supported yet") }
-        let (authority, path) = Self.split(String(url.dropFirst(7)))
+        let (authority, path) = Self.split(String(url.dropFirst(scheme.rawValue.utf8.count + 3)))
         let uri = Array(path.utf8)
         if !uri.isEmpty {
             if enclosing.contains(where: { if case .pattern = $0 { true } else { false } }) {
@@ -166,8 +184,8 @@ extension ConfigurationReader {
             }
         }
         return ProxyTarget(
-            upstream: isFramed ? try framed(upstream(authority, word)) : try upstream(authority, word),
-            authority: authority, uri: uri.isEmpty ? nil : uri, isFramed: isFramed)
+            upstream: try upstream(authority, word, isTLS: scheme.isTLS), authority: authority, scheme: scheme,
+            uri: uri.isEmpty ? nil : uri)
     }
 
     /// `host:port/path` and `unix:/socket:/path`.
@@ -180,32 +198,60 @@ extension ConfigurationReader {
         return (String(authority), String(rest.dropFirst(authority.count)))
     }
 
-    /// The same group, spoken to in frames: its connections are others, and so is its name.
-    private mutating func framed(_ index: Int) -> Int {
-        let name = "grpc://" + configuration.upstreams[index].name
-        if let known = configuration.upstreams.firstIndex(where: { $0.name == name }) { return known }
-        var upstream = configuration.upstreams[index]
+    /// The group for the way in which the location speaks to it: other connections, and another name.
+    mutating func upstream(_ target: ProxyTarget, _ settings: RouteSettings) -> Int {
+        let isFramed = target.scheme.isCall || settings.prefersFrames
+        let tls = target.scheme.isTLS ? settings.upstreamTLS.settings(host: target.host) : nil
+        guard isFramed || tls != nil else { return target.upstream }
+        if let certificate = tls?.certificate, tls?.key == nil {
+            reportOnce(certificate.position, "this \"proxy_ssl_certificate\" has no \"proxy_ssl_certificate_key\"")
+        } else if let key = tls?.key, tls?.certificate == nil {
+            reportOnce(key.position, "this \"proxy_ssl_certificate_key\" has no \"proxy_ssl_certificate\"")
+        }
+        let base = configuration.upstreams[target.upstream]
+        let known = configuration.upstreams.firstIndex {
+            $0.isFramed == isFramed && $0.tls == tls && $0.authority == target.authority
+                && $0.endpoints == base.endpoints
+        }
+        if let known { return known }
+        var upstream = base
+        upstream.authority = target.authority
+        upstream.isFramed = isFramed
+        upstream.tls = tls
+        let isSaid = target.scheme.isCall || !isFramed
+        let name = "\(target.scheme.rawValue)://\(target.authority)\(isSaid ? "" : " in HTTP/2")"
         upstream.name = name
-        upstream.isFramed = true
+        var number = 2
+        while configuration.upstreams.contains(where: { $0.name == upstream.name }) {
+            upstream.name = "\(name) #\(number)"
+            number += 1
+        }
         configuration.upstreams.append(upstream)
-        usedUpstreams.insert(configuration.upstreams.count - 1)
         return configuration.upstreams.count - 1
+    }
+    private mutating func reportOnce(_ position: SourcePosition, _ message: String) {
+        let diagnostic = Diagnostic(at: position, message)
+        if !diagnostics.contains(where: { $0.position == position }) { report(diagnostic) }
     }
 
     /// The group of that name, or one made for this address.
-    private mutating func upstream(_ authority: String, _ word: Argument) throws(Diagnostic) -> Int {
+    private mutating func upstream(_ name: String, _ word: Argument, isTLS: Bool) throws(Diagnostic) -> Int {
+        var authority = name
+        // Without a port it is another one than in clear text.
+        let isGroup = configuration.upstreams.prefix(configuration.namedUpstreams).contains { $0.name == name }
+        if isTLS, !isGroup, HostAndPort(name, defaultPort: 443)?.hasPort == false { authority += ":443" }
         if let index = configuration.upstreams.firstIndex(where: { $0.name == authority }) {
             usedUpstreams.insert(index)
             return index
         }
         var place = word
         place.pieces = [.literal(authority)]
-        if HostAndPort(authority, defaultPort: 80)?.hasPort == false,
-            HostAndPort(authority, defaultPort: 80)?.addresses.isEmpty == true
+        if HostAndPort(name, defaultPort: 80)?.hasPort == false,
+            HostAndPort(name, defaultPort: 80)?.addresses.isEmpty == true
         {
             throw word.error(
-                "undefined upstream \"\(word.isSecret ? "***" : authority)\", and no host has that name",
-                suggestion: Spelling.suggestion(for: authority, among: configuration.upstreams.map(\.name)))
+                "undefined upstream \"\(word.isSecret ? "***" : name)\", and no host has that name",
+                suggestion: Spelling.suggestion(for: name, among: configuration.upstreams.map(\.name)))
         }
         var upstream = Upstream(name: authority, position: word.position)
         upstream.endpoints = try endpoints(at: place)

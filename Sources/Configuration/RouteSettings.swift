@@ -36,6 +36,9 @@ struct RouteSettings: Sendable {
     var connectTimeout: Duration = .seconds(2)
     var readTimeout: Duration = .seconds(30)
     var sendTimeout: Duration = .seconds(30)
+    /// `proxy_http_version 2`
+    var prefersFrames = false
+    var upstreamTLS = UpstreamTLSDraft()
     /// Words of this level itself that use variables which only a verified identity fills.
     var ownIdentityUses: [Argument] = []
 
@@ -58,7 +61,7 @@ struct RouteSettings: Sendable {
                 "Refuse a path that common servers read in several ways with different access")
         ] + AccessLog.rows + Access.rows + [Revocation.routeRow] + FieldTemplate.rows
         + [IdentityTokenRules.row, CrossOriginRules.row]
-        + ProxyPass.rows
+        + ProxyPass.rows + UpstreamTLSDraft.rows.map { $0.lifted(\.upstreamTLS) }
 }
 
 /// What servers and locations have in common: settings, an answer of their own, and locations inside.

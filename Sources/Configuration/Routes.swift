@@ -70,6 +70,9 @@ package enum LocationAction: Sendable, Equatable {
 package struct ProxyPass: Sendable, Equatable {
     /// Index of the group.
     package var upstream: Int
+    package var scheme: UpstreamScheme
+    /// `proxy_http_version 2`
+    package var prefersFrames = false
     /// The URI of `proxy_pass http://group/uri`: replaces the matched prefix. Nil: the path goes on as it came.
     package var uri: [UInt8]?
     /// `proxy_set_header`, Host and Connection excepted from nginx's defaults only when named here. An empty value
@@ -84,8 +87,9 @@ package struct ProxyPass: Sendable, Equatable {
     /// A request for a WebSocket goes on as such, unless its Upgrade field is removed.
     package var passesUpgrades: Bool { !setHeaders.contains { $0.foldedName == "upgrade" && $0.value.pieces.isEmpty } }
 
-    package init(upstream: Int, host: Template) {
+    package init(upstream: Int, scheme: UpstreamScheme = .http, host: Template) {
         self.upstream = upstream
+        self.scheme = scheme
         self.host = host
     }
 }

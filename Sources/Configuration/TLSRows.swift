@@ -21,15 +21,7 @@ struct TLSDraft {
                 name: "ssl_protocols", blocks: [.main, .server], form: "TLSv1.2 | TLSv1.3 (or both)", arity: 1...6,
                 summary: "Protocol versions that are offered"),
             read: { statement, tls, _ throws(Diagnostic) in
-                let versions = try statement.arguments.distinct { word throws(Diagnostic) in
-                    if ["TLSv1.2", "TLSv1.3"].contains(word.text) { return word.text }
-                    if ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1"].contains(word.text) {
-                        throw word.error("\"\(word.text)\" is broken and not offered: TLSv1.2 is the oldest (RFC 8996)")
-                    }
-                    throw word.error("unknown protocol \"\(word.shown)\": there are TLSv1.2 and TLSv1.3")
-                }
-                tls.allowsTLS12 = versions.contains("TLSv1.2")
-                tls.allowsTLS13 = versions.contains("TLSv1.3")
+                (tls.allowsTLS12, tls.allowsTLS13) = try versions(statement)
             },
             write: { [WrittenLine(($0.allowsTLS12 ? ["TLSv1.2"] : []) + ($0.allowsTLS13 ? ["TLSv1.3"] : []))] }),
         fileRow(
@@ -64,6 +56,17 @@ struct TLSDraft {
             "ssl_verify_depth", in: [.main, .server], .count(0...10), \.clientDepth,
             "Intermediate certificates that a client's chain may have"),
     ]
+
+    static func versions(_ statement: Statement) throws(Diagnostic) -> (Bool, Bool) {
+        let versions = try statement.arguments.distinct { word throws(Diagnostic) in
+            if ["TLSv1.2", "TLSv1.3"].contains(word.text) { return word.text }
+            if ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1"].contains(word.text) {
+                throw word.error("\"\(word.text)\" is broken and not offered: TLSv1.2 is the oldest (RFC 8996)")
+            }
+            throw word.error("unknown protocol \"\(word.shown)\": there are TLSv1.2 and TLSv1.3")
+        }
+        return (versions.contains("TLSv1.2"), versions.contains("TLSv1.3"))
+    }
 
     private static func fileRow(
         _ name: String, _ field: any WritableKeyPath<TLSDraft, Argument?> & Sendable, _ summary: String

@@ -9,8 +9,12 @@ package struct Upstream: Sendable, Equatable {
     /// As written: the group's name, or `host:port`.
     package var name: String
     package var endpoints: [Endpoint] = []
-    /// `grpc://`: spoken to in HTTP/2.
+    /// Host and port or name of the group, as `proxy_pass` says it.
+    package var authority: String
+    /// Spoken to in HTTP/2.
     package var isFramed = false
+    /// Nil: in clear text.
+    package var tls: UpstreamTLS?
     /// Idle connections kept by each worker for each endpoint.
     package var keepalive = 64
     package var keepaliveTimeout: Duration = .seconds(60)
@@ -19,11 +23,18 @@ package struct Upstream: Sendable, Equatable {
 
     package init(name: String, position: SourcePosition) {
         self.name = name
+        authority = name
         self.position = position
     }
+}
 
-    /// The name without what tells the two ways to speak to it apart.
-    package var authority: String { String(name.dropFirst(isFramed ? "grpc://".utf8.count : 0)) }
+/// How `proxy_pass` spells the way to an upstream.
+package enum UpstreamScheme: String, Sendable, CaseIterable {
+    case http, https, grpc, grpcs
+
+    package var isTLS: Bool { self == .https || self == .grpcs }
+    /// Calls of gRPC need HTTP/2.
+    var isCall: Bool { self == .grpc || self == .grpcs }
 }
 
 /// One `server` line of a group; a name with several addresses gives one endpoint for each.

@@ -60,7 +60,9 @@ package struct ClientConnection: ~Copyable {
     }
     package var descriptor: Int32 { stream.socket.descriptor }
     package var outputCount: Int { isFramed ? output.count + bodyCount() : output.count }
+    /// Or still shaking hands.
     package var isConnecting: Bool { phase == .connecting }
+    package var isSecured: Bool { !stream.isPlain }
     package var isIdle: Bool { phase == .idle }
     package var requestHasEnded: Bool { requestEnded }
     package var canProceed: Bool {
@@ -73,17 +75,30 @@ package struct ClientConnection: ~Copyable {
         return isFramed ? mayServeAnother() : !readable && kept.isEmpty && output.isEmpty
     }
 
-    /// False: the attempt to connect failed.
+    /// False: the attempt to connect failed, and nothing of a request has left.
     package mutating func note(_ readiness: Readiness) -> Bool {
         if phase == .connecting {
-            if !(readiness.isWritable || readiness.isFailed) { return true }
+            if !(readiness.isWritable || readiness.isFailed || readiness.isReadable) { return true }
             if stream.socket.connectError != 0 { return false }
+            if isSecured {
+                switch stream.handshake() {
+                case .bytes: readable = true
+                case .blocked: return true
+                case .closed, .failed: return false
+                }
+                if stream.carriesStreams() != isFramed { return false }
+            }
             phase = .head
         }
         if readiness.isReadable { readable = true }
         if readiness.isHungUp { hungUp = true }
         return true
     }
+
+    /// Why the handshake failed; nil when it had not begun.
+    package func handshakeFailure() -> HandshakeFailure? { stream.handshakeFailure() }
+    package func wasResumed() -> Bool { stream.wasResumed() }
+    package func resumable() -> ResumableSession? { stream.resumable() }
 
     // MARK: requests
 
@@ -281,6 +296,7 @@ package struct ClientConnection: ~Copyable {
     package mutating func release(_ pool: inout BufferPool) {
         kept.release(to: &pool)
         output.release(to: &pool)
+        stream.sayGoodbye()
     }
 }
 

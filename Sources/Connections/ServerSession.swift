@@ -203,7 +203,9 @@ package struct StreamFields: ~Copyable {
         list.begin(status: status)
         list.add(fields)
     }
-    /// A request's head in the form that HTTP/1 has it, for an upstream in clear text.
-    package mutating func take(request text: borrowing ByteQueue) { list.take(request: text.bytes, scheme: "http") }
+    /// A request's head in the form that HTTP/1 has it, for an upstream.
+    package mutating func take(request text: borrowing ByteQueue, isTLS: Bool) {
+        list.take(request: text.bytes, scheme: isTLS ? "https" : "http")
+    }
     private static func add(_ lines: borrowing ByteQueue, to list: inout FieldList) { list.add(lines.bytes) }
 }

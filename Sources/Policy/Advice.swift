@@ -40,7 +40,8 @@ extension LocalResponse {
             .headerInvalid, .headerTooLarge, .contentLength, .transferEncoding, .transferEncodingUnsupported,
             .clAndTE, .chunkInvalid, .expectationFailed, .messageInvalid, .requestTimeout:
             ["Send a well-formed message: \(facts.got)."]
-        case .upstreamUnavailable, .upstreamInvalid, .upstreamClosed, .upstreamTimeout, .noLiveUpstream:
+        case .upstreamUnavailable, .upstreamUntrusted, .upstreamHandshake, .upstreamInvalid, .upstreamClosed,
+            .upstreamTimeout, .noLiveUpstream:
             ["The request is good; its upstream is not: \(facts.expected)."]
         case .upgradeInvalid, .upgradeVersion, .upgradeUnsupported:
             ["Send the handshake of a WebSocket (RFC 6455 section 4.1): \(facts.expected)."]

@@ -149,7 +149,8 @@ extension Explanation.Check {
                 .headerInvalid, .headerTooLarge, .contentLength, .transferEncoding, .transferEncodingUnsupported,
                 .clAndTE, .chunkInvalid, .expectationFailed, .messageInvalid, .requestTimeout:
                 .message
-            case .upstreamUnavailable, .upstreamInvalid, .upstreamClosed, .upstreamTimeout, .noLiveUpstream,
+            case .upstreamUnavailable, .upstreamUntrusted, .upstreamHandshake, .upstreamInvalid, .upstreamClosed,
+                .upstreamTimeout, .noLiveUpstream,
                 .overloaded, .internalError:
                 .action
             }

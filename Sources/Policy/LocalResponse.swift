@@ -26,7 +26,8 @@ package enum LocalResponse: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     // time and size of the request
     case requestTimeout, bodyTooLarge
     // the upstream
-    case upstreamUnavailable, upstreamInvalid, upstreamClosed, upstreamTimeout, noLiveUpstream
+    case upstreamUnavailable, upstreamUntrusted, upstreamHandshake
+    case upstreamInvalid, upstreamClosed, upstreamTimeout, noLiveUpstream
     // the gateway
     case overloaded, internalError
     // HTTP messages that cannot be understood, or could be understood in two ways
@@ -140,6 +141,8 @@ extension LocalResponse {
         case .requestTimeout: .closing(408, "request_timeout", "The request took too long")
         case .bodyTooLarge: .closing(413, "body_too_large", "The body is too large")
         case .upstreamUnavailable: Answer(502, "upstream_unavailable", "The upstream cannot be reached")
+        case .upstreamUntrusted: Answer(502, "upstream_untrusted", "The upstream did not prove who it is")
+        case .upstreamHandshake: Answer(502, "upstream_tls_failed", "The upstream and the gateway agreed on no TLS")
         case .upstreamInvalid: Answer(502, "upstream_invalid", "The upstream gave an answer that is not valid")
         case .upstreamClosed: Answer(502, "upstream_closed", "The upstream closed before it answered")
         case .upstreamTimeout: Answer(504, "upstream_timeout", "The upstream took too long")

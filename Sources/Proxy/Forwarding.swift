@@ -155,6 +155,7 @@ extension Worker {
     /// The upstream's part is done: its connection rests or closes.
     private mutating func release(_ upstream: SlotID) {
         upstreams[upstream].exchange = .none
+        if upstreams[upstream].isSecured { settle(upstream) }
         guard upstreams[upstream].isReusable, !isDraining, pool.put(upstream, in: &upstreams) else {
             return closeUpstream(upstream)
         }

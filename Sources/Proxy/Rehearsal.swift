@@ -33,8 +33,24 @@ package struct Rehearsal {
                     Diagnostic(at: authorities.position, "\(authorities.file) is not usable: \(error.reason)"))
             }
         }
+        for upstream in configuration.upstreams { if let tls = upstream.tls { rehearse(tls) } }
         for (i, listener) in configuration.listeners.enumerated() {
             certificates.append(listener.tls.flatMap { read($0, after: configuration.listeners[..<i]) })
+        }
+    }
+    /// Each of the files is to be blamed once, whoever uses it.
+    private mutating func rehearse(_ tls: UpstreamTLS) {
+        do throws(TLSError) {
+            _ = try TLSContext.towards(UpstreamSecurity(tls, isFramed: false))
+        } catch {
+            let file: PEMFile? =
+                switch error.subject {
+                case .authorities, .clientAuthorities, .context: tls.authorities ?? tls.certificate
+                case .certificate: tls.certificate
+                case .privateKey: tls.key
+                }
+            guard let file, !diagnostics.contains(where: { $0.position == file.position }) else { return }
+            diagnostics.append(Diagnostic(at: file.position, "\(file.file) is not usable: \(error.reason)"))
         }
     }
     /// The certificate of a listener, for which settings can be made.

@@ -143,7 +143,7 @@ extension Worker {
         sendRequestHead(
             heads[head], snapshots[exchanges[id].snapshot], route, filter,
             matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &requestText, &buffers)
-        streamFields.take(request: requestText)
+        streamFields.take(request: requestText, isTLS: upstreams[upstream].isSecured)
         requestText.release(to: &buffers)
         upstreams[upstream].submit(streamFields, hasBody: heads[head].framing != .none)
     }

@@ -4,6 +4,7 @@ import Bytes
 import Configuration
 import Connections
 import Policy
+import Transport
 
 struct UpstreamPool: ~Copyable {
     struct EndpointState {
@@ -11,6 +12,10 @@ struct UpstreamPool: ~Copyable {
         let name: [UInt8]
         /// It is spoken to in HTTP/2.
         let isFramed: Bool
+        /// Nil: in clear text.
+        let tls: UpstreamTLS?
+        /// Of an earlier connection, for the next one to go on with.
+        var session: ResumableSession?
         var keepalive: Int
         var keepaliveNanoseconds: UInt64
         var keepaliveRequests: UInt32
@@ -23,14 +28,14 @@ struct UpstreamPool: ~Copyable {
         upstream.endpoints.map { endpoint in
             let known = endpoints.firstIndex {
                 $0.address == endpoint.address && $0.name == Array(endpoint.name.utf8)
-                    && $0.isFramed == upstream.isFramed
+                    && $0.isFramed == upstream.isFramed && $0.tls == upstream.tls
             }
             let i = known ?? endpoints.count
             if known == nil {
                 endpoints.append(
                     EndpointState(
                         address: endpoint.address, name: Array(endpoint.name.utf8), isFramed: upstream.isFramed,
-                        keepalive: 0, keepaliveNanoseconds: 0, keepaliveRequests: 0))
+                        tls: upstream.tls, keepalive: 0, keepaliveNanoseconds: 0, keepaliveRequests: 0))
             }
             endpoints[i].keepalive = upstream.keepalive
             endpoints[i].idle.reserveCapacity(min(upstream.keepalive, SlotID.listReserve))
@@ -44,6 +49,9 @@ struct UpstreamPool: ~Copyable {
         for i in endpoints.indices { endpoints[i].keepalive = 0 }
     }
     func keepaliveNanoseconds(_ endpoint: Int32) -> UInt64 { endpoints[Int(endpoint)].keepaliveNanoseconds }
+
+    func session(of endpoint: Int32) -> ResumableSession? { endpoints[Int(endpoint)].session }
+    mutating func keep(_ session: ResumableSession, of endpoint: Int32) { endpoints[Int(endpoint)].session = session }
 
     mutating func take(_ endpoint: Int32, from upstreams: inout SlotTable<ClientConnection>) -> SlotID? {
         guard let id = endpoints[Int(endpoint)].idle.popLast() else { return nil }

@@ -64,6 +64,7 @@ struct Worker: ~Copyable {
     /// Counts the configurations that were installed, and the changes of the roles file.
     var serial: UInt32 = 0
     var pool = UpstreamPool()
+    var secured = SecuredUpstreams()
     var buffers = BufferPool()
     /// What one connection sent: filled, used up or kept, within one step.
     var input = ByteBuffer(capacity: Worker.inputSize)

@@ -54,8 +54,9 @@ extension Worker {
             case .socket(let address): socket = try Socket.connect(address)
             case .unix(let path): socket = try Socket.connect(unix: path)
             }
+            guard let stream = stream(socket, to: endpoint) else { return .exhausted }
             let connection = ClientConnection(
-                connecting: Stream(socket), endpoint: endpoint, isFramed: pool.endpoints[Int(endpoint)].isFramed)
+                connecting: stream, endpoint: endpoint, isFramed: pool.endpoints[Int(endpoint)].isFramed)
             guard let id = upstreams.insert(connection) else { return .exhausted }
             return .made(id)
         } catch {
@@ -112,8 +113,12 @@ extension Worker {
     }
     mutating func upstreamReady(_ id: SlotID, _ readiness: Readiness) {
         let wasConnecting = upstreams[id].isConnecting
-        if !upstreams[id].note(readiness) { return upstreamGone(id, .upstreamUnavailable) }
-        if wasConnecting && !upstreams[id].isConnecting { upstreamConnected(id) }
+        if !upstreams[id].note(readiness) { return connectFailed(id) }
+        if wasConnecting && !upstreams[id].isConnecting {
+            upstreamConnected(id)
+            // What came behind the handshake is here already, and nothing will say so again.
+            if upstreams[id].isSecured { return resumeUpstream(id) }
+        }
         if upstreams[id].outputCount > 0 && readiness.isWritable { markDirty(upstream: id) }
         if !(readiness.isReadable || readiness.isFailed) { return }
         // An idle connection has nothing to say but goodbye, and one that speaks before it is asked is poisoned.
@@ -133,8 +138,9 @@ extension Worker {
         let exchange = upstreams[id].exchange
         guard exchanges.contains(exchange) else { return }
         exchanges[exchange].upstreamConnected = loop.now
-        // Frames are made when they can be sent.
-        if upstreams[id].isFramed { markDirty(upstream: id) }
+        if upstreams[id].isSecured { noteHandshake(id) }
+        // Frames are made when they can be sent, and a handshake ends with something to read.
+        markDirty(upstream: id)
         armUpstream(id, route(of: exchange).readNanoseconds)
         resumeBody(exchange)
     }

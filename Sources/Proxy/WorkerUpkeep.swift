@@ -69,6 +69,7 @@ extension Worker {
         wantedKeys = []
         snapshots[id].plans = authenticator.plans(configuration.locations.map(\.access))
         snapshots[id].revocations = authenticator.revocationBlocks(configuration.locations)
+        secured.adopt(configuration.upstreams)
         listen(configuration)
         for i in configuration.listeners.indices where listeners.contains(listenerSlots[i]) {
             listeners[listenerSlots[i]].use(context(i, configuration.listeners, certificates[i], tickets))

@@ -178,6 +178,11 @@ package struct Exposition {
         family("tls_handshakes_total", .counter, "TLS handshakes with clients by result.")
         sample("tls_handshakes_total", [("result", "ok")], tally.tlsHandshakes)
         sample("tls_handshakes_total", [("result", "failed")], tally.tlsHandshakeFailures)
+        family("upstream_tls_handshakes_total", .counter, "TLS handshakes with upstreams by result.")
+        let whole = tally.upstreamHandshakes &- tally.upstreamResumptions
+        sample("upstream_tls_handshakes_total", [("result", "ok")], whole)
+        sample("upstream_tls_handshakes_total", [("result", "resumed")], tally.upstreamResumptions)
+        sample("upstream_tls_handshakes_total", [("result", "failed")], tally.upstreamHandshakeFailures)
         family("http2_connections_total", .counter, "Connections with HTTP/2, and those that had to be ended.")
         sample("http2_connections_total", [("result", "begun")], tally.sessionsBegun)
         sample("http2_connections_total", [("result", "failed")], tally.sessionsFailed)

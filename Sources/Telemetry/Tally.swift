@@ -11,6 +11,10 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     package var acceptPauses: UInt64 = 0
     package var tlsHandshakes: UInt64 = 0
     package var tlsHandshakeFailures: UInt64 = 0
+    /// The same towards upstreams; of those that came about, the ones that went on with an earlier session.
+    package var upstreamHandshakes: UInt64 = 0
+    package var upstreamHandshakeFailures: UInt64 = 0
+    package var upstreamResumptions: UInt64 = 0
     /// Connections that carry streams; those that broke the rules or a budget; streams for which there was no room.
     package var sessionsBegun: UInt64 = 0
     package var sessionsFailed: UInt64 = 0
@@ -52,6 +56,9 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.acceptPauses &+= b.acceptPauses
         a.tlsHandshakes &+= b.tlsHandshakes
         a.tlsHandshakeFailures &+= b.tlsHandshakeFailures
+        a.upstreamHandshakes &+= b.upstreamHandshakes
+        a.upstreamHandshakeFailures &+= b.upstreamHandshakeFailures
+        a.upstreamResumptions &+= b.upstreamResumptions
         a.sessionsBegun &+= b.sessionsBegun
         a.sessionsFailed &+= b.sessionsFailed
         a.streamsRefused &+= b.streamsRefused

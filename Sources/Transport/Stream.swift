@@ -28,6 +28,14 @@ package struct Stream: ~Copyable {
         session?.end()
         socket.shutdownWrite()
     }
+    /// Says goodbye as the last thing that is done: without it, OpenSSL lets nobody go on with the session.
+    package borrowing func sayGoodbye() { session?.end() }
+    /// Why the handshake failed.
+    package borrowing func handshakeFailure() -> HandshakeFailure? { session?.handshakeFailure() }
+    /// The session, if another connection to the same server may go on with it.
+    package borrowing func resumable() -> ResumableSession? { session?.resumable() }
+    /// An earlier session went on.
+    package borrowing func wasResumed() -> Bool { session?.wasResumed() ?? false }
     /// Of the certificate that the peer proved to have; false, and nothing appended, when there is none.
     package borrowing func appendPeerDigest(to out: inout ByteBuffer) -> Bool {
         session?.appendPeerDigest(to: &out) ?? false

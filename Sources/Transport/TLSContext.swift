@@ -53,7 +53,7 @@ package struct ClientVerification: Sendable {
 }
 
 @safe package struct TLSContext: ~Copyable {
-    private let context: OpaquePointer
+    let context: OpaquePointer
     private init(_ context: OpaquePointer) { unsafe self.context = unsafe context }
     deinit { unsafe SSL_CTX_free(context) }
 

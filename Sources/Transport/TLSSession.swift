@@ -8,13 +8,13 @@ import Reactor
 package enum PeerName: Int32, Sendable { case alternative, common, distinguished }
 
 @safe package struct TLSSession: ~Copyable {
-    private let session: OpaquePointer
+    let session: OpaquePointer
     init(owning session: OpaquePointer) { unsafe self.session = unsafe session }
     deinit { unsafe SSL_free(session) }
 
     /// `.bytes(0)` when done.
     borrowing func handshake() -> IOResult {
-        let code = unsafe co_handshake(session)
+        let code = unsafe co_handshake_noting(session)
         return code == 0 ? .bytes(0) : Self.result(code)
     }
     borrowing func read(into span: inout MutableSpan<UInt8>) -> IOResult {

@@ -25,8 +25,8 @@ class Authority:
         self.file = folder / "authority.pem"
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def _sign(self, subject: x509.Name, key, issuer: x509.Name, authority: bool, names: list[x509.GeneralName] = ()):
-        now = datetime.datetime.now(datetime.timezone.utc)
+    def _sign(self, subject: x509.Name, key, issuer: x509.Name, authority: bool, names: list[x509.GeneralName] = (), age: int = 0):
+        now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=age)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -47,10 +47,12 @@ class Authority:
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         return self.issue_to(_name(name), names, name)
 
-    def issue_to(self, subject: x509.Name, names: list[x509.GeneralName], file: str) -> tuple[Path, Path]:
-        """Certificate and key files for anybody."""
+    def issue_to(
+        self, subject: x509.Name, names: list[x509.GeneralName], file: str, age: int = 0
+    ) -> tuple[Path, Path]:
+        """Certificate and key files for anybody; one of three days of `age` is over."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(subject, key, self.certificate.subject, authority=False, names=names)
+        certificate = self._sign(subject, key, self.certificate.subject, authority=False, names=names, age=age)
         certificate_file, key_file = self.folder / f"{file}.crt", self.folder / f"{file}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(

@@ -1,7 +1,8 @@
-"""An origin of HTTP/2 in clear text, made of the library h2: a script answers each request."""
+"""An origin of HTTP/2 in clear text or over TLS, made of the library h2: a script answers each request."""
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -112,7 +113,8 @@ class Connection:
 class FramedOrigin:
     """Listens on 127.0.0.1 until closed; a thread for each connection."""
 
-    def __init__(self):
+    def __init__(self, tls: ssl.SSLContext | None = None):
+        self._tls = tls
         self.default: Callable[[Call], None] = lambda call: call.answer()
         self.script = self.default
         self.calls: list[Call] = []
@@ -150,11 +152,13 @@ class FramedOrigin:
             while True:
                 sock, _ = self._listener.accept()
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection = Connection(self, sock)
-                self.connections.append(connection)
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
-    def _serve(self, connection: Connection) -> None:
-        with contextlib.suppress(OSError, h2.exceptions.ProtocolError, ConnectionError):
-            connection.serve()
-        connection.socket.close()
+    def _serve(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError, h2.exceptions.ProtocolError, ConnectionError), sock:
+            if self._tls:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            connection = Connection(self, sock)
+            self.connections.append(connection)
+            with sock:
+                connection.serve()

@@ -1,0 +1,59 @@
+/* TLS to the servers that requests go to. Each function leaves the error queue empty. */
+#pragma once
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <string.h>
+
+/* What is offered: versions, and one protocol by ALPN (RFC 7301); for HTTP/2 none of the ciphers that it forbids
+   (RFC 9113 section 9.2.2). */
+static inline void co_upstream_defaults(SSL_CTX *c, int verify, int tls12, int tls13, int frames) {
+    static const unsigned char h2[] = "\x02h2", http11[] = "\x08http/1.1";
+    if (!verify) SSL_CTX_set_verify(c, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_min_proto_version(c, tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    SSL_CTX_set_max_proto_version(c, tls13 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_read_ahead(c, 1);                     /* one read for header and body of a record */
+    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+    if (frames) SSL_CTX_set_cipher_list(c, "ECDHE+AESGCM:ECDHE+CHACHA20");
+    if (frames) SSL_CTX_set_alpn_protos(c, h2, sizeof h2 - 1);
+    else SSL_CTX_set_alpn_protos(c, http11, sizeof http11 - 1);
+}
+/* What this one connection expects: a name or an address in the certificate, and the name that it tells. */
+static inline int co_expect_server(SSL *s, const char *host, int is_address, int verify, int tell) {
+    int ok = 1;
+    if (verify && is_address) ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s), host) == 1;
+    if (verify && !is_address) {
+        SSL_set_hostflags(s, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        ok = SSL_set1_host(s, host) == 1;
+    }
+    if (ok && tell && !is_address) ok = SSL_set_tlsext_host_name(s, host) == 1;
+    ERR_clear_error();
+    return ok;
+}
+/* A handshake that remembers why it failed. */
+static inline int co_handshake_noting(SSL *s) {
+    int r = SSL_do_handshake(s);
+    if (r == 1) return 0;
+    unsigned long e = ERR_peek_error();
+    int code = co_classify(s, r);
+    if (code < -2) SSL_set_app_data(s, (char *)e);
+    return code;
+}
+/* Why that was, in words. 1: because of the server's certificate; -1: it had not begun. */
+static inline int co_handshake_failure(SSL *s, char *out, size_t n) {
+    if (SSL_in_before(s)) return -1;
+    unsigned long e = (unsigned long)SSL_get_app_data(s);
+    int untrusted = ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    const char *r = untrusted ? X509_verify_cert_error_string(SSL_get_verify_result(s)) : e ? ERR_reason_error_string(e) : NULL;
+    if (!r) r = SSL_is_init_finished(s) ? "the server chose none of the protocols that were offered" : "the connection ended";
+    size_t i = 0;
+    for (; r[i] && i + 1 < n; i++) out[i] = r[i];
+    out[i] = 0;
+    return untrusted;
+}
+/* The session, if another connection may go on with it: whoever asks frees it. */
+static inline SSL_SESSION *co_take_session(SSL *s) {
+    SSL_SESSION *x = SSL_get0_session(s);
+    return x && SSL_SESSION_is_resumable(x) ? SSL_get1_session(s) : NULL;
+}
