@@ -35,7 +35,7 @@ static inline int co_expect_server(SSL *s, const char *host, int is_address, int
 static inline int co_handshake_noting(SSL *s) {
     int r = SSL_do_handshake(s);
     if (r == 1) return 0;
-    unsigned long e = ERR_peek_error();
+    unsigned long e = ERR_peek_last_error();          /* what came of all that went wrong before it */
     int code = co_classify(s, r);
     if (code < -2) SSL_set_app_data(s, (char *)e);
     return code;
@@ -44,8 +44,9 @@ static inline int co_handshake_noting(SSL *s) {
 static inline int co_handshake_failure(SSL *s, char *out, size_t n) {
     if (SSL_in_before(s)) return -1;
     unsigned long e = (unsigned long)SSL_get_app_data(s);
-    int untrusted = ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED;
-    const char *r = untrusted ? X509_verify_cert_error_string(SSL_get_verify_result(s)) : e ? ERR_reason_error_string(e) : NULL;
+    long verified = SSL_get_verify_result(s);
+    int untrusted = verified != X509_V_OK && SSL_get_verify_mode(s) & SSL_VERIFY_PEER;
+    const char *r = untrusted ? X509_verify_cert_error_string(verified) : e ? ERR_reason_error_string(e) : NULL;
     if (!r) r = SSL_is_init_finished(s) ? "the server chose none of the protocols that were offered" : "the connection ended";
     size_t i = 0;
     for (; r[i] && i + 1 < n; i++) out[i] = r[i];

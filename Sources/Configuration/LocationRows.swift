@@ -227,6 +227,7 @@ extension ConfigurationReader {
             number += 1
         }
         configuration.upstreams.append(upstream)
+        usedUpstreams.insert(configuration.upstreams.count - 1)
         return configuration.upstreams.count - 1
     }
     private mutating func reportOnce(_ position: SourcePosition, _ message: String) {

@@ -702,5 +702,6 @@ def test_the_cases_reach_what_can_be_reached_without_an_upstream():
         "token_revoked", "revocation_stale", "certificate_missing", "certificate_invalid", "token_inactive",
         "auth_service_refused", "auth_service_unavailable", "introspection_unavailable", "upgrade_unsupported",
         "upstream_unavailable", "upstream_invalid", "upstream_closed", "upstream_timeout", "no_live_upstream",
+        "upstream_untrusted", "upstream_tls_failed",
     }  # fmt: skip
     assert codes - {case.code for case in CASES.values()} == beyond

@@ -70,6 +70,7 @@ enum Rules {
         "Sources/Transport/ServerCertificate.swift": "OpenSSL's certificates and keys",
         "Sources/Transport/TLSContext.swift": "OpenSSL's settings of TLS",
         "Sources/Transport/TLSSession.swift": "one TLS connection of OpenSSL",
+        "Sources/Transport/UpstreamSecurity.swift": "OpenSSL's settings and sessions for upstreams",
     ]
     static let unsafeFileLength = 300
 

@@ -260,7 +260,7 @@ class Origin:
     def _serve(self, sock: socket.socket, number: int) -> None:
         try:
             if self._tls:
-                sock = self._tls.wrap_socket(sock, server_side=True)
+                sock = self._open[number] = self._tls.wrap_socket(sock, server_side=True)
             connection = Connection(self, sock, number)
             while True:
                 # A request is awaited before the script is looked up, so that `serve` holds for waiting connections.
