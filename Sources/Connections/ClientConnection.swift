@@ -78,7 +78,7 @@ package struct ClientConnection: ~Copyable {
     /// False: the attempt to connect failed, and nothing of a request has left.
     package mutating func note(_ readiness: Readiness) -> Bool {
         if phase == .connecting {
-            if !(readiness.isWritable || readiness.isFailed || readiness.isReadable) { return true }
+            if !(readiness.isWritable || readiness.isFailed || isSecured && readiness.isReadable) { return true }
             if stream.socket.connectError != 0 { return false }
             if isSecured {
                 switch stream.handshake() {
