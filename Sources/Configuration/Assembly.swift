@@ -110,6 +110,7 @@ extension ConfigurationReader {
         pass.connectTimeout = settings.connectTimeout
         pass.readTimeout = settings.readTimeout
         pass.sendTimeout = settings.sendTimeout
+        pass.sourceHeader = settings.sourceHeader
         pass.setHeaders = settings.upstreamFields.filter { $0.foldedName != "host" }
         if let host = settings.upstreamFields.first(where: { $0.foldedName == "host" }) { pass.host = host.value }
         return pass
@@ -145,6 +146,8 @@ extension ConfigurationReader {
             }
             var listener = Listener(address: address, defaultServer: server, position: word.position)
             listener.isTLS = listen.isTLS
+            listener.takesProxyProtocol = listen.takesProxyProtocol
+            listener.trusted = draft.scope.settings.limits.trustedProxies
             listener.backlog = listen.backlog ?? listener.backlog
             listener.tls = listen.isTLS ? tls : nil
             listener.streams = draft.streams.streams
@@ -185,6 +188,7 @@ extension ConfigurationReader {
         saidDefault[index] = word.position
         configuration.listeners[index].defaultServer = server
         configuration.listeners[index].tls = tls ?? configuration.listeners[index].tls
+        configuration.listeners[index].trusted = draft.scope.settings.limits.trustedProxies
     }
 
     /// Why a server cannot listen where another one does already.
@@ -192,6 +196,9 @@ extension ConfigurationReader {
         let (word, place) = (listen.word.shown, earlier.position.text)
         if earlier.isTLS != listen.isTLS {
             return "\"\(word)\" is listened to with and without \"ssl\": the other one is at \(place)"
+        }
+        if earlier.takesProxyProtocol != listen.takesProxyProtocol {
+            return "\"\(word)\" is listened to with and without \"proxy_protocol\": the other one is at \(place)"
         }
         if earlier.streams != draft.streams.streams {
             return "two servers on one address with different \"http2\" or \"http2_max_concurrent_streams\": "
@@ -203,6 +210,14 @@ extension ConfigurationReader {
 
     /// Clashes that show only when everything is known.
     mutating func checkListeners() {
+        for listener in configuration.listeners where listener.takesProxyProtocol && listener.trusted.isEmpty {
+            report(
+                Diagnostic(
+                    at: listener.position,
+                    "nobody could connect here: \"proxy_protocol\" is believed of \"trusted_proxies\" alone, and there "
+                        + "are none",
+                    suggestion: "trusted_proxies 192.0.2.0/24;"))
+        }
         if let admin = configuration.admin,
             let listener = configuration.listeners.first(where: { $0.address == admin.address })
         {

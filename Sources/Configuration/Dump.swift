@@ -110,6 +110,7 @@ extension ServerDraft {
             let listener = configuration.listeners[number]
             var listen = ListenDraft(addresses: [listener.address], word: Argument("", position: listener.position))
             listen.isTLS = listener.isTLS
+            listen.takesProxyProtocol = listener.takesProxyProtocol
             listen.isDefault = listener.defaultServer == index
             listen.backlog = listener.backlog
             listens.append(listen)
@@ -186,5 +187,6 @@ extension RouteSettings {
         sendTimeout = pass.sendTimeout
         prefersFrames = pass.prefersFrames
         if let tls = configuration.upstreams[pass.upstream].tls { upstreamTLS = UpstreamTLSDraft(tls) }
+        sourceHeader = pass.sourceHeader
     }
 }

@@ -21,6 +21,7 @@ package struct RequestLimits: Sendable, Equatable {
     package var fieldCount = 100
     /// False: fields with `_` in their name are dropped.
     package var allowsUnderscores = false
+    package var trustedProxies = TrustedProxies()
 
     package init() {}
 
@@ -63,5 +64,8 @@ package struct RequestLimits: Sendable, Equatable {
         .setting(
             "underscores_in_headers", in: beforeLocation, .flag, \.limits.allowsUnderscores,
             "Whether fields with \"_\" in their name are passed on rather than dropped"),
+        .setting(
+            "trusted_proxies", in: beforeLocation, .proxies, \.limits.trustedProxies,
+            "Who is believed about whom a connection is from, where `listen` says \"proxy_protocol\""),
     ]
 }

@@ -22,10 +22,13 @@ struct ServerDraft {
         Directive(
             row: DirectiveRow(
                 name: "listen", blocks: [.server],
-                form: "ADDRESS[:PORT] | PORT | unix:PATH [ssl] [default_server] [backlog=N]", arity: 1 ... .max,
+                form: "ADDRESS[:PORT] | PORT | unix:PATH [ssl] [proxy_protocol] [default_server] [backlog=N]",
+                arity: 1 ... .max,
                 repeats: true,
                 summary:
-                    "An address to listen on; the default server of an address answers for names that no server has"),
+                    "An address to listen on; the default server of an address answers for names that no server has. "
+                    + "With \"proxy_protocol\" each connection of `trusted_proxies` begins with whom it is from, by version 1 "
+                    + "or 2 of the PROXY protocol, and others are closed"),
             read: { statement, server, reader throws(Diagnostic) in
                 server.saysListen = true
                 server.listens.append(try reader.listen(statement))
@@ -53,12 +56,14 @@ struct ServerDraft {
 struct ListenDraft {
     var addresses: [ListenAddress]
     var isTLS = false
+    var takesProxyProtocol = false
     var isDefault = false
     var backlog: Int?
     var word: Argument
 
     fileprivate var written: [String] {
-        [Syntax.quoted(addresses[0].text)] + (isTLS ? ["ssl"] : []) + (isDefault ? ["default_server"] : [])
+        [Syntax.quoted(addresses[0].text)] + (isTLS ? ["ssl"] : [])
+            + (takesProxyProtocol ? ["proxy_protocol"] : []) + (isDefault ? ["default_server"] : [])
             + (backlog.map { ["backlog=\($0)"] } ?? [])
     }
 }
@@ -73,8 +78,8 @@ extension ConfigurationReader {
             case "default_server", "default": draft.isDefault = true
             case "reuseport": throw parameter.error("\"reuseport\" is not needed: each worker has a socket of its own")
             case "http2": throw parameter.error("\"http2\" of \"listen\" is not needed: say \"http2 on\"")
-            case "proxy_protocol", "quic":
-                throw parameter.error("\"\(parameter.text)\" of \"listen\" is not supported yet")
+            case "proxy_protocol": draft.takesProxyProtocol = true
+            case "quic": throw parameter.error("\"quic\" of \"listen\" is not supported: HTTP/3 is not spoken")
             default:
                 if let backlog = parameter.value(of: "backlog") {
                     draft.backlog = try Units.count(backlog, 1...65_535)
@@ -92,7 +97,8 @@ extension ConfigurationReader {
                     if nginx.contains(name) { throw parameter.error("\"\(name)\" of \"listen\" is not supported") }
                     throw parameter.error(
                         "unknown parameter \"\(parameter.shown)\" of \"listen\"",
-                        suggestion: Spelling.suggestion(for: name, among: ["ssl", "default_server", "backlog"]))
+                        suggestion: Spelling.suggestion(
+                            for: name, among: ["ssl", "proxy_protocol", "default_server", "backlog"]))
                 }
             }
         }

@@ -12,6 +12,9 @@ package enum ListenAddress: Sendable, Equatable, Hashable {
 package struct Listener: Sendable, Equatable {
     package var address: ListenAddress
     package var isTLS = false
+    /// Connections begin with the PROXY protocol; other peers than these are turned away. From its default server.
+    package var takesProxyProtocol = false
+    package var trusted = TrustedProxies()
     package var backlog = 4096
     /// Streams of HTTP/2 that a connection may carry at once: from its default server. 0: HTTP/1 only.
     package var streams = 0

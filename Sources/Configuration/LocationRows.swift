@@ -112,6 +112,11 @@ extension ProxyPass {
             "proxy_send_timeout", in: anywhere, .time(timeouts), \.sendTimeout,
             "Without progress in writing to an endpoint"),
         versionRow,
+        .setting(
+            "proxy_protocol", in: anywhere,
+            .choice([("off", .off), ("on", .one), ("v1", .one), ("v2", .two)]), \.sourceHeader,
+            "Connections to an endpoint begin with whom they are for, by that version of the PROXY protocol (on: 1), and "
+                + "serve one request each"),
     ]
 
     private static let versionRow = Directive<RouteSettings>(

@@ -39,6 +39,7 @@ struct RouteSettings: Sendable {
     /// `proxy_http_version 2`
     var prefersFrames = false
     var upstreamTLS = UpstreamTLSDraft()
+    var sourceHeader = SourceHeader.off
     /// Words of this level itself that use variables which only a verified identity fills.
     var ownIdentityUses: [Argument] = []
 

@@ -83,6 +83,7 @@ package struct ProxyPass: Sendable, Equatable {
     package var connectTimeout: Duration = .seconds(2)
     package var readTimeout: Duration = .seconds(30)
     package var sendTimeout: Duration = .seconds(30)
+    package var sourceHeader = SourceHeader.off
 
     /// A request for a WebSocket goes on as such, unless its Upgrade field is removed.
     package var passesUpgrades: Bool { !setHeaders.contains { $0.foldedName == "upgrade" && $0.value.pieces.isEmpty } }
@@ -93,6 +94,9 @@ package struct ProxyPass: Sendable, Equatable {
         self.host = host
     }
 }
+
+/// `proxy_protocol`: the header that tells an upstream whom a connection is for.
+package enum SourceHeader: Sendable, Equatable { case off, one, two }
 
 /// A header field whose value is made for each message.
 package struct FieldTemplate: Sendable, Equatable {

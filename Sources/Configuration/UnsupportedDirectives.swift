@@ -30,7 +30,7 @@ enum UnsupportedDirectives {
         "proxy_pass_header", "proxy_redirect", "proxy_set_body", "queue", "random",
         "rate_limit", "resolver", "resolver_timeout", "slow_start",
         "ssl_ciphers", "sticky",
-        "token", "trusted_proxies", "user", "hash", "health_check", "zone",
+        "token", "user", "hash", "health_check", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
     ]
 
@@ -57,9 +57,9 @@ enum UnsupportedDirectives {
         "jwt_fallback":
             "name a provider of kind `jwt` beside this one in `auth any …`: it judges the tokens that it knows",
         "cache_ttl": "say `cache TIME`",
-        "set_real_ip_from": "write `trusted_proxies` for it, which is not supported yet",
-        "real_ip_header": "write `trusted_proxies` for it, which is not supported yet",
-        "real_ip_recursive": "write `trusted_proxies` for it, which is not supported yet",
+        "set_real_ip_from": "write `trusted_proxies` for it",
+        "real_ip_header": "whom a connection is from is believed of `trusted_proxies`, by the PROXY protocol alone",
+        "real_ip_recursive": "whom a connection is from is believed of `trusted_proxies`, by the PROXY protocol alone",
         "stub_status": "the `admin` listener serves metrics",
         "ignore_invalid_headers": "invalid header fields are always refused",
         "worker_rlimit_nofile": "the limit of descriptors is raised to what the system allows",

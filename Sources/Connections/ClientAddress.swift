@@ -1,5 +1,5 @@
 // A client's address: the value, and its text written once for each connection.
-import Bytes
+package import Bytes
 package import Reactor
 
 package struct ClientAddress: BitwiseCopyable {
@@ -33,6 +33,12 @@ package struct ClientAddress: BitwiseCopyable {
     private mutating func add(_ byte: UInt8) {
         text[Int(count)] = byte
         count += 1
+    }
+    /// Nil for the peer of a UNIX-domain socket.
+    package var socketAddress: SocketAddress? {
+        var words = ""
+        for i in 0..<Int(count) { words.unicodeScalars.append(Unicode.Scalar(text[i])) }
+        return IPAddress(words).map { SocketAddress(address: $0, port: port) }
     }
     package var bytes: Span<UInt8> {
         @_lifetime(borrow self) borrowing get { text.span.extracting(0..<Int(count)) }

@@ -49,8 +49,11 @@ package struct ClientConnection: ~Copyable {
     /// The server said that it did nothing about the request.
     package private(set) var wasRefused = false
     private var isBroken = false
-    /// Field lines that came behind the body of a framed answer.
+    /// Field lines that came behind the body of an answer.
     package private(set) var trailers: [UInt8] = []
+    /// Sent before anything else. What names a client makes the connection that client's alone.
+    private var preamble: [UInt8] = []
+    private var preambleIsSent = false
 
     package init(connecting stream: consuming Stream, endpoint: Int32, isFramed: Bool = false) {
         self.stream = stream
@@ -71,7 +74,7 @@ package struct ClientConnection: ~Copyable {
     /// May serve another request: both messages ended, and nothing is left over, here or in the socket, that could be taken
     /// for an answer.
     package var isReusable: Bool {
-        guard phase == .complete && requestEnded && !mustClose && !hungUp else { return false }
+        guard phase == .complete && requestEnded && !mustClose && !hungUp && preamble.isEmpty else { return false }
         return isFramed ? mayServeAnother() : !readable && kept.isEmpty && output.isEmpty
     }
 
@@ -79,7 +82,7 @@ package struct ClientConnection: ~Copyable {
     package mutating func note(_ readiness: Readiness) -> Bool {
         if phase == .connecting {
             if !(readiness.isWritable || readiness.isFailed || isSecured && readiness.isReadable) { return true }
-            if stream.socket.connectError != 0 { return false }
+            if stream.socket.connectError != 0 || !sendPreamble() { return false }
             if isSecured {
                 switch stream.handshake() {
                 case .bytes: readable = true
@@ -99,6 +102,15 @@ package struct ClientConnection: ~Copyable {
     package func handshakeFailure() -> HandshakeFailure? { stream.handshakeFailure() }
     package func wasResumed() -> Bool { stream.wasResumed() }
     package func resumable() -> ResumableSession? { stream.resumable() }
+    /// What the connection begins with, before TLS if there is any.
+    package mutating func begin(with preamble: [UInt8]) { self.preamble = preamble }
+    /// A new socket takes so few bytes at once.
+    private mutating func sendPreamble() -> Bool {
+        if preamble.isEmpty || preambleIsSent { return true }
+        guard case .bytes(preamble.count) = stream.socket.send(preamble.span) else { return false }
+        preambleIsSent = true
+        return true
+    }
 
     // MARK: requests
 

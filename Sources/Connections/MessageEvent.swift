@@ -1,5 +1,6 @@
 // What a connection says happened. No payload: a head lies in the head that was passed in, data at the front of the input.
 package import HTTP
+package import Transport
 
 package enum MessageEvent {
     case head
@@ -23,6 +24,16 @@ package enum Arrival {
     /// The peer ended its side in order.
     case closed
     case failed
+}
+
+/// What reading the name of a connection's client brought.
+package enum SourceArrival {
+    /// The connection is the client's from here on.
+    case known
+    case incomplete
+    case malformed(ProxyHeaderError)
+    /// The peer left before it had said it.
+    case gone
 }
 
 package enum FlushResult { case emptied, blocked, broken }

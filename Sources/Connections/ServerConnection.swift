@@ -6,6 +6,8 @@ package import Transport
 
 package struct ServerConnection: ~Copyable {
     private enum Phase: UInt8 {
+        /// Whoever forwards the connection says first whom it is from.
+        case source
         case handshake
         /// Its first bytes tell whether it speaks in requests one after the other or in streams.
         case preface
@@ -34,6 +36,7 @@ package struct ServerConnection: ~Copyable {
     package private(set) var isTunnel = false
     /// Our side ends when the output is out.
     private var endsOutput = false
+    private let offersStreams: Bool
     private var minor: UInt8 = 1
     package private(set) var closesAfterResponse = false
     package private(set) var responseBegun = false
@@ -49,7 +52,7 @@ package struct ServerConnection: ~Copyable {
     package var deadline: Deadline?
     /// The listener's place in the configuration in force.
     package var listener: Int32
-    package let address: ClientAddress
+    package private(set) var address: ClientAddress
     private var sent: UInt32 = 0
     private var received: UInt32 = 0
     private var kept = ByteQueue()
@@ -64,13 +67,19 @@ package struct ServerConnection: ~Copyable {
         self.address = address
         self.listener = listener
     }
+    private static func first(isTLS: Bool, _ offersStreams: Bool) -> Phase {
+        isTLS ? .handshake : offersStreams ? .preface : .head
+    }
     package var descriptor: Int32 { stream.socket.descriptor }
+    /// The address that the client connected to; nil for a UNIX-domain socket.
+    package var localAddress: SocketAddress? { stream.socket.localAddress }
     package var isTLS: Bool { !stream.isPlain }
     package var outputCount: Int { output.count }
     package var requestIsComplete: Bool { phase != .body && !isAtHead }
     /// Waits for a request of which nothing has come.
     package var isIdle: Bool { (isAtHead || phase == .handshake) && kept.isEmpty && output.isEmpty && !readable }
     package var isAtHead: Bool { phase == .head || phase == .preface }
+    package var awaitsSource: Bool { phase == .source }
     package var isHandshaking: Bool { phase == .handshake }
     package var isReadingBody: Bool { phase == .body }
     package var isClosing: Bool { phase == .closing }
@@ -102,6 +111,31 @@ package struct ServerConnection: ~Copyable {
     package mutating func note(_ readiness: Readiness) {
         if readiness.isReadable { readable = true }
         if readiness.isHungUp { hungUp = true }
+    }
+
+    /// Reads the header that names the client, and not a byte more: what follows may be TLS, which reads the socket itself.
+    /// Until the header is whole it stays in the socket. Uses up `input`.
+    package mutating func takeSource(_ input: inout ByteBuffer) -> SourceArrival {
+        input.clear()
+        input.reserve(ProxyHeader.maximumSize)
+        var free = input.free
+        switch stream.socket.peek(atMost: ProxyHeader.maximumSize, into: &free) {
+        case .bytes(let n): input.commit(n)
+        case .blocked: return .incomplete
+        case .closed, .failed: return .gone
+        }
+        defer { input.clear() }
+        switch ProxyHeader.read(input.bytes) {
+        case .incomplete: return hungUp ? .gone : .incomplete
+        case .malformed(let error): return .malformed(error)
+        case .complete(let count, let peer):
+            input.clear()
+            var free = input.free
+            guard case .bytes(count) = stream.socket.receive(atMost: count, into: &free) else { return .gone }
+            if let peer { address = ClientAddress(peer) }
+            phase = Self.first(isTLS: isTLS, offersStreams)
+            return .known
+        }
     }
 
     /// Puts kept bytes and what the stream has into the empty `input`.
@@ -195,7 +229,7 @@ package struct ServerConnection: ~Copyable {
                 case .some(let carriesStreams): phase = carriesStreams ? .streams : .head
                 }
             case .streams: return .streams
-            case .handshake, .complete, .closing: return .paused
+            case .source, .handshake, .complete, .closing: return .paused
             }
         }
     }

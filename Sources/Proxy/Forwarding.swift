@@ -21,13 +21,13 @@ extension Worker {
         exchanges[id].upstreamStarted = loop.now
         exchanges[id].upstreamConnected = nil
         var taken: SlotID?
-        if !exchanges[id].wantsFreshConnection { taken = pool.take(endpoint, from: &upstreams) }
+        if !exchanges[id].wantsFreshConnection && route.isPooled { taken = pool.take(endpoint, from: &upstreams) }
         if let taken {
             counters.upstream(group, .reuse)
             exchanges[id].upstreamConnected = loop.now
             return send(id, to: taken, route)
         }
-        switch connect(endpoint, within: route.connectNanoseconds) {
+        switch connect(endpoint, for: id, route) {
         case .made(let upstream):
             counters.upstream(group, .connect)
             send(id, to: upstream, route)

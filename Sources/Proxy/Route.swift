@@ -27,6 +27,10 @@ struct Route: BitwiseCopyable {
     var isKeySet = false
     /// Requests for a WebSocket go on as such.
     var passesUpgrades = false
+    /// Version of the PROXY protocol that connections to the upstream begin with; 0: none.
+    var sourceVersion: UInt8 = 0
+    /// A connection to the upstream may serve other clients after this one.
+    var isPooled: Bool { sourceVersion == 0 }
     /// Index of the provider, or -1: `auth off`.
     var provider: Int32 = -1
     /// Index of the location in the configuration: `require` lines are looked up there.
@@ -84,6 +88,8 @@ struct ListenerLimits: BitwiseCopyable {
     var sendNanoseconds: UInt64 = 0
     /// Streams that a connection may carry at once; 0: it carries none.
     var streams = 0
+    /// Connections begin with the PROXY protocol.
+    var namesSource = false
     /// The default server's fallback: whose name and log a request has that never got a route.
     var route: Int32 = 0
 }

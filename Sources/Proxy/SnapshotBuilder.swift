@@ -81,7 +81,7 @@ struct SnapshotBuilder: ~Copyable {
             headNanoseconds: limits.headerTimeout.nanoseconds,
             keepaliveNanoseconds: limits.keepaliveTimeout.nanoseconds,
             sendNanoseconds: limits.sendTimeout.nanoseconds, streams: configuration.listeners[i].streams,
-            route: Int32(fallback))
+            namesSource: configuration.listeners[i].takesProxyProtocol, route: Int32(fallback))
     }
 
     private mutating func route(_ i: Int) -> Route {
@@ -152,6 +152,7 @@ struct SnapshotBuilder: ~Copyable {
         route.upstreamSendNanoseconds = proxy.sendTimeout.nanoseconds
         route.recheckNanoseconds = location.tokenRecheck?.nanoseconds ?? 0
         route.passesUpgrades = proxy.passesUpgrades && !configuration.upstreams[proxy.upstream].isFramed
+        route.sourceVersion = proxy.sourceHeader == .off ? 0 : proxy.sourceHeader == .one ? 1 : 2
         let set = proxy.setHeaders.filter { !["connection", "upgrade"].contains($0.name.lowercased()) }
         let providers = location.access.providers.map { configuration.providers[$0] }
         // Keys, and tokens elsewhere than in Authorization, are for us alone.

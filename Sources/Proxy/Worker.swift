@@ -32,6 +32,8 @@ struct Worker: ~Copyable {
     static var lingerNanoseconds: UInt64 { 1_000_000_000 }
     /// A TLS handshake takes four packets; one that stalls holds memory and nothing else.
     static var handshakeNanoseconds: UInt64 { 5_000_000_000 }
+    /// A balancer sends the PROXY protocol with its first packet; by its specification one may be lost and sent again.
+    static var sourceNanoseconds: UInt64 { 5_000_000_000 }
     /// How often a worker looks after what has no event: 1 s.
     static var upkeepNanoseconds: UInt64 { 1_000_000_000 }
     /// Accepts in one turn: others must get their turn, too.

@@ -23,27 +23,34 @@ extension Worker {
         }
     }
     private mutating func admit(_ stream: consuming Stream, from peer: PeerAddress, listener: Int) {
+        let namesSource = snapshots[current].limits[listener].namesSource
+        if namesSource && !mayNameSource(peer, listener: listener) { return }
         let connection = ServerConnection(
             stream, address: ClientAddress(peer), listener: Int32(truncatingIfNeeded: listener),
-            offersStreams: snapshots[current].limits[listener].streams > 0)
+            offersStreams: snapshots[current].limits[listener].streams > 0, namesSource: namesSource)
         guard let id = clients.insert(connection) else { return }
         clientCount += 1
         counters.tally.connectionsAccepted &+= 1
         counters.tally.connectionsActive &+= 1
         loop.register(clients[id].descriptor, Token(.client, id))
-        let first =
-            clients[id].isTLS ? Self.handshakeNanoseconds : snapshots[current].limits[listener].headNanoseconds
-        clients[id].deadline = loop.timers.add(Token(.client, id), after(first))
+        clients[id].deadline = loop.timers.add(Token(.client, id), after(firstNanoseconds(id)))
+    }
+    /// How long a new connection has for what it must begin with.
+    mutating func firstNanoseconds(_ id: SlotID) -> UInt64 {
+        let head = snapshots[current].limits[Int(clients[id].listener)].headNanoseconds
+        if clients[id].awaitsSource { return min(head, Self.sourceNanoseconds) }
+        return clients[id].isTLS ? Self.handshakeNanoseconds : head
     }
 
     enum ConnectResult { case made(SlotID), refused, exhausted }
 
-    mutating func connect(_ endpoint: Int32, within nanoseconds: UInt64) -> ConnectResult {
+    mutating func connect(_ endpoint: Int32, for exchange: SlotID, _ route: Route) -> ConnectResult {
         var result = open(endpoint)
         if case .exhausted = result, evictIdleClient() { result = open(endpoint) }
         if case .made(let id) = result {
             loop.register(upstreams[id].descriptor, Token(.upstream, id))
-            upstreams[id].deadline = loop.timers.add(Token(.upstream, id), after(nanoseconds))
+            upstreams[id].deadline = loop.timers.add(Token(.upstream, id), after(route.connectNanoseconds))
+            if route.sourceVersion != 0 { nameSource(of: exchange, to: id, route) }
         }
         return result
     }
@@ -107,6 +114,7 @@ extension Worker {
         clients[id].note(readiness)
         if clients[id].outputCount > 0 && readiness.isWritable { markDirty(client: id) }
         guard readiness.isReadable else { return }
+        if clients[id].awaitsSource && !learnSource(id) { return }
         let wasHandshaking = clients[id].isHandshaking
         readClient(id)
         if wasHandshaking && clients.contains(id) && !clients[id].isHandshaking { counters.tally.tlsHandshakes &+= 1 }
@@ -199,6 +207,7 @@ extension Worker {
     /// A client did not do in time what it should have done.
     private mutating func clientLate(_ id: SlotID) {
         if clients[id].session != .none { return sessionLate(id) }
+        if clients[id].awaitsSource { return sourceIsLate(id) }
         if clients[id].isHandshaking || clients[id].isLingering || clients[id].discards { return closeClient(id) }
         if clients[id].outputCount > 0 { return clientGone(id) }
         if clients[id].hasPartOfHead {

@@ -29,7 +29,7 @@ package enum AcceptResult: ~Copyable {
 }
 
 /// Where a connection comes from.
-package enum PeerAddress: Sendable, BitwiseCopyable {
+package enum PeerAddress: Sendable, Equatable, BitwiseCopyable {
     case socket(SocketAddress)
     case unix
 }
@@ -99,6 +99,17 @@ package struct Socket: ~Copyable {
     package borrowing func receive(into span: inout MutableSpan<UInt8>) -> IOResult {
         let fd = descriptor
         return Self.result(unsafe span.withUnsafeMutableBufferPointer { unsafe cl_recv(fd, $0.baseAddress, $0.count) })
+    }
+    /// At most so many bytes, which stay to be received.
+    package borrowing func peek(atMost limit: Int, into span: inout MutableSpan<UInt8>) -> IOResult {
+        let fd = descriptor
+        return Self.result(
+            unsafe span.withUnsafeMutableBufferPointer { unsafe cl_peek(fd, $0.baseAddress, min($0.count, limit)) })
+    }
+    package borrowing func receive(atMost limit: Int, into span: inout MutableSpan<UInt8>) -> IOResult {
+        let fd = descriptor
+        return Self.result(
+            unsafe span.withUnsafeMutableBufferPointer { unsafe cl_recv(fd, $0.baseAddress, min($0.count, limit)) })
     }
     package borrowing func send(_ span: Span<UInt8>) -> IOResult {
         let fd = descriptor

@@ -183,6 +183,13 @@ package struct Exposition {
         sample("upstream_tls_handshakes_total", [("result", "ok")], whole)
         sample("upstream_tls_handshakes_total", [("result", "resumed")], tally.upstreamResumptions)
         sample("upstream_tls_handshakes_total", [("result", "failed")], tally.upstreamHandshakeFailures)
+        family(
+            "proxy_protocol_connections_total", .counter,
+            "Connections to addresses with proxy_protocol, by what their header said.")
+        sample("proxy_protocol_connections_total", [("result", "ok")], tally.sourcesNamed)
+        sample("proxy_protocol_connections_total", [("result", "untrusted")], tally.sourcesUntrusted)
+        sample("proxy_protocol_connections_total", [("result", "malformed")], tally.sourcesMalformed)
+        sample("proxy_protocol_connections_total", [("result", "late")], tally.sourcesLate)
         family("http2_connections_total", .counter, "Connections with HTTP/2, and those that had to be ended.")
         sample("http2_connections_total", [("result", "begun")], tally.sessionsBegun)
         sample("http2_connections_total", [("result", "failed")], tally.sessionsFailed)

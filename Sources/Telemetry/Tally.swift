@@ -15,6 +15,11 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
     package var upstreamHandshakes: UInt64 = 0
     package var upstreamHandshakeFailures: UInt64 = 0
     package var upstreamResumptions: UInt64 = 0
+    /// Connections that began with the PROXY protocol, and those that were closed because they should have.
+    package var sourcesNamed: UInt64 = 0
+    package var sourcesUntrusted: UInt64 = 0
+    package var sourcesMalformed: UInt64 = 0
+    package var sourcesLate: UInt64 = 0
     /// Connections that carry streams; those that broke the rules or a budget; streams for which there was no room.
     package var sessionsBegun: UInt64 = 0
     package var sessionsFailed: UInt64 = 0
@@ -59,6 +64,10 @@ package struct Tally: Sendable, Equatable, BitwiseCopyable {
         a.upstreamHandshakes &+= b.upstreamHandshakes
         a.upstreamHandshakeFailures &+= b.upstreamHandshakeFailures
         a.upstreamResumptions &+= b.upstreamResumptions
+        a.sourcesNamed &+= b.sourcesNamed
+        a.sourcesUntrusted &+= b.sourcesUntrusted
+        a.sourcesMalformed &+= b.sourcesMalformed
+        a.sourcesLate &+= b.sourcesLate
         a.sessionsBegun &+= b.sessionsBegun
         a.sessionsFailed &+= b.sessionsFailed
         a.streamsRefused &+= b.streamsRefused

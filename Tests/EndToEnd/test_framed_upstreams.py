@@ -89,12 +89,14 @@ def test_a_request_and_its_answer(gateway, framed, session):
     assert (first.status, first.body, first.get("x-seen")) == (200, b"hello", "1")
     assert (second.status, second.body, second.get("x-seen")) == (200, b"hello", "1")
     assert first.all("set-cookie") == ["a=1", "b=2"]
+    # Who takes trailers is told on: the gateway takes them for it.
+    assert [call.get("te") for call in framed.calls] == ["trailers", None]
     for call in framed.calls:
         assert [name for name, _ in call.fields[:4]] == [":method", ":scheme", ":authority", ":path"]
         assert (call.get(":method"), call.get(":scheme"), call.get(":path")) == ("GET", "http", "/x?y")
         assert call.get(":authority") == "framed" and call.get("x-one") == "1"
         names = {name for name, _ in call.fields}
-        assert not names & {"host", "connection", "x-drop", "te", "transfer-encoding"}
+        assert not names & {"host", "connection", "x-drop", "transfer-encoding"}
         assert all(name == name.lower() for name in names)
 
 
