@@ -127,6 +127,7 @@ package struct ClientConnection: ~Copyable {
         hasSent = false
         hasReceived = false
         interim = 0
+        if !trailers.isEmpty { trailers = [] }
         requests &+= 1
         encoder = BodyEncoder(framing)
     }
@@ -168,6 +169,15 @@ package struct ClientConnection: ~Copyable {
             return
         }
         encoder.writeEnd(to: &output, &pool)
+    }
+    /// The same with field lines behind the body, where its framing has a place for them.
+    package mutating func endRequest(trailers: [UInt8], _ pool: inout BufferPool) {
+        requestEnded = true
+        if isFramed {
+            frames?.finish(trailers: trailers)
+            return
+        }
+        encoder.writeEnd(trailers: trailers.span, to: &output, &pool)
     }
     /// Nothing more can be sent; an answer may still be there to read.
     package mutating func stopSending(_ pool: inout BufferPool) {
@@ -230,6 +240,9 @@ package struct ClientConnection: ~Copyable {
                 switch decoder.next(input.bytes) {
                 case .data(let n): return .body(n)
                 case .skip(let n): input.consume(n)
+                case .trailer(let n):
+                    trailers.keep(trailer: input.prefix(n))
+                    input.consume(n)
                 case .end:
                     phase = .complete
                     // Bytes after the end belong to nobody: they must never meet the next request.
@@ -316,7 +329,6 @@ package struct ClientConnection: ~Copyable {
 extension ClientConnection {
     /// Takes the head of the request that was begun. The caller flushes.
     package mutating func submit(_ fields: borrowing StreamFields, hasBody: Bool) {
-        trailers = []
         wasRefused = false
         // What the session does not take is as if the server had refused it.
         if frames?.submit(fields.list, hasBody: hasBody) != true { wasRefused = true }

@@ -54,3 +54,11 @@ package enum ConnectionLimits {
     /// Interim responses (1xx) before a final one; more is a flood.
     package static let interimResponses = 8
 }
+
+extension [UInt8] {
+    /// Keeps what came of the lines behind a body; most bodies have none, and then this stays empty.
+    mutating func keep(trailer part: Span<UInt8>) {
+        if isEmpty && (part[0] == UInt8(ascii: "\r") || part[0] == UInt8(ascii: "\n")) { return }
+        for i in part.indices { append(part[i]) }
+    }
+}

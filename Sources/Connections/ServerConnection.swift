@@ -57,12 +57,18 @@ package struct ServerConnection: ~Copyable {
     private var received: UInt32 = 0
     private var kept = ByteQueue()
     package var output = ByteQueue()
+    /// Field lines that came behind the body of the request.
+    package private(set) var trailers: [UInt8] = []
 
-    /// - Parameter offersStreams: in clear text, too, for clients that know it (RFC 9113 section 3.3).
+    /// - Parameters:
+    ///   - offersStreams: in clear text, too, for clients that know it (RFC 9113 section 3.3).
+    ///   - namesSource: it begins with the PROXY protocol.
     package init(
-        _ stream: consuming Stream, address: ClientAddress, listener: Int32, offersStreams: Bool = false
+        _ stream: consuming Stream, address: ClientAddress, listener: Int32, offersStreams: Bool = false,
+        namesSource: Bool = false
     ) {
-        phase = !stream.isPlain ? .handshake : offersStreams ? .preface : .head
+        self.offersStreams = offersStreams
+        phase = namesSource ? .source : Self.first(isTLS: !stream.isPlain, offersStreams)
         self.stream = stream
         self.address = address
         self.listener = listener
@@ -205,6 +211,9 @@ package struct ServerConnection: ~Copyable {
                 case .skip(let n):
                     input.consume(n)
                     if isDiscarding { discarded += Int32(truncatingIfNeeded: n) }
+                case .trailer(let n):
+                    if !isDiscarding { trailers.keep(trailer: input.prefix(n)) }
+                    input.consume(n)
                 case .end:
                     if !isDiscarding {
                         phase = .complete
@@ -249,6 +258,7 @@ package struct ServerConnection: ~Copyable {
         minor = head.minor
         responseBegun = false
         headIsTimed = false
+        if !trailers.isEmpty { trailers = [] }
         requests &+= 1
         phase = head.framing == .none ? .complete : .body
     }
@@ -359,6 +369,14 @@ package struct ServerConnection: ~Copyable {
     /// True: the connection can take another request.
     package mutating func endResponse(_ pool: inout BufferPool) -> Bool {
         encoder.writeEnd(to: &output, &pool)
+        return responseEnded()
+    }
+    /// The same with field lines behind the body, where its framing has a place for them.
+    package mutating func endResponse(trailers: [UInt8], _ pool: inout BufferPool) -> Bool {
+        encoder.writeEnd(trailers: trailers.span, to: &output, &pool)
+        return responseEnded()
+    }
+    @inline(__always) private mutating func responseEnded() -> Bool {
         if closesAfterResponse || phase != .complete {
             phase = .closing
             return false

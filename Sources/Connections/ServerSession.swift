@@ -12,6 +12,8 @@ package enum SessionMessage {
     case malformed(stream: SlotID, number: Int32, error: MessageError?, isReset: Bool)
     /// A part of a body, to be read with `part`.
     case body(SlotID, Range<Int>)
+    /// Field lines behind a body, to be read with `part`.
+    case trailers(SlotID, Range<Int>)
     case end(SlotID)
     /// So little of the answer waits that more can be queued.
     case drained(SlotID)
@@ -98,8 +100,7 @@ package struct ServerSession: ~Copyable {
             if stream != .none { return .body(stream, range) }
             frames.consume(range.count, stream: number)
             return nil
-        // An upstream is told where a body ends, and nothing behind it.
-        case .trailers: return nil
+        case .trailers(let number, let range): return named(number) { .trailers($0, range) }
         case .end(let number): return named(number) { .end($0) }
         case .drained(let number): return named(number) { .drained($0) }
         case .answered(let number): return named(number) { .answered($0) }

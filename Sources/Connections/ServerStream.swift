@@ -13,6 +13,8 @@ package struct ServerStream: ~Copyable {
     package private(set) var hasEnded: Bool
     package private(set) var responseBegun = false
     private var kept = ByteQueue()
+    /// Field lines that came behind the body of the request.
+    package private(set) var trailers: [UInt8] = []
 
     package init(client: SlotID, session: SlotID, number: Int32, isWhole: Bool) {
         self.client = client
@@ -28,6 +30,7 @@ package struct ServerStream: ~Copyable {
     /// Nothing of the request is to come, from the client or from here.
     package var requestIsComplete: Bool { hasEnded && kept.isEmpty }
 
+    package mutating func keep(trailers lines: Span<UInt8>) { for i in lines.indices { trailers.append(lines[i]) } }
     package mutating func end() { hasEnded = true }
     package mutating func beginResponse() { responseBegun = true }
 

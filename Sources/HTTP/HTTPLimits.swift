@@ -35,4 +35,6 @@ extension HTTPLimits {
     static var chunkOverheadSize: Int { 4 * 1024 }
     /// Bytes of a trailer section: checksums and a gRPC status fit, a second head does not.
     static var trailerSize: Int { 8 * 1024 }
+    /// Fields of a trailer section: as many as a request's head may have.
+    static var trailerFieldCount: Int { 100 }
 }

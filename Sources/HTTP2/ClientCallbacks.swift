@@ -86,8 +86,8 @@ enum ClientCallbacks {
         _ session: OpaquePointer, _ state: State, _ list: borrowing FieldList, hasBody: Bool
     ) -> Int32? {
         var provider = unsafe nghttp2_data_provider()
-        unsafe provider.read_callback = { _, _, buffer, size, flags, _, user in
-            unsafe ClientCallbacks.read(ClientCallbacks.state(user), buffer!, size, flags!)
+        unsafe provider.read_callback = { session, _, buffer, size, flags, _, user in
+            unsafe ClientCallbacks.read(session!, ClientCallbacks.state(user), buffer!, size, flags!)
         }
         let stream = unsafe SessionCallbacks.withFields(list) { fields, count in
             hasBody
@@ -98,13 +98,22 @@ enum ClientCallbacks {
     }
     /// Pulls what waits of the body; nothing does: it is deferred until more is queued.
     private static func read(
-        _ state: State, _ buffer: UnsafeMutablePointer<UInt8>, _ size: Int, _ flags: UnsafeMutablePointer<UInt32>
+        _ session: OpaquePointer, _ state: State, _ buffer: UnsafeMutablePointer<UInt8>, _ size: Int,
+        _ flags: UnsafeMutablePointer<UInt32>
     ) -> Int {
         let count = unsafe min(size, state.pointee.body.count)
         if unsafe count == 0 && !state.pointee.bodyHasEnded { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
         if count > 0 { unsafe state.pointee.take(count, into: buffer) }
-        if unsafe state.pointee.bodyHasEnded && state.pointee.body.isEmpty {
-            unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+        guard unsafe state.pointee.bodyHasEnded && state.pointee.body.isEmpty else { return count }
+        unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+        let lines = unsafe state.pointee.trailers
+        if !lines.isEmpty {
+            var list = FieldList()
+            list.begin()
+            list.add(lines.span)
+            unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+            let stream = unsafe state.pointee.stream
+            _ = unsafe SessionCallbacks.withFields(list) { unsafe nghttp2_submit_trailer(session, stream, $0, $1) }
         }
         return count
     }

@@ -22,11 +22,14 @@ struct ClientState: ~Copyable {
     var stream: Int32 = 0
     /// The block of fields that arrives, and whether the head of the answer came before it.
     private var fields = ByteBuffer(capacity: 256)
+    private var fieldCount = 0
     private var isTooLarge = false
     private var isInterim = false
     private var hasHead = false
     var body = ByteQueue()
     var bodyHasEnded = false
+    /// Field lines to send behind the body.
+    var trailers: [UInt8] = []
     /// The server takes no further request.
     var isEnding = false
 
@@ -35,6 +38,7 @@ struct ClientState: ~Copyable {
         taken = 0
         hasHead = false
         bodyHasEnded = !hasBody
+        trailers = []
     }
     mutating func forgetTaken() {
         guard taken == events.count else { return }
@@ -48,10 +52,13 @@ struct ClientState: ~Copyable {
 
     mutating func beginFields() {
         fields.clear()
+        fieldCount = 0
         isTooLarge = false
     }
     /// The head is written as HTTP/1 has it, so that one parser judges all.
     mutating func add(_ name: borrowing Span<UInt8>, _ value: borrowing Span<UInt8>) {
+        fieldCount += 1
+        if fieldCount > HTTPLimits.response.fieldCount { isTooLarge = true }
         if fields.count + name.count + value.count > HTTPLimits.response.headSize { isTooLarge = true }
         if isTooLarge { return }
         if name.count > 0 && name[0] == UInt8(ascii: ":") {

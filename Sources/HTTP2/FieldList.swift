@@ -29,11 +29,13 @@ package struct FieldList: ~Copyable {
         add(":method", text, 0..<methodEnd)
         add(":scheme", scheme)
         var isCall = false
+        var saysTE = false
         var i = start
         while i < text.count {
             let colon = text.first(UInt8(ascii: ":"), from: i, to: text.count)
             let end = text.first(UInt8(ascii: "\r"), from: i, to: text.count)
             if colon - i == 4 && text.folds(i, to: "host") { add(":authority", text, colon + 2..<end) }
+            if colon - i == 2 && text.folds(i, to: "te") { saysTE = true }
             if colon - i == 12 && text.folds(i, to: "content-type") {
                 isCall = text.matches(colon + 2, "application/grpc")
             }
@@ -41,7 +43,7 @@ package struct FieldList: ~Copyable {
         }
         add(":path", text, methodEnd + 1..<targetEnd)
         add(text.extracting(start..<text.count), dropsHost: true)
-        if isCall { add("te", "trailers") }
+        if isCall && !saysTE { add("te", "trailers") }
     }
     private mutating func add(_ name: StaticString, _ value: StaticString) {
         let start = text.count

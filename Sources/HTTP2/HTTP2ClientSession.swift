@@ -54,8 +54,10 @@ package import HTTP
         unsafe state.pointee.body.append(part)
         resume()
     }
-    package mutating func finish() {
+    /// Ends the request, with field lines behind its body.
+    package mutating func finish(trailers: [UInt8] = []) {
         unsafe state.pointee.bodyHasEnded = true
+        unsafe state.pointee.trailers = trailers
         resume()
     }
     private func resume() {

@@ -104,10 +104,9 @@ extension Worker {
     /// True: the connection waits for its next request.
     @inline(__always) mutating func endResponse(_ id: SlotID) -> Bool {
         let client = exchanges[id].client, stream = exchanges[id].stream
+        if !upstreams[exchanges[id].upstream].trailers.isEmpty { return endResponseWithTrailers(id) }
         if stream == .none { return clients[client].endResponse(&buffers) }
-        let upstream = exchanges[id].upstream
-        let trailers = upstreams[upstream].isFramed ? upstreams[upstream].trailers : []
-        sessions[streams[stream].session].finish(streams[stream].number, trailers: trailers)
+        sessions[streams[stream].session].finish(streams[stream].number)
         return false
     }
     /// An answer of the gateway's own must be the last: asked before it is made.

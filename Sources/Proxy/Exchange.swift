@@ -151,7 +151,7 @@ extension Worker {
         arm(id, Self.farNanoseconds)
         let upstream = exchanges[id].upstream
         guard upstreams.contains(upstream), !upstreams[upstream].requestHasEnded else { return }
-        upstreams[upstream].endRequest(&buffers)
+        endRequest(id, to: upstream)
         markDirty(upstream: upstream)
     }
 

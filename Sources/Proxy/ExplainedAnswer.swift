@@ -140,6 +140,8 @@ extension Explainer {
         }
         if head.hasUpgrade && handshake(route) == .asked {
             added.append("Upgrade: websocket\r\nConnection: Upgrade\r\n")
+        } else if head.takesTrailers() {
+            added.append("TE: trailers\r\nConnection: TE\r\n")
         }
         let filter =
             outcome.isAuthenticated

@@ -52,7 +52,7 @@ extension Worker {
             writeIdentity(of: id, route)
             if route.identityToken >= 0 { writeIdentityToken(id, route) }
         }
-        if asksUpgrade { writeUpgrade(id) }
+        if asksUpgrade { writeUpgrade(id) } else if heads[head].takesTrailers() { askForTrailers() }
         if upstreams[upstream].isFramed {
             submitRequest(id, to: upstream, route, filter)
         } else {

@@ -223,7 +223,7 @@ struct RevocationFeed: ~Copyable {
                 }
                 Self.copy(n, of: input, to: &body)
                 input.consume(n)
-            case .skip(let n): input.consume(n)
+            case .skip(let n), .trailer(let n): input.consume(n)
             case .end: return true
             case .incomplete: return !isOpen && decoder.isUntilClose
             case .malformed(let error): throw ConnectionFailure(text: "not a valid HTTP answer: \(error.reason)")

@@ -38,6 +38,7 @@ extension Worker {
             case .malformed(let stream, let number, let error, let isReset):
                 malformed(client, stream, number, error, isReset: isReset)
             case .body(let stream, let range): takeBody(stream, range)
+            case .trailers(let stream, let range): takeTrailers(stream, range)
             case .end(let stream): endBody(stream)
             case .drained(let stream): resumeAnswer(stream)
             case .answered(let stream): answered(stream)

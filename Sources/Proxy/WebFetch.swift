@@ -247,7 +247,7 @@ struct WebFetch: ~Copyable {
                 copy(n)
                 input.consume(n)
                 guard document.body.count <= request.bodyLimit else { throw tooLarge }
-            case .skip(let n): input.consume(n)
+            case .skip(let n), .trailer(let n): input.consume(n)
             case .end: return true
             case .incomplete: return !isOpen && decoder.isUntilClose
             case .malformed(let error):

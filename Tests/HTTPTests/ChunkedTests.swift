@@ -22,7 +22,7 @@ func decode(
             case .data(let n):
                 data += bytes[i..<i + n]
                 i += n
-            case .skip(let n): i += n
+            case .skip(let n), .trailer(let n): i += n
             case .end:
                 #expect(decoder.isFinished)
                 return .end(String(decoding: data, as: UTF8.self), rest: String(decoding: bytes[i...], as: UTF8.self))

@@ -7,6 +7,8 @@ package enum BodyPart: Equatable {
     case data(Int)
     /// This many bytes of framing: consume them and ask again.
     case skip(Int)
+    /// This many bytes of the lines behind the last chunk, up to the empty one that ends them: consume them and ask again.
+    case trailer(Int)
     /// The body is over; what follows belongs to the next message.
     case end
     case incomplete

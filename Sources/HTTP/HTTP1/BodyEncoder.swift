@@ -52,4 +52,12 @@ package struct BodyEncoder: BitwiseCopyable {
         out.reserve(5, &pool)
         out.append("0\r\n\r\n")
     }
+    /// The same with field lines, which no other framing has a place for.
+    package func writeEnd(trailers: Span<UInt8>, to out: inout ByteQueue, _ pool: inout BufferPool) {
+        guard framing == .chunked else { return }
+        out.reserve(trailers.count + 5, &pool)
+        out.append("0\r\n")
+        out.append(trailers)
+        out.append("\r\n")
+    }
 }

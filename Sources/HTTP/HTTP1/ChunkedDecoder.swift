@@ -1,7 +1,7 @@
 // The chunked coding, strict (RFC 9112 section 7.1): one state machine over single bytes, data excepted.
 import Bytes
 
-/// Extensions and trailers are checked and dropped: nothing behind us may act on what nobody has authorised.
+/// Extensions are checked and dropped, trailers checked and told apart: nothing behind us may act on what nobody has authorised.
 struct ChunkedDecoder: BitwiseCopyable {
     private enum State: UInt8 {
         case firstDigit, digits, sizeBlank, extensionName, extensionBlank, extensionValue, quoted, escaped, quoteEnd
@@ -18,6 +18,7 @@ struct ChunkedDecoder: BitwiseCopyable {
     /// Bytes for which the body got no data: extensions and leading zeros.
     private var overhead: UInt16 = 0
     private var trailerCount: UInt16 = 0
+    private var trailerLines: UInt8 = 0
     /// Of the current chunk.
     private var left: UInt64 = 0
 
@@ -34,11 +35,19 @@ struct ChunkedDecoder: BitwiseCopyable {
             if left == 0 { state = .dataCR }
             return .data(Int(count))
         }
+        let isTrailer = isInTrailer
         for i in 0..<s.count {
             if let error = take(s[i]) { return .malformed(error) }
-            if state == .data || state == .done { return .skip(i + 1) }
+            if state == .done { return .trailer(i + 1) }
+            if state == .data || !isTrailer && state == .trailerStart { return .skip(i + 1) }
         }
-        return .skip(s.count)
+        return isTrailer ? .trailer(s.count) : .skip(s.count)
+    }
+    private var isInTrailer: Bool {
+        switch state {
+        case .trailerStart, .trailerName, .trailerValue, .trailerLF, .finalLF: true
+        default: false
+        }
     }
 
     private mutating func take(_ byte: UInt8) -> MessageError? {
@@ -154,6 +163,8 @@ extension ChunkedDecoder {
         case .trailerStart:
             if byte == UInt8(ascii: "\r") { state = .finalLF; return nil }
             state = .trailerName
+            trailerLines += 1
+            if Int(trailerLines) > HTTPLimits.trailerFieldCount { return .trailerTooLarge }
             return isTokenCharacter(byte) ? nil : .trailer
         case .trailerName:
             if byte == UInt8(ascii: ":") { state = .trailerValue; return nil }

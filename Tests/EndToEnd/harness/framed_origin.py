@@ -27,6 +27,7 @@ class Call:
     body: bytes = b""
     ended: bool = False
     reset: int | None = None
+    trailers: list[tuple[str, str]] = field(default_factory=list)
 
     def get(self, name: str) -> str | None:
         values = [value for found, value in self.fields if found == name]
@@ -91,6 +92,8 @@ class Connection:
             elif isinstance(event, h2.events.DataReceived):
                 self.calls[event.stream_id].body += event.data
                 self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            elif isinstance(event, h2.events.TrailersReceived):
+                self.calls[event.stream_id].trailers = list(event.headers)
             elif isinstance(event, h2.events.StreamEnded):
                 self.calls[event.stream_id].ended = True
                 whole.append(self.calls[event.stream_id])

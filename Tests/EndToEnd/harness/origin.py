@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .waiting import wait_until
 
@@ -28,6 +28,7 @@ class Request:
     body: bytes = b""
     chunked: bool = False
     connection: int = 0
+    trailers: list[bytes] = field(default_factory=list)
 
     @property
     def method(self) -> str:
@@ -96,8 +97,8 @@ class Connection:
             while size := int(self.read_line(), 16):
                 request.body += self.read_exactly(size)
                 assert self.read_line() == b""
-            while self.read_line():
-                pass
+            while line := self.read_line():
+                request.trailers.append(line)
         elif length := request.get("content-length"):
             request.body = self.read_exactly(int(length))
         self.origin._completed(request)

@@ -33,6 +33,7 @@ class Response:
     chunked: bool = False
     until_close: bool = False
     interim: list["Response"] = field(default_factory=list)
+    trailers: list[tuple[str, str]] = field(default_factory=list)
 
     def all(self, name: str) -> list[str]:
         return [value for found, value in self.fields if found.lower() == name.lower()]
@@ -185,7 +186,7 @@ class Client:
             if codings != ["chunked"]:
                 raise MalformedAnswer(f"coding {codings}")
             response.chunked = True
-            response.body = self.read_chunks(deadline)
+            response.body = self.read_chunks(deadline, response.trailers)
         elif lengths:
             if not re.fullmatch(r"\d+", lengths[0]):
                 raise MalformedAnswer(f"length {lengths}")
@@ -194,8 +195,8 @@ class Client:
             response.until_close = True
             response.body = self.read_to_end(deadline - time.monotonic())
 
-    def read_chunks(self, deadline: float) -> bytes:
-        """A chunked body (RFC 9112 §7.1), decoded."""
+    def read_chunks(self, deadline: float, trailers: list[tuple[str, str]] | None = None) -> bytes:
+        """A chunked body (RFC 9112 §7.1), decoded; fields behind it are appended to `trailers`."""
         body = b""
         while True:
             line = self._line(deadline)
@@ -208,8 +209,11 @@ class Client:
             if self.read_exactly(2, deadline) != b"\r\n":
                 raise MalformedAnswer("chunk without CRLF")
         while trailer := self._line(deadline):
-            if not _FIELD_LINE.fullmatch(trailer):
+            match = _FIELD_LINE.fullmatch(trailer)
+            if not match or _BAD_IN_VALUE.search(match[2]):
                 raise MalformedAnswer(f"trailer {trailer!r}")
+            if trailers is not None:
+                trailers.append((match[1].decode("ascii"), match[2].decode("latin-1")))
         return body
 
     def read_to_end(self, within: float = 5.0) -> bytes:
