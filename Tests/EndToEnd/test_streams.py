@@ -261,36 +261,6 @@ def test_trailers_of_a_request_end_it(gateway, origin):
         assert session.wait_for(stream).body == b"hello"
 
 
-def test_requests_reach_the_origin_as_those_of_http1(gateway, origin, authority):
-    """The same request in three ways: the origin sees the same bytes, but for the scheme and the request's number."""
-    seed = 9113
-    chance = random.Random(seed)
-    names = ["accept", "x-a", "cookie", "user-agent", "content-type", "x_b", "forwarded", "x-forwarded-for", "te"]
-    targets = ["/", "/a/../b", "/a?b=c%20d", "/%41", "//x", "/a;b", "/a%2fb?x", "/?", "/\u00e9"]
-    with Session(gateway.port) as clear, Session(gateway.tls_port, authority.client_context()) as secret:
-        for _ in range(150):
-            method, target = chance.choice(["GET", "POST", "PURGE"]), chance.choice(targets)
-            chosen = chance.sample(names, 4)
-            fields = [(name, "trailers" if name == "te" else f"v{chance.randrange(99)}") for name in chosen]
-            body = b"" if method == "GET" else chance.randbytes(chance.randrange(1, 50))
-            if body:
-                fields.append(("content-length", str(len(body))))
-            text = f"{method} {target} HTTP/1.1\r\nhost: localhost\r\n" + "".join(f"{a}: {b}\r\n" for a, b in fields)
-            origin.forget()
-            with Client(gateway.port) as client:
-                first = client.request(text.encode("latin-1") + b"\r\n" + body)
-            head = request(target, *fields, method=method)
-            others = [session.request(head, body or None).status or 400 for session in (clear, secret)]
-            statuses = [first.status, *others]
-            assert len(set(statuses)) == 1, f"{text} {statuses}, seed {seed}"
-            if first.status != 200:
-                continue
-            unlike = rb"(?i)x-request-id: \S+|x-forwarded-(proto|port): \S+"
-            seen = [re.sub(unlike, b"", got.head) for got in origin.wait_for(3)]
-            assert seen[0].lower() == seen[1].lower() == seen[2].lower(), f"seed {seed}"
-            assert {got.body for got in origin.requests} == {body}
-
-
 # -- answers of the gateway's own
 
 
