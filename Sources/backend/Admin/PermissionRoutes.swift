@@ -2,12 +2,13 @@
 import HTTPTypes
 import Hummingbird
 
-struct PermissionRoutes: Sendable {
-    private struct Answer: Encodable {
+struct PermissionRoutes: AccountRoutes {
+    struct Answer: Encodable {
         let name: String
         let roles: [String]
     }
 
+    static let kind = "permissions"
     /// Many roles; more would not fit into the file either.
     private static let importLimitBytes = 1 << 20
 
@@ -15,60 +16,41 @@ struct PermissionRoutes: Sendable {
     let administration: AccountAdministration
     let accounts: AccountTable
 
+    static func notFound(_ name: String) -> Problem { .permissionNotFound }
+
     func add(to router: some RouterMethods<AuthCall>) {
-        router.get("/permissions") { request, _ in
-            _ = try await access.reader(of: request)
-            let found = try await accounts.permissions()
-            return try Response.json(["permissions": found.map { Answer(name: $0.name, roles: $0.roles) }])
-        }
-        router.get("/permissions/:permission") { request, call in
-            _ = try await access.reader(of: request)
-            return try await answer(about: call.segment("permission"))
-        }
-        router.post("/permissions") { request, call in try await create(request, call) }
-        router.put("/permissions/:permission") { request, call in try await change(request, call) }
-        router.delete("/permissions/:permission") { request, call in try await delete(request, call) }
+        addAll(to: router)
         router.get("/permissions.json") { request, _ in try await export(request) }
         router.put("/permissions.json") { request, call in try await replace(request, call) }
     }
 
-    private func create(_ request: Request, _ call: AuthCall) async throws -> Response {
-        let caller = try await access.writer(of: request)
-        var members = try MemberReader(try await request.jsonBody())
+    func answers(named name: String?) async throws -> [Answer] {
+        try await accounts.permissions(named: name).map { Answer(name: $0.name, roles: $0.roles) }
+    }
+
+    func creation(_ body: JSONNode) throws -> AccountChange {
+        var members = try MemberReader(body)
         let name = try members.word("name")
         let roles = try Self.roles(&members)
-        try await administration.change(by: caller, needing: Accounts.administration) { accounts in
+        return AccountChange(name: name, entries: [Self.entry(name, roles)]) { accounts in
             guard accounts.roles(permitting: name).isEmpty else { throw Problem.permissionExists(name) }
             try accounts.grant(name, to: roles)
         }
-        record(.permissionGranted, by: caller, name, roles, request, call)
-        return try await answer(
-            about: name, status: .created,
-            fields: [.location: "/api/v1/admin/permissions/\(PathSegment.encoded(name))"])
     }
 
-    private func change(_ request: Request, _ call: AuthCall) async throws -> Response {
-        let caller = try await access.writer(of: request)
-        let name = try call.segment("permission")
-        var members = try MemberReader(try await request.jsonBody())
-        let roles = try Self.roles(&members)
-        try await administration.change(by: caller, needing: Accounts.administration) { accounts in
+    func change(of name: String, _ body: JSONNode) throws -> AccountChange {
+        var members = try MemberReader(body)
+        return Self.granting(name, to: try Self.roles(&members))
+    }
+
+    func deletion(of name: String) -> AccountChange { Self.granting(name, to: []) }
+
+    /// A permission that there is, to these roles and no others.
+    private static func granting(_ name: String, to roles: [String]) -> AccountChange {
+        AccountChange(name: name, entries: [entry(name, roles)]) { accounts in
             guard !accounts.roles(permitting: name).isEmpty else { throw Problem.permissionNotFound }
             try accounts.grant(name, to: roles)
         }
-        record(.permissionGranted, by: caller, name, roles, request, call)
-        return try await answer(about: name)
-    }
-
-    private func delete(_ request: Request, _ call: AuthCall) async throws -> Response {
-        let caller = try await access.writer(of: request)
-        let name = try call.segment("permission")
-        try await administration.change(by: caller, needing: Accounts.administration) { accounts in
-            guard !accounts.roles(permitting: name).isEmpty else { throw Problem.permissionNotFound }
-            try accounts.grant(name, to: [])
-        }
-        record(.permissionGranted, by: caller, name, [], request, call)
-        return Response(status: .noContent)
     }
 
     private func export(_ request: Request) async throws -> Response {
@@ -95,19 +77,9 @@ struct PermissionRoutes: Sendable {
         return roles
     }
 
-    private func record(
-        _ event: AuditEvent, by caller: Caller, _ permission: String, _ roles: [String], _ request: Request,
-        _ call: AuthCall
-    ) {
-        let more = ["permission": permission, "roles": roles.joined(separator: " ")]
-        access.record(event, by: caller, request, call, more)
-    }
-
-    private func answer(
-        about name: String, status: HTTPResponse.Status = .ok, fields: HTTPFields = [:]
-    ) async throws -> Response {
-        guard let found = try await accounts.permissions(named: name).first else { throw Problem.permissionNotFound }
-        return try Response.json(Answer(name: found.name, roles: found.roles), status: status, fields: fields)
+    private static func entry(_ permission: String, _ roles: [String]) -> AccountChange.Entry {
+        AccountChange.Entry(
+            event: .permissionGranted, more: ["permission": permission, "roles": roles.joined(separator: " ")])
     }
 }
 
