@@ -1,5 +1,6 @@
 """Several backends with one Redis are one: what one of them did the others know. And Redis that is away, or back."""
 
+import ipaddress
 import itertools
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from harness.backend import USERS, Backend, backend_key, bearer, problem  # noqa: F401
+from harness.backend import Backend, backend_key, bearer, problem  # noqa: F401
 from harness.raw import get
 from harness.revocations import RedisServer
 from harness.shared_store import SharedBackend
@@ -205,8 +206,7 @@ def test_logout_at_one_is_felt_at_the_other_and_at_a_gateway(servers, fleet, sta
 def test_logout_at_one_is_told_by_the_feed_of_the_other_at_once(servers, fleet):
     redis, secret = servers(), "s" * 40
     one, other = fleet(redis)
-    other.write("keys/secrets.json", json.dumps({
-        "users": USERS, "clients": [{"id": "gateway", "secret": secret, "rights": ["revocations"]}]}), mode=0o600)
+    other.know({"id": "gateway", "secret": secret, "rights": ["revocations"]})
     started([one, other])
 
     def poll(**query) -> dict:
@@ -453,6 +453,32 @@ def test_redis_that_is_not_to_be_trusted_is_not_used(wrong, servers, fleet, auth
     (backend,) = started(fleet(redis, "--redis-ca", str(authority.file), "--redis-server-name", "redis.example",
                                count=1, url=f"rediss://:right@127.0.0.1:{redis.tls_port}"))
     backend.login()
+    stop(backend)
+
+
+@pytest.mark.parametrize("names, name, trusted", [
+    (["127.0.0.1"], "localhost", False), (["127.0.0.1", "other.example"], "localhost", False),
+    (["127.0.0.1"], None, True), (["LOCALHOST"], "localhost", True), (["redis.example"], "redis.example.", True),
+    (["*.redis.example"], "one.redis.example", True), (["*.redis.example"], "redis.example", False),
+    (["*.redis.example"], "a.b.redis.example", False), (["*.example"], "redis.example", False),
+])
+def test_certificate_must_have_the_name_and_not_the_address_alone(names, name, trusted, servers, fleet, authority):
+    """Redis answers at 127.0.0.1; without another name to look for, that is what its certificate must say."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
+    certificate = authority.issue_to(
+        subject, [x509.IPAddress(ipaddress.ip_address(text)) if text[0].isdigit() else x509.DNSName(text)
+                  for text in names], "redis")
+    redis = servers(password="right", certificate=certificate)
+    flags = ["--redis-ca", str(authority.file)] + (["--redis-server-name", name] if name else [])
+    (backend,) = fleet(redis, *flags, count=1, url=f"rediss://:right@127.0.0.1:{redis.tls_port}")
+    backend.launch("--auth-listen", f"127.0.0.1:{backend.auth_port}",
+                   "--resource-listen", f"127.0.0.1:{backend.resource_port}")
+    wait_until(lambda: backend.ready(backend.resource), 20, what="it starts")
+    if trusted:
+        backend.login()
+    else:
+        unavailable(backend.auth.post("/login", json={"username": "alice", "password": "correct horse"}))
+        assert "Redis cannot be used" in backend.log
     stop(backend)
 
 

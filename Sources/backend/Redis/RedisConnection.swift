@@ -18,7 +18,7 @@ struct RedisConnection: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     if let tls = options.tls {
                         try channel.pipeline.syncOperations.addHandler(
-                            try NIOSSLClientHandler(context: tls, serverHostname: options.serverName))
+                            try RedisServerName.handler(tls, name: options.serverName))
                     }
                     try channel.pipeline.syncOperations.addHandler(try RedisPipeline(timeout: options.timeout))
                 }
