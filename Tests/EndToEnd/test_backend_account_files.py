@@ -1,9 +1,46 @@
 """secrets.json and permissions.json are re-read when they change; a bad file changes nothing and is named."""
 
+import copy
 import json
+import shutil
+
+import httpx
 
 from harness.backend import ROLES, USERS, backend_key, bearer, prepare, problem  # noqa: F401
+from harness.ports import take_port
 from harness.waiting import wait_until
+
+
+def test_backends_that_start_at_once_on_the_same_new_files_agree(prepare):
+    """One of them replaces the plain passwords, the others read what it wrote; nobody's change is lost."""
+    one = prepare()
+    others = [copy.copy(one) for _ in range(2)]
+    for other in others:
+        other.auth_port, other.resource_port = take_port(), take_port()
+        other.auth = httpx.Client(base_url=f"http://127.0.0.1:{other.auth_port}", timeout=20)
+        other.resource = httpx.Client(base_url=f"http://127.0.0.1:{other.resource_port}", timeout=20)
+    all_of_them = [one, *others]
+    try:
+        for round in range(4):
+            for path in ("run", "keys/.accounts.lock", "keys/.lock", "keys/next"):
+                gone = one.folder / path
+                shutil.rmtree(gone) if gone.is_dir() else gone.unlink(missing_ok=True)
+            one.write("keys/secrets.json", json.dumps({"users": USERS}), mode=0o600)
+            for backend in all_of_them:
+                backend.launch("--auth-listen", f"127.0.0.1:{backend.auth_port}",
+                               "--resource-listen", f"127.0.0.1:{backend.resource_port}")
+            for backend in all_of_them:
+                wait_until(lambda backend=backend: backend.ready(backend.auth), within=30, what="it is ready")
+            replaced = one.log.count("a plain password was replaced by its hash")
+            assert replaced == len(USERS) * (round + 1), one.log
+            assert len({json.dumps(backend.key_set()) for backend in all_of_them}) == 1
+            for backend in all_of_them:
+                assert backend.validate(backend.login()["access_token"]) == "Valid"
+            for backend in all_of_them:
+                backend.stop()
+    finally:
+        for backend in all_of_them:
+            backend.close()
 
 
 def permissions_after_refresh(backend, tokens: dict) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from harness.backend import backend_key, prepare, private_key, public_pem  # noqa: F401
 from harness.prometheus import parse
+from harness.waiting import wait_until
 
 ISSUER = "https://localhost:8443"
 NAME = "hs-2026a"
@@ -140,6 +141,34 @@ def test_secret_is_replaced_without_a_refusal(prepare, start):
     backend.stop()
     backend.start("--hs256-secrets", new)
     assert data(backend, before).json()["code"] == "key_unknown"
+    backend.stop()
+
+
+def test_secret_is_read_again_when_its_file_changes(prepare):
+    """As other keys are, without a restart; a token is not remembered longer than the secret that it was verified with."""
+    backend = prepare()
+    first, second = secrets.token_hex(32), secrets.token_hex(32)
+    backend.start("--hs256-secrets", with_secret(backend, first))
+    before = backend.login()
+    for _ in range(2):
+        assert data(backend, before["access_token"]).status_code == 200
+        assert backend.validate(before["access_token"]) == "Valid"
+    with_secret(backend, "too short")
+    wait_until(lambda: "the signing secrets stay as they were" in backend.log, within=5, what="the file is refused")
+    assert "the secret has 9 bytes" in backend.log
+    assert data(backend, backend.login()["access_token"]).status_code == 200
+    metrics = parse(backend.auth.get("/metrics").text)
+    assert metrics.sum("backend_signing_key_failures_total", action="read") >= 1
+    assert metrics.sum("backend_signing_key_source_failing_seconds") > 0
+    with_secret(backend, second)
+    wait_until(lambda: "the signing secrets were re-read" in backend.log, within=5, what="the new secret")
+    after = backend.refresh(before["refresh_token"]).json()["access_token"]
+    assert jwt.decode(after, second, algorithms=["HS256"], audience="gateway-demo")["sub"] == "alice"
+    assert data(backend, after).status_code == 200
+    assert data(backend, before["access_token"]).json()["code"] == "signature_invalid"
+    assert backend.validate(before["access_token"]) == "Invalid"
+    assert any("event=key_rotated" in line and f"kid={NAME}" in line for line in backend.log.splitlines())
+    assert first not in backend.log and second not in backend.log and "too short" not in backend.log
     backend.stop()
 
 

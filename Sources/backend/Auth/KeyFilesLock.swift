@@ -6,11 +6,7 @@ struct KeyFilesLock {
 
     /// Waits for its turn, which takes as long as it takes to make a key.
     init(folder: String) throws(StartupFailure) {
-        let path = folder + "/.lock"
-        if !FileManager.default.fileExists(atPath: path) {
-            _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
-        }
-        guard let file = FileHandle(forUpdatingAtPath: path), lockf(file.fileDescriptor, F_LOCK, 0) == 0 else {
+        guard let (file, _) = LockFile.open(folder + "/.lock"), lockf(file.fileDescriptor, F_LOCK, 0) == 0 else {
             throw StartupFailure("\(folder): the folder of the keys cannot be written, so they cannot be rotated")
         }
         self.file = file

@@ -12,13 +12,30 @@ struct KeySource {
 
     /// The keys, and what keeps them current.
     func open() async throws(StartupFailure) -> (keys: KeyService, followers: [any Service]) {
-        if !settings.hs256Secrets.isEmpty {
-            let keys = KeyService(try await KeyRing(secrets: settings.hs256Secrets))
-            _ = KeyMetrics(keys, rotation: .zero, registry: metrics)
-            return (keys, [])
-        }
+        if !settings.hs256Secrets.isEmpty { return try await openSecrets(settings.hs256Secrets) }
         if let vault = settings.vault { return try await openVault(vault) }
         return try await openFiles()
+    }
+
+    private func openSecrets(
+        _ paths: [String]
+    ) async throws(StartupFailure) -> (keys: KeyService, followers: [any Service]) {
+        let contents = try FileFollower.contents(of: paths)
+        let keys = KeyService(try await KeyRing(secrets: paths))
+        let keyMetrics = KeyMetrics(keys, rotation: .zero, registry: metrics)
+        let follower = FileFollower(paths: paths, subject: "the signing secrets", contents: contents, logger: logger) {
+            [audit] _ throws(StartupFailure) in
+            do throws(StartupFailure) {
+                let ring = try await KeyRing(secrets: paths)
+                keys.replace(with: ring)
+                audit.record(.keyRotated, ["kid": ring.active?.verification.id ?? "none"])
+            } catch {
+                keys.noteFailure()
+                keyMetrics.countFailure(to: "read")
+                throw error
+            }
+        }
+        return (keys, [follower])
     }
 
     /// A vault that is away does not keep us from starting: tokens are verified with what it gave before.

@@ -12,6 +12,10 @@ struct Database: Sendable {
         do {
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            // Of backends that start at once one makes the tables, and the others find them.
+            let lock = LockFile.open(path + "-lock")?.file
+            defer { try? lock?.close() }
+            if let lock { _ = LockFile.take(lock) }
             pool = try DatabasePool(path: path, configuration: Self.configuration)
             // A refresh token that we acknowledged must survive a power cut: NORMAL would lose the last commits.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
