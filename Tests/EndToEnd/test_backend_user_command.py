@@ -2,9 +2,11 @@
 
 import concurrent.futures
 import contextlib
+import getpass
 import json
 import os
 import pty
+import re
 import select
 import signal
 import sqlite3
@@ -51,10 +53,17 @@ def is_in_step(backend: Backend) -> bool:
         return wanted == set(database.execute("SELECT name, imported_hash, disabled FROM users"))
 
 
+def audited(done: subprocess.CompletedProcess) -> dict[str, str]:
+    """The one line that it wrote to its log, as its members."""
+    (line,) = done.stderr.splitlines()
+    assert " notice backend: " in line and line.endswith(" audit"), line
+    return dict(re.findall(r"(\w+)=((?:[^ =]| (?!\w+=|\[))*)", line.split(" backend: ", 1)[1]))
+
+
 def followed(backend: Backend, *words: str, password: str | None = None) -> subprocess.CompletedProcess:
     """Runs the command beside a running backend, and waits until that has read the file again."""
     done = user(backend, *words, password=password)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.returncode == 0 and audited(done), done.stderr
     wait_until(lambda: is_in_step(backend), within=5, what="the file is re-read")
     return done
 
@@ -140,6 +149,24 @@ def test_B11_disabled_user_is_out_and_an_enabled_one_in(prepare):
     assert login_status(backend, "alice", "correct horse") == 200
     problem(backend.refresh(tokens["refresh_token"]), 401, "refresh_revoked")
     backend.stop()
+
+
+def test_each_change_is_audited_and_nothing_else(prepare):
+    backend = prepare()
+    user(backend, "enable", "alice")  # plain passwords are hashed by the first run
+    for words, password, members in [
+        (["add", "bea", "--role", "user", "--role", "guest"], "tr0ub4dor", {"event": "user_created", "sub": "bea",
+                                                                            "roles": "user guest"}),
+        (["passwd", "bea"], "tr0ub4dor and 3", {"event": "password_set", "sub": "bea"}),
+        (["disable", "bea"], None, {"event": "user_changed", "sub": "bea", "disabled": "true"}),
+        (["enable", "bea"], None, {"event": "user_changed", "sub": "bea", "disabled": "false"}),
+    ]:
+        done = user(backend, *words, password=password)
+        assert done.returncode == 0
+        actor = f"{getpass.getuser()}@localhost"
+        assert audited(done) == {"log": "audit", "actor": actor} | members, done.stderr
+        assert "tr0ub4dor" not in done.stderr + done.stdout and "argon2" not in done.stderr
+    assert "log=audit" not in user(backend, "passwd", "nobody", password="tr0ub4dor").stderr
 
 
 @pytest.mark.parametrize("words,password,reason", [

@@ -26,7 +26,9 @@ struct UserCommand: ParsableCommand {
         @Flag(help: "Add a user who cannot log in yet.") var disabled = false
 
         func run() throws {
-            try users.change("the user \(name) was added", asksPassword: true, makesFile: true) { accounts, hash in
+            let done = Done(
+                .userCreated, of: name, "the user \(name) was added", ["roles": role.joined(separator: " ")])
+            try users.change(done, asksPassword: true, makesFile: true) { accounts, hash in
                 try accounts.add(
                     SecretsFile.Entry(
                         name: name, displayName: displayName ?? name, email: email, passwordHash: hash,
@@ -43,7 +45,8 @@ struct UserCommand: ParsableCommand {
         @Argument(help: "The login name.") var name: String
 
         func run() throws {
-            try users.change("the user \(name) has a new password", asksPassword: true) { accounts, hash in
+            let done = Done(.passwordSet, of: name, "the user \(name) has a new password")
+            try users.change(done, asksPassword: true) { accounts, hash in
                 try accounts.changeUser(name) { $0.passwordHash = hash }
             }
         }
@@ -58,7 +61,8 @@ struct UserCommand: ParsableCommand {
         @Flag(help: "Even the last one who may administrate.") var force = false
 
         func run() throws {
-            try users.change("the user \(name) is disabled") { accounts, _ in
+            let done = Done(.userChanged, of: name, "the user \(name) is disabled", ["disabled": "true"])
+            try users.change(done) { accounts, _ in
                 let hadAdministrator = accounts.haveAdministrator
                 try accounts.changeUser(name) { $0.disabled = true }
                 guard force || !hadAdministrator || accounts.haveAdministrator else { throw Problem.lastAdministrator }
@@ -73,23 +77,35 @@ struct UserCommand: ParsableCommand {
         @Argument(help: "The login name.") var name: String
 
         func run() throws {
-            try users.change("the user \(name) is enabled") { accounts, _ in
+            let done = Done(.userChanged, of: name, "the user \(name) is enabled", ["disabled": "false"])
+            try users.change(done) { accounts, _ in
                 try accounts.changeUser(name) { $0.disabled = false }
             }
         }
     }
 
+    /// What a change comes to: for the audit log, and for whoever reads the terminal.
+    fileprivate struct Done {
+        let event: AuditEvent
+        let subject: String
+        let text: String
+        let more: [String: String]
+
+        init(_ event: AuditEvent, of subject: String, _ text: String, _ more: [String: String] = [:]) {
+            (self.event, self.subject, self.text, self.more) = (event, subject, text, more)
+        }
+    }
+
     /// Makes one change, which may need the hash of a new password, and says so.
     fileprivate func change(
-        _ done: String, asksPassword: Bool = false, makesFile: Bool = false,
+        _ done: Done, asksPassword: Bool = false, makesFile: Bool = false,
         _ change: (inout Accounts, String) throws -> Void
     ) throws {
         umask(0o077)
         do {
             let settings = try backend.settings()
-            let files = AccountFiles(
-                secrets: settings.secrets, permissions: settings.permissions,
-                logger: Logger(label: "backend", factory: { StreamLogHandler.standardError(label: $0) }))
+            let logger = Logger(label: "backend", factory: { LogLines(label: $0) })
+            let files = AccountFiles(secrets: settings.secrets, permissions: settings.permissions, logger: logger)
             if makesFile { try files.provideSecrets() }
             var hash = ""
             if asksPassword {
@@ -99,7 +115,10 @@ struct UserCommand: ParsableCommand {
                 hash = Argon2id.hash(try PasswordPrompt.newPassword())
             }
             try files.change { try change(&$0, hash) }
-            FileHandle.standardOutput.write(Data("\(settings.secrets): \(done)\n".utf8))
+            // Nobody has signed in here: who it was is what the system says.
+            AuditLog(logger: logger, metrics: MetricRegistry()).record(
+                done.event, subject: done.subject, actor: "\(NSUserName())@localhost", done.more)
+            FileHandle.standardOutput.write(Data("\(settings.secrets): \(done.text)\n".utf8))
         } catch {
             let reason = (error as? Problem)?.detail ?? "\(error)"
             FileHandle.standardError.write(Data("backend: \(reason)\n".utf8))
