@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from harness.backend import USERS, Backend, backend_key, prepare, problem  # noqa: F401
+from harness.backend import backend_key, bearer, prepare, problem, running  # noqa: F401
 
 PATH = "/api/v1/auth/api-key"
 SECRET = "s" * 40
@@ -30,25 +30,6 @@ server {
     location /panel { require permission read:admin_panel; return 200 "in"; }
 }
 """
-
-
-def with_clients(backend: Backend) -> Backend:
-    backend.write("keys/secrets.json", json.dumps({"users": USERS, "clients": CLIENTS}), mode=0o600)
-    return backend.start()
-
-
-@pytest.fixture(scope="module")
-def running(backend_key, tmp_path_factory):
-    backend = Backend(tmp_path_factory.mktemp("keys") / "it", backend_key)
-    try:
-        yield with_clients(backend)
-        backend.stop()
-    finally:
-        backend.close()
-
-
-def bearer(login: dict) -> dict[str, str]:
-    return {"Authorization": f"Bearer {login['access_token']}"}
 
 
 def create(backend, login: dict, **body) -> dict:
@@ -128,7 +109,7 @@ def test_only_who_is_signed_in(running, method, path):
 
 
 def test_limit_counts_living_keys(prepare):
-    backend = with_clients(prepare())
+    backend = prepare().know(*CLIENTS).start()
     login = backend.login()
     keys = [create(backend, login) for _ in range(20)]
     problem(backend.auth.post(PATH, json={"name": "x"}, headers=bearer(login)), 409, "api_key_limit")
@@ -170,7 +151,7 @@ def test_expired_key_is_dead(running):
 
 
 def test_B11_key_loses_what_its_owner_loses(prepare):
-    backend = with_clients(prepare())
+    backend = prepare().know(*CLIENTS).start()
     made = create(backend, backend.login("admin", "battery staple"))
     assert introspect(backend, made["api_key"])["permissions"] == ["read:admin_panel", "read:data", "write:admin_panel"]
     backend.stop()
@@ -188,7 +169,7 @@ def test_B11_key_loses_what_its_owner_loses(prepare):
 
 
 def test_a_key_that_cannot_be_stored_is_not_given_out(prepare):
-    backend = with_clients(prepare())
+    backend = prepare().know(*CLIENTS).start()
     login = backend.login()
     with contextlib.closing(sqlite3.connect(backend.folder / "run/backend.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -1,10 +1,9 @@
 """The audit log: one line and one count for each thing that matters to security, and no secret in either."""
 
-import json
 
 import pytest
 
-from harness.backend import USERS, backend_key, bearer, prepare, problem  # noqa: F401
+from harness.backend import backend_key, bearer, prepare, problem  # noqa: F401
 
 SECRET = "c" * 40
 CLIENT = {"id": "web", "secret": SECRET, "rights": ["tokens"]}
@@ -12,10 +11,8 @@ CLIENT = {"id": "web", "secret": SECRET, "rights": ["tokens"]}
 
 @pytest.fixture
 def backend(prepare):
-    backend = prepare()
-    backend.write("keys/secrets.json", json.dumps({"users": USERS, "clients": [CLIENT]}), mode=0o600)
     # Quieter than the audit, which is written all the same.
-    return backend.start("--refresh-grace", "0s", "--log-level", "critical")
+    return prepare().know(CLIENT).start("--refresh-grace", "0s", "--log-level", "critical")
 
 
 def audit(backend, event: str) -> list[str]:

@@ -12,7 +12,7 @@ import time
 import httpx
 import pytest
 
-from harness.backend import BINARY, USERS, Backend, backend_key, prepare, problem  # noqa: F401
+from harness.backend import BINARY, backend_key, bearer, prepare, problem, running  # noqa: F401
 from harness.example import Example
 from harness.gateway import Gateway
 from harness.waiting import wait_until
@@ -20,21 +20,6 @@ from harness.waiting import wait_until
 SECRET = "a-secret-of-a-listener-for-tests-only"
 CLIENTS = [{"id": "gateway", "secret": SECRET, "rights": ["revocations"]},
            {"id": "asker", "secret": "q" * 40, "rights": ["introspect", "tokens"]}]
-
-
-def with_clients(backend: Backend) -> Backend:
-    backend.write("keys/secrets.json", json.dumps({"users": USERS, "clients": CLIENTS}), mode=0o600)
-    return backend.start()
-
-
-@pytest.fixture(scope="module")
-def running(backend_key, tmp_path_factory):
-    backend = Backend(tmp_path_factory.mktemp("feed") / "it", backend_key)
-    try:
-        yield with_clients(backend)
-        backend.stop()
-    finally:
-        backend.close()
 
 
 def poll(backend, since: str | None = None, wait: float | None = None, **options) -> httpx.Response:
@@ -58,10 +43,6 @@ def end(backend) -> str:
     while entries:
         cursor, entries = page(backend, cursor)
     return cursor
-
-
-def bearer(login: dict) -> dict[str, str]:
-    return {"Authorization": f"Bearer {login['access_token']}"}
 
 
 def log_out(backend, login: dict) -> None:
@@ -196,7 +177,7 @@ def test_cursor_of_the_future_is_gone(running):
 
 
 def test_cursor_outlives_a_restart_and_the_sweep_of_its_entry(prepare):
-    backend = with_clients(prepare())
+    backend = prepare().know(*CLIENTS).start()
     first = backend.login()
     log_out(backend, first)
     cursor = end(backend)
@@ -223,7 +204,7 @@ def test_cursor_outlives_a_restart_and_the_sweep_of_its_entry(prepare):
 
 def test_cursor_is_gone_after_a_backup_was_put_back(prepare):
     """Although as many entries were committed since: their numbers stand for others."""
-    backend = with_clients(prepare())
+    backend = prepare().know(*CLIENTS).start()
     command = [BINARY, "backup", "copy.sqlite"]
     assert subprocess.run(command, cwd=backend.folder, timeout=20).returncode == 0
     log_out(backend, backend.login())
@@ -240,7 +221,7 @@ def test_cursor_is_gone_after_a_backup_was_put_back(prepare):
 
 
 def test_pages(prepare):
-    backend = with_clients(prepare())
+    backend = prepare().know(*CLIENTS).start()
     insert(backend, *[("i", "jti", f"n{i}", int(time.time()) + 600) for i in range(10_001)])
     cursor, entries = page(backend)
     assert [entry["value"] for entry in entries] == [f"n{i}" for i in range(10_000)]
@@ -269,7 +250,7 @@ def waiting(backend) -> int:
 
 def test_listeners_are_bounded_and_never_refused(prepare):
     """One more than may wait is answered at once, as are all when the backend stops."""
-    backend = with_clients(prepare())
+    backend = prepare().know(*CLIENTS).start()
     cursor = end(backend)
     sockets = open_polls(backend, cursor, 1000)
     try:

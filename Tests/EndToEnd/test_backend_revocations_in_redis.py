@@ -1,12 +1,11 @@
 """The feed of several backends with one Redis: whoever listens to one of them hears what happened at the others."""
 
-import json
 import time
 
 import httpx
 import pytest
 
-from harness.backend import USERS, backend_key, bearer, problem  # noqa: F401
+from harness.backend import backend_key, bearer, problem  # noqa: F401
 from harness.revocations import RedisServer
 from harness.shared_store import SharedBackend
 from harness.waiting import wait_until
@@ -43,8 +42,7 @@ def pair(tmp_path, backend_key, redis):
     made = [SharedBackend(tmp_path / f"backend-{i}", backend_key, redis) for i in range(2)]
     try:
         for backend in made:
-            backend.write("keys/secrets.json", json.dumps({"users": USERS, "clients": CLIENTS}), mode=0o600)
-            backend.start()
+            backend.know(*CLIENTS).start()
         yield made
         for backend in made:
             backend.stop()

@@ -71,6 +71,12 @@ class Backend:
         path.chmod(mode)
         return path
 
+    def know(self, *clients: dict) -> "Backend":
+        """Gives it programs: `{"id": …, "secret": …, "rights": […]}`."""
+        accounts = json.loads(self.read("keys/secrets.json"))
+        self.write("keys/secrets.json", json.dumps(accounts | {"clients": list(clients)}), mode=0o600)
+        return self
+
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
 
@@ -166,9 +172,8 @@ class Backend:
     def claims(self, token: str) -> dict:
         """The claims of an access token, verified with the published key by another implementation."""
         key = jwt.PyJWK(self.key_set()[0])
-        # After all tokens of a user were ended, the next ones are issued up to a second ahead.
         return jwt.decode(token, key, algorithms=[key.algorithm_name], audience="gateway-demo",
-                          issuer="https://localhost:8443", leeway=5)
+                          issuer="https://localhost:8443")
 
     def forge(self, key=None, header: dict | None = None, **claims) -> str:
         """A token as the auth service would sign it, with other claims; `None` removes one."""
@@ -181,7 +186,10 @@ class Backend:
                           headers={"typ": "at+jwt", "kid": published["kid"]} | (header or {}))
 
 
-def bearer(token: str) -> dict[str, str]:
+def bearer(token: str | dict) -> dict[str, str]:
+    """The field of an access token, or of the answer to a login."""
+    if isinstance(token, dict):
+        token = token["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -219,6 +227,17 @@ def backend(module_backend: Backend) -> Iterator[Backend]:
     """The file's backend, which no test may bring down."""
     yield module_backend
     assert module_backend.process.poll() is None, module_backend.log
+
+
+@pytest.fixture(scope="module")
+def running(request, backend_key, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """The file's backend, which knows the programs of its `CLIENTS`."""
+    backend = Backend(tmp_path_factory.mktemp("backend") / "it", backend_key).know(*request.module.CLIENTS)
+    try:
+        yield backend.start()
+        backend.stop()
+    finally:
+        backend.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Gateways of gateway.conf.example itself, on ports of their own, before a backend that knows them."""
 
-import json
 import re
 import secrets
 from pathlib import Path
@@ -17,9 +16,7 @@ def provide_keys(backend: Backend) -> str:
     """What the gateway needs in `keys/`, before the backend is started; returns its secret at the auth service."""
     secret = secrets.token_hex(32)
     backend.write("keys/gateway_secret.txt", secret + "\n", mode=0o600)
-    accounts = json.loads(backend.read("keys/secrets.json"))
-    accounts["clients"] = [{"id": "gateway", "secret": secret, "rights": CLIENT_RIGHTS}]
-    backend.write("keys/secrets.json", json.dumps(accounts), mode=0o600)
+    backend.know({"id": "gateway", "secret": secret, "rights": CLIENT_RIGHTS})
     assert run_command("keygen", "--ed25519", "--out", backend.folder / "keys/identity").returncode == 0
     return secret
 
