@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from harness.backend import backend, backend_key, module_backend, prepare, problem  # noqa: F401
+from harness.backend import backend, backend_key, bearer, module_backend, prepare, problem  # noqa: F401
 from harness.waiting import wait_until
 
 
@@ -119,6 +119,22 @@ def test_a_session_expires_however_busy_it_is(prepare):
         time.sleep(0.2)
     time.sleep(1.6)
     problem(backend.refresh(token), 401, "refresh_expired")
+    backend.stop()
+
+
+def test_an_access_token_says_that_its_session_has_expired(prepare):
+    backend = prepare().start("--refresh-token-lifetime", "2s")
+    login = backend.login()
+    assert backend.validate(login["access_token"]) == "Valid"
+    wait_until(lambda: backend.validate(login["access_token"]) != "Valid", within=5, what="the session expires")
+    assert backend.validate(login["access_token"]) == "Expired"
+    answer = backend.auth.post("/api/v1/auth/api-key", json={"name": "x"}, headers=bearer(login))
+    problem(answer, 401, "session_expired")
+    problem(backend.auth.post("/logout", headers=bearer(login)), 401, "session_expired")
+    problem(backend.refresh(login["refresh_token"]), 401, "refresh_expired")
+    again = backend.login()
+    assert backend.auth.post("/logout", headers=bearer(again)).status_code == 204
+    problem(backend.auth.post("/logout", headers=bearer(again)), 401, "token_revoked")
     backend.stop()
 
 

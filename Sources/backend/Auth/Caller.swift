@@ -26,7 +26,18 @@ struct CallerVerifier: Sendable {
             throw error.problem
         }
         guard let session = principal.session else { throw TokenRefusal.missingClaim.problem }
-        guard try await sessions.isAlive(principal, issuer: verifier.issuer) else { throw TokenRefusal.revoked.problem }
-        return Caller(principal: principal, session: session)
+        let now = Date.now.milliseconds
+        switch try await sessions.standing(of: principal, issuer: verifier.issuer, nowMilliseconds: now) {
+        case .alive: return Caller(principal: principal, session: session)
+        case .expired: throw Problem.sessionExpired
+        case .ended: throw TokenRefusal.revoked.problem
+        }
     }
+}
+
+extension Problem {
+    /// The access token would live on, and has no more to do.
+    static let sessionExpired = Problem(
+        status: .unauthorized, code: "session_expired", detail: "the session has expired",
+        challenge: "Bearer realm=\"api\", error=\"invalid_token\", error_description=\"The session has expired\"")
 }

@@ -10,6 +10,12 @@ extension GRDB.Database {
         try Row.fetchOne(cachedStatement(sql: sql), arguments: arguments)
     }
 
+    /// Hands on each row where SQLite has it, without a copy; its columns are best read by position.
+    func cachedRows(_ sql: String, _ arguments: StatementArguments, _ read: (Row) -> Void) throws {
+        let rows = try Row.fetchCursor(cachedStatement(sql: sql), arguments: arguments)
+        while let row = try rows.next() { read(row) }
+    }
+
     func cachedValue<Value: DatabaseValueConvertible>(_ sql: String, _ arguments: StatementArguments) throws -> Value? {
         try Value.fetchOne(cachedStatement(sql: sql), arguments: arguments)
     }

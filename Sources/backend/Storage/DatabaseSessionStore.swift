@@ -41,8 +41,8 @@ struct DatabaseSessionStore: SessionStore {
         try await tokens.owner(of: token, nowMilliseconds: now)
     }
 
-    func isAlive(_ principal: Principal, issuer: String) async throws -> Bool {
-        try await sessions.isAlive(principal, issuer: issuer)
+    func standing(of principal: Principal, issuer: String, nowMilliseconds now: Int64) async throws -> Standing {
+        try await sessions.standing(of: principal, issuer: issuer, nowMilliseconds: now)
     }
 
     func session(of token: RefreshToken) async throws -> Session? {

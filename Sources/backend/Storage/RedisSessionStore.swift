@@ -108,15 +108,19 @@ struct RedisSessionStore: SessionStore {
             session: found.session, expires: min(found.expires, found.idle) / 1000, issued: found.created / 1000)
     }
 
-    func isAlive(_ principal: Principal, issuer: String) async throws -> Bool {
-        guard let session = principal.session else { return false }
+    func standing(of principal: Principal, issuer: String, nowMilliseconds: Int64) async throws -> Standing {
+        guard let session = principal.session else { return .ended }
         let answer = try await run(
-            SessionScripts.isAlive,
+            SessionScripts.standing,
             [
                 .text(session), .text(principal.subject), .number(principal.issuedAt),
                 .text(principal.tokenID ?? ""),
             ])
-        return try answer.requireNumber() == 1
+        switch try answer.requireNumber() {
+        case 1: return .alive
+        case 2: return .expired
+        default: return .ended
+        }
     }
 
     func validFrom(of user: String) async throws -> Int64? {

@@ -5,20 +5,24 @@ import Foundation
 struct RefreshToken: Sendable {
     /// What the client holds. Never logged, never stored.
     let text: String
+    /// What the store knows it by. 256 random bits need no salt and no slow hash.
+    let hash: Data
 
     /// A new token from the system's random generator.
     init() {
-        text = Base64URL.encode(.random(count: 32))
+        self.init(text: Base64URL.encode(.random(count: 32)))
     }
 
     /// A token as a client presents it, or nil when it cannot be one of ours.
     init?(presented text: String) {
         guard Base64URL.decode(text[...])?.count == 32 else { return nil }
-        self.text = text
+        self.init(text: text)
     }
 
-    /// What the store knows it by. 256 random bits need no salt and no slow hash.
-    var hash: Data { Data(sha256Of: text) }
+    private init(text: String) {
+        self.text = text
+        hash = Data(sha256Of: text)
+    }
 
     /// The successor, readable only with this token: a stolen database yields no live token.
     func seal(successor: RefreshToken) throws -> Data {

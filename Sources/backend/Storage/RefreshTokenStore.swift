@@ -61,7 +61,10 @@ struct RefreshTokenStore: Sendable {
                 sql: "INSERT INTO sessions (id, user, client_id, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?)",
                 arguments: [session.id, session.user, clientID, now, now + lifetime.milliseconds])
             try insert(token, session: session.id, now: now, connection)
-            return try grant(session, token, now: now, connection)
+            guard let begun = try FoundToken(token, connection) else {
+                throw DatabaseError(resultCode: .SQLITE_CONSTRAINT_FOREIGNKEY, message: "a session has no user")
+            }
+            return try grant(begun, token, now: now, connection)
         }
     }
 
@@ -72,28 +75,25 @@ struct RefreshTokenStore: Sendable {
         let next = RefreshToken()
         let sealed = try token.seal(successor: next)
         return try await database.write { connection in
-            guard let row = try Self.find(token, connection) else { return .unknown }
-            let session = Session(id: row["session"], user: row["user"], clientID: row["client_id"])
-            guard (row["revoked_ms"] as Int64?) == nil, !(row["disabled"] as Bool) else { return .revoked }
-            guard now < (row["expires_ms"] as Int64) else { return .expired }
-            if let spent = row["spent_ms"] as Int64? {
+            guard let found = try FoundToken(token, connection) else { return .unknown }
+            guard !found.isRevoked, !found.isDisabled else { return .revoked }
+            guard now < found.sessionExpires else { return .expired }
+            if let spent = found.spent {
                 let isInGrace = now < spent + grace.milliseconds
-                return try replay(
-                    token, sealed: isInGrace ? row["successor"] : nil, of: session, now: now, connection)
+                return try replay(token, found, sealed: isInGrace ? found.successor : nil, now: now, connection)
             }
-            guard now < (row["idle_expires_ms"] as Int64) else { return .expired }
-            try insert(next, session: session.id, now: now, connection)
+            guard now < found.idleExpires else { return .expired }
+            try insert(next, session: found.session.id, now: now, connection)
             try connection.executeCached(
                 "UPDATE refresh_tokens SET spent_ms = ?, successor = ? WHERE hash = ?", [now, sealed, token.hash])
-            return .continued(try grant(session, next, now: now, connection))
+            return .continued(try grant(found, next, now: now, connection))
         }
     }
 
     /// Ends the session that this token belongs to, spent or not; nil for a token that nobody was given.
     func end(of token: RefreshToken, nowMilliseconds now: Int64) async throws -> Session? {
         try await database.pool.write { connection in
-            guard let row = try Self.find(token, connection) else { return nil }
-            let session = Session(id: row["session"], user: row["user"], clientID: row["client_id"])
+            guard let session = try FoundToken(token, connection)?.session else { return nil }
             try end(session.id, now: now, connection)
             return session
         }
@@ -118,10 +118,9 @@ struct RefreshTokenStore: Sendable {
     /// The user of a token whose session is alive.
     func owner(of token: RefreshToken, nowMilliseconds now: Int64) async throws -> String? {
         try await database.pool.read { connection in
-            guard let row = try Self.find(token, connection), (row["revoked_ms"] as Int64?) == nil,
-                now < (row["expires_ms"] as Int64)
+            guard let found = try FoundToken(token, connection), !found.isRevoked, now < found.sessionExpires
             else { return nil }
-            return row["user"]
+            return found.session.user
         }
     }
 
@@ -137,26 +136,14 @@ struct RefreshTokenStore: Sendable {
         try await revocations.sweep(nowMilliseconds: now)
     }
 
-    private static func find(_ token: RefreshToken, _ connection: GRDB.Database) throws -> Row? {
-        try connection.cachedRow(
-            """
-            SELECT token.session, token.idle_expires_ms, token.spent_ms, token.successor,
-                   session.user, session.client_id, session.expires_ms, session.revoked_ms, user.disabled
-            FROM refresh_tokens AS token
-            JOIN sessions AS session ON session.id = token.session
-            JOIN users AS user ON user.name = session.user
-            WHERE token.hash = ?
-            """, [token.hash])
-    }
-
     /// A spent token: inside the grace its successor still lies here (two tabs, a lost answer); after it, someone
     /// else has a copy, and nobody can tell which of the two is the thief (RFC 9700 §4.14.2).
     private func replay(
-        _ token: RefreshToken, sealed: Data?, of session: Session, now: Int64, _ connection: GRDB.Database
+        _ token: RefreshToken, _ found: FoundToken, sealed: Data?, now: Int64, _ connection: GRDB.Database
     ) throws -> Rotation {
-        if let sealed { return .continued(try grant(session, try token.open(sealed), now: now, connection)) }
-        try end(session.id, now: now, connection)
-        return .reused(session)
+        if let sealed { return .continued(try grant(found, try token.open(sealed), now: now, connection)) }
+        try end(found.session.id, now: now, connection)
+        return .reused(found.session)
     }
 
     /// The family is dead here and its access tokens at every gateway, in one commit. The grace ends too.
@@ -172,15 +159,11 @@ struct RefreshTokenStore: Sendable {
     }
 
     private func grant(
-        _ session: Session, _ token: RefreshToken, now: Int64, _ connection: GRDB.Database
+        _ found: FoundToken, _ token: RefreshToken, now: Int64, _ connection: GRDB.Database
     ) throws -> SessionGrant {
-        guard let user = try UserTable.user(named: session.user, connection) else {
-            throw DatabaseError(resultCode: .SQLITE_CONSTRAINT_FOREIGNKEY, message: "a session has no user")
-        }
-        let account = Account(user: user, permissions: try RBACService.permissions(of: user.roles, connection))
-        return SessionGrant(
-            session: session, refreshToken: token, grantedMilliseconds: now,
-            validFrom: try RevocationStore.validFrom(of: session.user, connection) ?? 0, account: account)
+        SessionGrant(
+            session: found.session, refreshToken: token, grantedMilliseconds: now, validFrom: found.validFrom,
+            account: try found.account(connection))
     }
 
     private func insert(

@@ -125,7 +125,7 @@ struct RevocationStore: Sendable {
 
     /// How long an access token that is minted now may be taken for good.
     static func longestSeconds(accessTokenLifetime: Lifetime) -> Int64 {
-        // A mint may begin its `iat` up to one second ahead of the clock.
+        // A token may be issued up to one second later than it was granted.
         1 + Int64(accessTokenLifetime.seconds) + leewaySeconds
     }
 }

@@ -181,14 +181,15 @@ enum SessionScripts {
         return 1
         """)
 
-    /// sid, user, iat, jti or nothing → 1 while an access token with these claims counts.
-    static let isAlive = script(
+    /// sid, user, iat, jti or nothing → 1 while an access token with these claims counts, 2 when its session has run out.
+    static let standing = script(
         """
         local id, user, issued, token = unpack(ARGV, 5)
-        local session = redis.call('HMGET', key('session', id), 'user', 'revoked')
+        local session = redis.call('HMGET', key('session', id), 'user', 'revoked', 'expires')
         if session[1] ~= user or session[2] then return 0 end
         if tonumber(issued) < valid_from(user) then return 0 end
-        return redis.call('EXISTS', key('revoked', 'jti:' .. token)) == 1 and 0 or 1
+        if redis.call('EXISTS', key('revoked', 'jti:' .. token)) == 1 then return 0 end
+        return now < tonumber(session[3]) and 1 or 2
         """)
 
     /// user or nothing, moment and sid behind which to begin or nothing, how many → sid, user, client, created,

@@ -1,6 +1,15 @@
 // All that several backends must share to act as one: sessions with their refresh tokens, what was revoked, and failed
 // logins. In the database, or in Redis.
 
+/// What has become of an access token and of its session.
+enum Standing: Sendable {
+    case alive
+    /// The session has run out; the token was not to live as long as that.
+    case expired
+    /// One of them was ended, or is not known.
+    case ended
+}
+
 /// Times are given by the caller's clock; a store that several share goes by its own instead.
 protocol SessionStore: Sendable {
     /// Begins a session and returns its first token; both are kept when this returns. Nil when the user was disabled,
@@ -21,7 +30,7 @@ protocol SessionStore: Sendable {
     /// The user of a token whose session is alive.
     func owner(of token: RefreshToken, nowMilliseconds: Int64) async throws -> String?
     /// Whether an access token with these claims counts.
-    func isAlive(_ principal: Principal, issuer: String) async throws -> Bool
+    func standing(of principal: Principal, issuer: String, nowMilliseconds: Int64) async throws -> Standing
     /// The session of a token that we gave to somebody, spent or not, alive or ended.
     func session(of token: RefreshToken) async throws -> Session?
     /// The token, if it could be spent at this moment.

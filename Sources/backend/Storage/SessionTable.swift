@@ -7,23 +7,20 @@ struct SessionTable: Sendable {
 
     /// Whether an access token with these claims counts: its session was not ended, its user may log in, and neither
     /// was it revoked itself nor all that he held when it was minted.
-    func isAlive(_ principal: Principal, issuer: String) async throws -> Bool {
+    func standing(of principal: Principal, issuer: String, nowMilliseconds now: Int64) async throws -> Standing {
         try await database.read { connection in
-            try connection.cachedValue(
+            let expires: Int64? = try connection.cachedValue(
                 """
-                SELECT EXISTS (
-                    SELECT 1 FROM sessions AS session
-                    JOIN users AS user ON user.name = session.user
-                    LEFT JOIN valid_from ON valid_from.user = user.name
-                    WHERE session.id = :sid AND session.user = :sub AND session.revoked_ms IS NULL
-                      AND NOT user.disabled AND :iat >= coalesce(valid_from.seconds, 0)
-                      AND NOT EXISTS (
-                          SELECT 1 FROM revocations WHERE kind = 'jti' AND value = :jti AND issuer = :issuer))
+                SELECT session.expires_ms FROM sessions AS session
+                JOIN users AS user ON user.name = session.user
+                LEFT JOIN valid_from ON valid_from.user = user.name
+                WHERE session.id = ? AND session.user = ? AND session.revoked_ms IS NULL
+                  AND NOT user.disabled AND ? >= coalesce(valid_from.seconds, 0)
+                  AND NOT EXISTS (SELECT 1 FROM revocations WHERE kind = 'jti' AND value = ? AND issuer = ?)
                 """,
-                [
-                    "sid": principal.session, "sub": principal.subject, "iat": principal.issuedAt,
-                    "jti": principal.tokenID, "issuer": issuer,
-                ]) ?? false
+                [principal.session, principal.subject, principal.issuedAt, principal.tokenID, issuer])
+            guard let expires else { return .ended }
+            return now < expires ? .alive : .expired
         }
     }
 

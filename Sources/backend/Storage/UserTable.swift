@@ -11,7 +11,7 @@ struct User: Sendable {
     /// The hash that the file gave him: it changes with the password, and not when the same is hashed anew.
     let importedHash: String
     let disabled: Bool
-    let roles: [String]
+    var roles: [String]
 }
 
 /// A user with what his roles permit him, read at one moment.
