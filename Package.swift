@@ -51,6 +51,7 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         // 1–8: a strict order, see docs/architecture.md
         library("Bytes", ["CScan"]),
@@ -79,7 +80,7 @@ let package = Package(
         .executableTarget(
             name: "backend",
             dependencies: [
-                "CArgon2", "CHiredis", "CWebApp",
+                "CArgon2", "CHiredis", "CLibCrypto", "CWebApp",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(
                     name: "Configuration", package: "swift-configuration",

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from harness.backend import backend_key, prepare, private_key, problem  # noqa: F401
+from harness.backend import backend_key, bearer, prepare, private_key, problem  # noqa: F401
 
 CONFIGURATION = """
 error_log stderr notice;
@@ -21,6 +21,7 @@ server {
     listen 127.0.0.1:@port@;
     auth main;
     location /api/v1/auth/ { auth off; proxy_pass http://127.0.0.1:@auth_service_port@; }
+    location /api/v1/admin/ { auth off; proxy_pass http://127.0.0.1:@auth_service_port@; }
     location /api/protected/ {
         require permission read:data; forward_token on; proxy_pass http://127.0.0.1:@resource_port@;
     }
@@ -71,6 +72,24 @@ def test_from_login_to_refresh(client):
     assert renewed.status_code == 200
     assert renewed.json()["refresh_token"] != alice["refresh_token"]
     assert get(client, "/api/protected/data", renewed.json()["access_token"]).status_code == 200
+
+
+def test_no_token_is_ahead_of_the_clock_of_a_gateway_without_leeway(client):
+    """Those of a user end with the second; his next ones begin with the next, and are answered when it has begun."""
+    for _ in range(3):
+        alice = login(client, "alice", "correct horse")
+        answer = client.post("/api/v1/auth/logout-all", headers=bearer(alice))
+        assert answer.status_code == 204
+        alice = login(client, "alice", "correct horse")
+        answer = get(client, "/api/protected/data", alice["access_token"])
+        assert answer.status_code == 200, answer.text
+        administrator = bearer(login(client, "admin", "battery staple"))
+        for roles in (["guest", "user"], ["user"]):
+            changed = client.put("/api/v1/admin/users/alice", json={"roles": roles}, headers=administrator)
+            assert changed.status_code == 200, changed.text
+        alice = client.post("/api/v1/auth/refresh", json={"refresh_token": alice["refresh_token"]}).json()
+        answer = get(client, "/api/protected/data", alice["access_token"])
+        assert answer.status_code == 200, answer.text
 
 
 def test_resource_service_does_not_rely_on_the_gateway(client):

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 import httpx
 import pytest
 
-from harness.backend import USERS, backend_key, prepare, problem  # noqa: F401
+from harness.backend import USERS, backend_key, prepare, problem, running  # noqa: F401
 from harness.backend import Backend
 
 SECRETS = {"gateway": "g" * 40, "web": "w+%:/ é" + "w" * 33, "other": "o" * 32, "idle": "i" * 32}
@@ -18,17 +18,6 @@ CLIENTS = [
     {"id": "idle", "secret": SECRETS["idle"], "rights": []},
 ]
 ENDPOINTS = ["/oauth/introspect", "/oauth/revoke", "/oauth/token"]
-
-
-@pytest.fixture(scope="module")
-def running(backend_key, tmp_path_factory):
-    backend = Backend(tmp_path_factory.mktemp("oauth") / "it", backend_key)
-    backend.write("keys/secrets.json", json.dumps({"users": USERS, "clients": CLIENTS}), mode=0o600)
-    try:
-        yield backend.start()
-        backend.stop()
-    finally:
-        backend.close()
 
 
 def basic(client: str, secret: str | None = None) -> dict[str, str]:
@@ -56,9 +45,7 @@ def refused(answer: httpx.Response, status: int, error: str, code: str | None = 
 
 
 def test_plain_secrets_become_hashes_in_the_file_and_still_work_after_a_start(prepare):
-    backend = prepare()
-    backend.write("keys/secrets.json", json.dumps({"clients": CLIENTS, "users": USERS}), mode=0o600)
-    backend.start()
+    backend = prepare().know(*CLIENTS).start()
     text = backend.read("keys/secrets.json")
     for secret in SECRETS.values():
         assert secret not in text and json.dumps(secret) not in text and secret not in backend.log
@@ -146,6 +133,24 @@ def test_B05_what_is_no_access_token_is_none_for_a_gateway_that_asks(running):
         assert introspect(running, login["refresh_token"], hint) == {"active": False}
     for hint in ("api_key", "refresh_token"):
         assert introspect(running, login["access_token"], hint) == {"active": False}
+
+
+def test_program_validates_tokens_too(running):
+    """POST /api/v1/auth/validate, by a client that may introspect."""
+    login = running.login()
+
+    def said(client: str, **options) -> httpx.Response:
+        return running.auth.post("/api/v1/auth/validate", headers=basic(client), **options)
+
+    assert said("gateway", json={"token": login["access_token"]}).json() == {"status": "Valid"}
+    assert said("gateway", json={"token": running.forge(exp=1)}).json() == {"status": "Expired"}
+    assert said("gateway", json={"token": login["refresh_token"]}).json() == {"status": "Invalid"}
+    problem(said("gateway", json={}), 400, "invalid_request")
+    problem(said("gateway"), 415, "unsupported_media_type")
+    refused(said("web", json={"token": login["access_token"]}), 403, "unauthorized_client", "access_denied")
+    wrong = running.auth.post("/api/v1/auth/validate", headers=basic("gateway", "w" * 40),
+                              json={"token": login["access_token"]})
+    refused(wrong, 401, "invalid_client")
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])

@@ -93,6 +93,47 @@ def test_expiry_has_the_leeway_of_the_gateway(backend):
     refused(backend, backend.forge(exp=now - 31), "token_expired")
 
 
+def test_token_is_not_remembered_longer_than_it_counts(backend):
+    """A signature that was checked is not checked again; time is looked at each time."""
+    expires = int(time.time()) - 27
+    token = backend.forge(exp=expires)
+    for _ in range(3):
+        assert backend.get("/protected", token).status_code == 200
+    wait_until(lambda: backend.get("/protected", token).status_code == 401, within=5, what="it has expired")
+    assert time.time() >= expires + 30
+    for _ in range(2):
+        refused(backend, token, "token_expired")
+
+
+def test_what_is_remembered_of_a_token_is_of_that_token_alone(backend):
+    token = backend.forge()
+    assert backend.get("/protected", token).status_code == 200
+    head, payload, signature = token.split(".")
+    for other in (f"{head}.{payload}.{signature[:-4]}AAAA", f"{head}.{payload}.", f"{head}.{payload}.{signature}=",
+                  f"{head}.{segment({'sub': 'admin'})}.{signature}"):
+        assert backend.get("/protected", other).status_code == 401
+    assert backend.get("/protected", token).status_code == 200
+
+
+def test_more_tokens_than_are_remembered(prepare):
+    """Five thousand, after which the first are still good, and so is one that was asked for all the time."""
+    backend = prepare(key=private_key("ES256")).start("--log-level", "critical")
+    one = backend.forge()
+    fields, claims = jwt.get_unverified_header(one), jwt.decode(one, options={"verify_signature": False})
+    tokens = [jwt.encode(claims | {"jti": str(number)}, backend.key, algorithm="ES256", headers=fields)
+              for number in range(5000)]
+    kept, ended = backend.login(), backend.login()
+    for number, token in enumerate(tokens):
+        assert backend.get("/protected", token).status_code == 200
+        if number % 500 == 0:
+            assert backend.validate(kept["access_token"]) == "Valid"
+    assert backend.validate(ended["access_token"]) == "Valid"
+    assert backend.auth.post("/logout", headers={"Authorization": f"Bearer {ended['access_token']}"}).status_code == 204
+    assert [backend.validate(login["access_token"]) for login in (kept, ended)] == ["Valid", "Invalid"]
+    assert backend.get("/protected", tokens[0]).status_code == 200
+    backend.stop()
+
+
 @pytest.mark.parametrize("expiry", ["2000000000", True, [2_000_000_000], {}])
 def test_expiry_of_another_type(backend, expiry):
     payload = segment({"iss": "https://localhost:8443", "aud": "gateway-demo", "sub": "alice", "exp": expiry})

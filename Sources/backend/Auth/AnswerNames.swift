@@ -17,23 +17,6 @@ enum AnswerNames: Sendable {
     }
 }
 
-/// The answer to a login or a refresh in the words of older clients.
-struct CamelTokenAnswer: Encodable {
-    let answer: TokenAnswer
-
-    private enum CodingKeys: String, CodingKey {
-        case token, tokenType, expiresIn, refreshToken
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var members = encoder.container(keyedBy: CodingKeys.self)
-        try members.encode(answer.accessToken, forKey: .token)
-        try members.encode(answer.tokenType, forKey: .tokenType)
-        try members.encode(answer.expiresInSeconds, forKey: .expiresIn)
-        try members.encodeIfPresent(answer.refreshToken, forKey: .refreshToken)
-    }
-}
-
 extension Problem {
     fileprivate static let unknownNames = Problem(
         status: .badRequest, code: "invalid_request", detail: "names may be camel, once", member: "names")

@@ -10,6 +10,7 @@ struct AuthRouter: Sendable {
     }
 
     let service: AuthService
+    let authentication: ClientAuthentication
     let limits: LoginLimits
     let client: ForwardedClient
     let origins: OriginGuard
@@ -46,7 +47,7 @@ struct AuthRouter: Sendable {
         let answer = try await limits.guarding(attempt) {
             try await service.login(credentials, logger: context.logger)
         }
-        return try tokens(answer, names, cookie: OriginGuard.isFromBrowser(request.headers) ? cookie : nil)
+        return tokens(answer, names, cookie: OriginGuard.isFromBrowser(request.headers) ? cookie : nil)
     }
 
     private func refresh(_ request: Request, _ context: AuthCall, names: AnswerNames) async throws -> Response {
@@ -59,7 +60,7 @@ struct AuthRouter: Sendable {
         do {
             let answer = try await service.refresh(token, logger: context.logger)
             let byCookie = presented.isFromCookie || OriginGuard.isFromBrowser(request.headers)
-            return try tokens(answer, names, cookie: byCookie ? cookie : nil)
+            return tokens(answer, names, cookie: byCookie ? cookie : nil)
         } catch let problem as Problem where presented.isFromCookie {
             throw cookie.answer(problem)
         }
@@ -76,18 +77,23 @@ struct AuthRouter: Sendable {
         return response
     }
 
-    /// Without a body the caller asks about the token that he sends; with `{"token": …}` he must be signed in himself.
+    /// Without a body the caller asks about the token that he sends; with `{"token": …}` he must be signed in himself, or
+    /// be a program that may ask.
     private func validate(_ request: Request) async throws -> Response {
-        guard request.headers[.authorization] != nil else { throw Problem.missingToken }
-        let caller = try RequirePermission.bearerToken(in: request.headers)
-        guard request.headers[.contentType] != nil else {
-            return try Response.json(["status": try await service.status(of: caller)])
+        guard let field = request.headers[.authorization] else { throw Problem.missingToken }
+        if field.prefix(6).lowercased() == "basic " {
+            _ = try await authentication.client(of: request, right: .introspect)
+        } else {
+            let caller = try RequirePermission.bearerToken(in: request.headers)
+            guard request.headers[.contentType] != nil else {
+                return Response.json(bytes: try await service.status(of: caller).json)
+            }
+            _ = try await service.callers.caller(bearing: caller)
         }
-        _ = try await service.callers.caller(bearing: caller)
         var members = try MemberReader(try await request.jsonBody())
         let token = try members.string("token", charactersUpTo: 8192)
         try members.finish()
-        return try Response.json(["status": try await service.status(of: token)])
+        return Response.json(bytes: try await service.status(of: token).json)
     }
 
     private func sender(of request: Request, _ context: AuthCall) throws -> Sender {
@@ -106,16 +112,13 @@ struct AuthRouter: Sendable {
     /// The tokens; with a cookie the refresh token is in that alone.
     private func tokens(
         _ answer: TokenAnswer, _ names: AnswerNames, cookie: RefreshCookie?
-    ) throws -> Response {
+    ) -> Response {
         var answer = answer
         var fields: HTTPFields = [:]
         if let cookie, let token = answer.refreshToken {
             fields[.setCookie] = cookie.field(token: token, maxAge: cookieMaxAge)
             answer.refreshToken = nil
         }
-        switch names {
-        case .standard: return try Response.json(answer, fields: fields)
-        case .camel: return try Response.json(CamelTokenAnswer(answer: answer), fields: fields)
-        }
+        return Response.json(bytes: answer.json(names), fields: fields)
     }
 }

@@ -4,26 +4,43 @@ import HTTPTypes
 import Logging
 
 /// What both answer (RFC 6749 §5.1).
-struct TokenAnswer: Sendable, Encodable {
+struct TokenAnswer: Sendable {
     let accessToken: String
-    let tokenType = "Bearer"
     let expiresInSeconds: Int
     /// Nil where the browser gets it by cookie.
     var refreshToken: String?
 
-    private enum CodingKeys: String, CodingKey {
-        case accessToken = "access_token"
-        case tokenType = "token_type"
-        case expiresInSeconds = "expires_in"
-        case refreshToken = "refresh_token"
+    /// The body of the answer, spelled as was asked for.
+    func json(_ names: AnswerNames) -> [UInt8] {
+        var members = JSONWriter(capacity: 2048)
+        switch names {
+        case .standard:
+            members.member("access_token", accessToken)
+            members.member("expires_in", expiresInSeconds)
+            members.member("refresh_token", ifPresent: refreshToken)
+            members.member("token_type", "Bearer")
+        case .camel:
+            members.member("expiresIn", expiresInSeconds)
+            members.member("refreshToken", ifPresent: refreshToken)
+            members.member("token", accessToken)
+            members.member("tokenType", "Bearer")
+        }
+        return members.finish()
     }
 }
 
 /// What `validate` answers.
-enum TokenStatus: String, Sendable, Encodable {
+enum TokenStatus: String, Sendable {
     case valid = "Valid"
     case invalid = "Invalid"
     case expired = "Expired"
+
+    /// The body of the answer.
+    var json: [UInt8] {
+        var members = JSONWriter(capacity: 32)
+        members.member("status", rawValue)
+        return members.finish()
+    }
 }
 
 struct AuthService: Sendable {
@@ -51,7 +68,7 @@ struct AuthService: Sendable {
         let grant = try await sessions.begin(
             user: user, clientID: clientID, nowMilliseconds: Date.now.milliseconds)
         guard let grant else { throw Problem.invalidCredentials }
-        let answer = try answer(grant)
+        let answer = try await answer(grant)
         logger.info("login", metadata: ["sub": "\(user.name)", "sid": "\(grant.session.id)"])
         return answer
     }
@@ -63,7 +80,7 @@ struct AuthService: Sendable {
         try tokens.requireSigning()
         switch try await sessions.rotate(token, nowMilliseconds: Date.now.milliseconds) {
         case .continued(let grant):
-            let answer = try answer(grant)
+            let answer = try await answer(grant)
             logger.info("refresh", metadata: ["sub": "\(grant.session.user)", "sid": "\(grant.session.id)"])
             return answer
         case .unknown: throw Problem.refreshInvalid
@@ -138,14 +155,15 @@ struct AuthService: Sendable {
             _ = try await callers.caller(bearing: accessToken)
             return .valid
         } catch let problem as Problem where problem.status == .unauthorized {
-            return problem.code == TokenRefusal.expired.rawValue ? .expired : .invalid
+            let expired = [TokenRefusal.expired.rawValue, Problem.sessionExpired.code]
+            return expired.contains(problem.code) ? .expired : .invalid
         }
     }
 
     /// The tokens of a grant. Roles and permissions are those of its moment: what was taken away since the login is gone
     /// from this token on, and what is taken away a moment later ends it.
-    private func answer(_ grant: SessionGrant) throws -> TokenAnswer {
-        let accessToken = try tokens.accessToken(for: grant)
+    private func answer(_ grant: SessionGrant) async throws -> TokenAnswer {
+        let accessToken = try await tokens.accessToken(for: grant)
         return TokenAnswer(
             accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds, refreshToken: grant.refreshToken.text)
     }

@@ -11,13 +11,15 @@ enum Base64URL {
     }()
     private static let stranger: UInt8 = 0xFF
 
-    static func encode(_ bytes: Data) -> String {
+    /// As an array: going through Data byte by byte costs more than the rest.
+    static func encode(_ bytes: Data) -> String { encode([UInt8](bytes)) }
+
+    static func encode(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
         var held: UInt32 = 0
         var heldBits = 0
-        // An array: going through Data byte by byte costs more than the rest.
-        for byte in [UInt8](bytes) {
+        for byte in bytes {
             held = held << 8 | UInt32(byte)
             heldBits += 8
             while heldBits >= 6 {

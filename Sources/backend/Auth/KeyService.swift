@@ -1,6 +1,5 @@
 // The keys of the auth service: the one that signs, and the set that is published; a rotation replaces them whole.
 import Foundation
-import JWTKit
 import Synchronization
 
 final class KeyService: VerificationKeys {
@@ -33,8 +32,8 @@ final class KeyService: VerificationKeys {
         _ = try signingKey
     }
 
-    /// Signs with the active key.
-    func sign(_ claims: some JWTPayload) throws -> String {
+    /// A token of these claims, signed with the active key.
+    func sign(_ claims: [UInt8]) throws -> String {
         try signingKey.sign(claims)
     }
 

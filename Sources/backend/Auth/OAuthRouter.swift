@@ -28,7 +28,8 @@ struct OAuthRouter: Sendable {
         router.post("/oauth/token") { request, context in
             let form = try await FormBody(request)
             let client = try await authentication.client(of: request, form: form, right: .tokens)
-            return try Response.json(try await refresh(form, for: client, logger: context.logger))
+            let answer = try await refresh(form, for: client, logger: context.logger)
+            return Response.json(bytes: answer.json(.standard))
         }
     }
 

@@ -4,6 +4,12 @@ import JWTKit
 
 /// A key that verifies tokens, with the only algorithm it may be used for (RFC 8725 §3.1).
 struct VerificationKey: Sendable {
+    /// One time that a key was read. Two secrets may have the same name, one after the other: a name does not say which.
+    final class Reading: Sendable, Equatable {
+        static func == (one: Reading, other: Reading) -> Bool { one === other }
+    }
+
+    let reading: Reading
     /// The `kid` of its tokens: the thumbprint of a public key, the given name of a secret.
     let id: String
     /// The `alg` of its tokens.
@@ -69,6 +75,7 @@ struct VerificationKey: Sendable {
         let kid = JWKIdentifier(string: id)
         await register(keys, kid)
         guard let algorithm = try? await keys.getKey(for: kid) else { throw StartupFailure("the key cannot verify") }
+        reading = Reading()
         self.id = id
         self.algorithmName = algorithmName
         self.jwk = jwk
@@ -80,7 +87,7 @@ struct VerificationKey: Sendable {
 /// A private key or a secret that signs tokens.
 struct SigningKey: Sendable {
     let verification: VerificationKey
-    private let algorithm: any JWTAlgorithm
+    private let signature: @Sendable ([UInt8]) throws -> [UInt8]
     /// The header of every token of this key, encoded, with the dot behind it; `typ` is `at+jwt` (RFC 9068 §2.1).
     private let head: String
 
@@ -90,9 +97,10 @@ struct SigningKey: Sendable {
             try await self.init(VerificationKey(key.publicKey)) { await $0.add(eddsa: key, kid: $1) }
         } else if let key = try? ES256PrivateKey(pem: pem) {
             try await self.init(VerificationKey(key.publicKey)) { await $0.add(ecdsa: key, kid: $1) }
-        } else if let key = try? Insecure.RSA.PrivateKey(pem: pem) {
-            try await self.init(VerificationKey(key.publicKey)) {
-                await $0.add(rsa: key, digestAlgorithm: .sha256, kid: $1)
+        } else if let key = try? Insecure.RSA.PrivateKey(pem: pem), let signer = RSAPrivateKey(pem: pem) {
+            try await self.init(VerificationKey(key.publicKey)) { message in
+                guard let signature = signer.signature(of: message) else { throw Problem.signingUnavailable }
+                return signature
             }
         } else {
             throw StartupFailure("this is not the PEM of a private key: RSA of 2048 bits or more, P-256 or Ed25519")
@@ -111,20 +119,23 @@ struct SigningKey: Sendable {
         let keys = JWTKeyCollection()
         let kid = JWKIdentifier(string: verification.id)
         await register(keys, kid)
-        let header = ["alg": verification.algorithmName, "kid": verification.id, "typ": "at+jwt"]
-        guard let algorithm = try? await keys.getKey(for: kid), let json = try? JSONEncoder().encode(header) else {
-            throw StartupFailure("the key cannot sign")
-        }
+        guard let algorithm = try? await keys.getKey(for: kid) else { throw StartupFailure("the key cannot sign") }
+        self.init(verification) { try algorithm.sign($0) }
+    }
+
+    private init(_ verification: VerificationKey, signature: @escaping @Sendable ([UInt8]) throws -> [UInt8]) {
         self.verification = verification
-        self.algorithm = algorithm
-        head = Base64URL.encode(json) + "."
+        self.signature = signature
+        var header = JSONWriter(capacity: 128)
+        header.member("alg", verification.algorithmName)
+        header.member("kid", verification.id)
+        header.member("typ", "at+jwt")
+        head = Base64URL.encode(header.finish()) + "."
     }
 
     /// The compact JWS of the claims (RFC 7515 §7.1).
-    func sign(_ claims: some JWTPayload) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .withoutEscapingSlashes
-        let signed = head + Base64URL.encode(try encoder.encode(claims))
-        return "\(signed).\(Base64URL.encode(Data(try algorithm.sign(Data(signed.utf8)))))"
+    func sign(_ claims: [UInt8]) throws -> String {
+        let signed = head + Base64URL.encode(claims)
+        return "\(signed).\(Base64URL.encode(try signature(Array(signed.utf8))))"
     }
 }

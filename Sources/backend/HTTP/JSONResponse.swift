@@ -11,12 +11,18 @@ extension Response {
     ) throws -> Response {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return json(bytes: [UInt8](try encoder.encode(value)), status: status, fields: fields)
+    }
+
+    /// The same of a text that is JSON already.
+    static func json(
+        bytes: [UInt8], status: HTTPResponse.Status = .ok, fields: HTTPFields = [:]
+    ) -> Response {
         var fields = fields
         if fields[.contentType] == nil { fields[.contentType] = "application/json" }
         // A browser must not guess that an answer with a name in it is a page.
         fields[.xContentTypeOptions] = "nosniff"
-        let body = ByteBuffer(bytes: try encoder.encode(value))
-        return Response(status: status, headers: fields, body: ResponseBody(byteBuffer: body))
+        return Response(status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 }
 

@@ -31,7 +31,7 @@ struct Listener: Service {
 
     func run() async throws {
         do {
-            try await application.run()
+            try await withTaskExecutorPreference(EventLoopExecutor.shared) { try await application.run() }
         } catch let error as IOError {
             if error.errnoCode == EADDRINUSE {
                 throw StartupFailure("\(address) is taken: another program listens where the \(name) service should")

@@ -1,4 +1,5 @@
 // The resource service's own check of an access token: it trusts the key and nobody else, not even the gateway.
+import Crypto
 import Foundation
 import HTTPTypes
 import JWTKit
@@ -32,11 +33,37 @@ struct TokenVerifier: Sendable {
     let issuer: String
     let audience: String
     /// The `typ` of its tokens: none is taken for one of another kind (RFC 8725 §3.11).
-    var type = "at+jwt"
+    let type: String
+    /// Of this verifier alone: another one would have judged otherwise.
+    private let verified = VerifiedTokens()
+
+    init(keys: any VerificationKeys, issuer: String, audience: String, type: String = "at+jwt") {
+        self.keys = keys
+        self.issuer = issuer
+        self.audience = audience
+        self.type = type
+    }
 
     /// The principal of a correctly signed, current token for this service.
     func verify(_ token: String, now: Date) throws(TokenRefusal) -> Principal {
         guard token.utf8.count <= Self.sizeLimitBytes else { throw .tooLarge }
+        let digest = SHA256.hash(data: Data(token.utf8))
+        if let verdict = verified.verdict(on: digest) {
+            let time = now.timeIntervalSince1970
+            if time < verdict.expires + Self.leewaySeconds, verdict.notBefore <= time + Self.leewaySeconds,
+                keys.verificationKeys.contains(where: { $0.reading == verdict.key })
+            {
+                return verdict.principal
+            }
+            // Whatever became of it is found out, and told, as for any other token.
+            verified.forget(digest)
+        }
+        let verdict = try judge(token, now: now)
+        verified.remember(verdict, on: digest)
+        return verdict.principal
+    }
+
+    private func judge(_ token: String, now: Date) throws(TokenRefusal) -> VerifiedTokens.Verdict {
         let parts = token[...].utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3, let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
             let signature = Base64URL.decode(parts[2])
@@ -45,7 +72,7 @@ struct TokenVerifier: Sendable {
         // Before any claim is believed.
         let signed = Data(token.utf8.prefix(parts[0].count + 1 + parts[1].count))
         guard (try? key.algorithm.verify(signature, signs: signed)) == true else { throw .badSignature }
-        return try principal(JoseObject(payload), now: now.timeIntervalSince1970)
+        return try verdict(JoseObject(payload), key.reading, now: now.timeIntervalSince1970)
     }
 
     /// The key that the header names, when the header asks for nothing that this key does not do.
@@ -66,22 +93,27 @@ struct TokenVerifier: Sendable {
         return key
     }
 
-    private func principal(_ claims: JoseObject, now: Double) throws(TokenRefusal) -> Principal {
+    private func verdict(
+        _ claims: JoseObject, _ key: VerificationKey.Reading, now: Double
+    ) throws(TokenRefusal) -> VerifiedTokens.Verdict {
         guard claims["iss"] == issuer else { throw .wrongIssuer }
         guard claims.strings("aud").contains(audience) else { throw .wrongAudience }
         guard claims.has("exp") else { throw .missingClaim }
         guard let expiry = claims.number("exp") else { throw .mistypedClaim }
         guard now < expiry + Self.leewaySeconds else { throw .expired }
+        var notBefore = -Double.infinity
         for name in ["nbf", "iat"] where claims.has(name) {
             guard let time = claims.number(name) else { throw .mistypedClaim }
             guard time <= now + Self.leewaySeconds else { throw .notYetValid }
+            notBefore = max(notBefore, time)
         }
         guard let subject = claims["sub"], !subject.isEmpty else { throw .missingClaim }
-        return Principal(
+        let principal = Principal(
             subject: subject, name: claims["name"], roles: claims.strings("roles"),
             permissions: claims.strings("permissions"), tokenID: claims["jti"], session: claims["sid"],
             issuedAt: claims.number("iat").flatMap { Int64(exactly: $0.rounded(.down)) } ?? 0,
             expires: Int64(exactly: expiry.rounded(.down)) ?? .max, clientID: claims["client_id"])
+        return VerifiedTokens.Verdict(principal: principal, key: key, notBefore: notBefore, expires: expiry)
     }
 }
 

@@ -16,7 +16,7 @@ struct Backend {
 
     init(_ settings: Settings) {
         self.settings = settings
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        LoggingSystem.bootstrap { LogLines(label: $0) }
         var logger = Logger(label: "backend")
         logger.logLevel = settings.logLevel
         self.logger = logger
@@ -30,7 +30,7 @@ struct Backend {
         ).open()
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
         let gatewayKeys =
-            settings.gatewayKeys.isEmpty ? nil : try await GatewayKeys(paths: settings.gatewayKeys, logger: logger)
+            settings.gatewayKeys.isEmpty ? nil : try await GatewayKeys(paths: settings.gatewayKeys)
         let gateway = gatewayKeys.map { keys in
             GatewayIdentity(keys: keys, issuer: settings.gatewayIssuer, audience: settings.gatewayAudience)
         }
@@ -58,7 +58,7 @@ struct Backend {
             feed,
         ]
         services += storage.services
-        if let gatewayKeys { services.append(gatewayKeys) }
+        if let gatewayKeys { services.append(gatewayKeys.follower(logger: logger)) }
         try await serve(services + keyFollowers)
         await storage.close()
         try database.close()
@@ -88,14 +88,16 @@ struct Backend {
             middleware: ProblemMiddleware())
         HealthRoutes(database: database, sessions: store).add(to: router)
         MetricRoutes(metrics: metrics).add(to: router)
+        let authentication = ClientAuthentication(clients: ClientTable(database: database), audit: audit)
         AuthRouter(
-            service: service, limits: limits, client: settings.trustedProxies,
+            service: service, authentication: authentication, limits: limits, client: settings.trustedProxies,
             origins: OriginGuard(publicOrigin: settings.publicOrigin, audit: audit),
             cookieMaxAge: settings.refreshTokenIdle
         ).add(to: router)
         let metadata = settings.publicOrigin.map { ServerMetadata(issuer: settings.issuer, origin: $0) }
         MetadataRoutes(keys: keys, metadata: metadata, keySetMaxAge: settings.keySetMaxAge).add(to: router)
-        addProgramRoutes(to: router, service: service, revocations: revocations, feed: feed)
+        addProgramRoutes(
+            to: router, service: service, authentication: authentication, revocations: revocations, feed: feed)
         AdminRouter(
             access: AdminAccess(callers: callers, client: settings.trustedProxies, audit: audit),
             administration: administration, revocations: revocations, hasher: hasher, store: store
@@ -106,14 +108,13 @@ struct Backend {
 
     /// What programs use: API keys, the endpoints of OAuth and the feed of revocations.
     private func addProgramRoutes(
-        to router: Router<AuthCall>, service: AuthService, revocations: RevocationStore, feed: RevocationFeed
+        to router: Router<AuthCall>, service: AuthService, authentication: ClientAuthentication,
+        revocations: RevocationStore, feed: RevocationFeed
     ) {
         let database = revocations.database
         metrics.gauge("backend_revocation_listeners", "Gateways that wait for the next revocation.") {
             Double(feed.waiting)
         }
-        let authentication = ClientAuthentication(
-            clients: ClientTable(database: database), audit: service.audit)
         RevocationRouter(authentication: authentication, feed: feed).add(to: router)
         let callers = service.callers
         let apiKeys = APIKeyService(
