@@ -155,6 +155,17 @@ def test_B07_longest_password(prepare):
     backend.stop()
 
 
+def test_claims_are_json_whatever_a_name_holds(prepare):
+    """They are written without an encoder."""
+    name = 'Ä "quoted" \\ / \u0001\b\t\n\r\u001f\u007f\u2028 😀 </script>'
+    backend = prepare(users=[{"name": 'a"b\\c', "password": "correct horse", "display_name": name,
+                              "email": '"a b"@example.com', "roles": []}]).start()
+    claims = backend.claims(backend.login('a"b\\c')["access_token"])
+    assert (claims["sub"], claims["name"], claims["email"]) == ('a"b\\c', name, '"a b"@example.com')
+    assert claims["roles"] == claims["permissions"] == [] and "role" not in claims
+    backend.stop()
+
+
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_each_kind_of_key_signs(prepare, algorithm):
     backend = prepare(key=private_key(algorithm)).start()
