@@ -196,9 +196,7 @@ extension FieldSection {
 
     /// RFC 9113 section 8.2.1: no control characters, which would begin a line of their own, and no blanks around it.
     private func isSafe(_ value: borrowing Span<UInt8>) -> Bool {
-        for i in 0..<value.count where value[i] < 0x20 && value[i] != UInt8(ascii: "\t") || value[i] == 0x7f {
-            return false
-        }
+        guard value.endOfValue(from: 0) == value.count else { return false }
         return value.count == 0 || !isBlank(value[0]) && !isBlank(value[value.count - 1])
     }
 }

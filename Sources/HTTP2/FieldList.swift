@@ -66,28 +66,27 @@ package struct FieldList: ~Copyable {
         fields.removeAll(keepingCapacity: true)
     }
 
-    /// Lines of `name: value CRLF`, in the form that messages of HTTP/1 have.
+    /// Lines of `name: value CRLF`, in the form that messages of HTTP/1 have. What is no such line is left out.
     package mutating func add(_ lines: borrowing Span<UInt8>, dropsHost: Bool = false) {
         var i = 0
         while i < lines.count {
-            let colon = lines.first(UInt8(ascii: ":"), from: i, to: lines.count)
-            let end = lines.first(UInt8(ascii: "\r"), from: i, to: lines.count)
-            let isHost = dropsHost && colon - i == 4 && lines.folds(i, to: "host")
-            let isDropped = isHost || isForbidden(lines, i, colon - i)
-            if colon < end && !isDropped { add(lines, i..<colon, colon + 1..<end) }
-            i = end + 2
+            guard let line = lines.fieldLine(from: i) else {
+                i = min(lines.first(UInt8(ascii: "\n"), from: i, to: lines.count) + 1, lines.count)
+                continue
+            }
+            let isHost = dropsHost && line.nameEnd - i == 4 && lines.folds(i, to: "host")
+            if !isHost && !isForbidden(lines, i, line.nameEnd - i) {
+                add(lines, i..<line.nameEnd, line.value..<line.valueEnd)
+            }
+            i = line.next
         }
     }
 
     private mutating func add(_ lines: borrowing Span<UInt8>, _ name: Range<Int>, _ value: Range<Int>) {
         let start = text.count
-        text.reserve(name.count + value.count)
-        for j in name { text.append(byte: lines[j] &- UInt8(ascii: "A") < 26 ? lines[j] | 0x20 : lines[j]) }
+        text.append(lowercasing: lines.extracting(name))
         let nameEnd = text.count
-        var from = value.lowerBound, to = value.upperBound
-        while from < to, lines[from] == UInt8(ascii: " ") || lines[from] == UInt8(ascii: "\t") { from += 1 }
-        while from < to, lines[to - 1] == UInt8(ascii: " ") || lines[to - 1] == UInt8(ascii: "\t") { to -= 1 }
-        text.append(lines.extracting(from..<to))
+        text.append(lines.extracting(value))
         fields.append(Field(name: start..<nameEnd, value: nameEnd..<text.count))
     }
 

@@ -66,7 +66,19 @@ package import HTTP
         return nil
     }
 
-    private func take(_ part: Span<UInt8>) -> SessionFailure? {
+    private func take(_ slice: Span<UInt8>) -> SessionFailure? {
+        var start = 0
+        while start < slice.count {
+            let rest = slice.extracting(start..<slice.count)
+            let (count, isExpanded) = unsafe state.pointee.expansion.next(rest)
+            let failure =
+                isExpanded ? unsafe feed(state.pointee.expansion.bytes) : feed(rest.extracting(0..<count))
+            if let failure { return failure }
+            start += count
+        }
+        return nil
+    }
+    private func feed(_ part: Span<UInt8>) -> SessionFailure? {
         let session = unsafe session
         let code = unsafe part.withUnsafeBufferPointer {
             unsafe nghttp2_session_mem_recv(session, $0.baseAddress, $0.count)

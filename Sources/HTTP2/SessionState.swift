@@ -57,6 +57,7 @@ struct SessionState: ~Copyable {
     var events: [StreamEvent] = []
     var taken = 0
     var bytes = ByteBuffer(capacity: 0)
+    var expansion = FrameExpansion()
     /// Of the block of fields that is being received; there is one at a time (RFC 9113 section 4.3).
     var section: FieldSection
     var bodies: SlotTable<OutboundBody>

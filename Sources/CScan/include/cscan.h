@@ -129,6 +129,11 @@ static inline size_t cs_scan_host(const uint8_t *p, size_t i, size_t n, size_t l
     return n;
 }
 
+/* Copies n bytes, letters in lower case. */
+static inline void cs_lower(uint8_t *restrict to, const uint8_t *restrict from, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] = (uint8_t)(from[i] | ((uint8_t)(from[i] - 'A') < 26) << 5);
+}
+
 /* First index in [i, n) of the byte; n if none. */
 static inline size_t cs_find(const uint8_t *p, size_t i, size_t n, int byte) {
     const uint8_t *found = i < n ? memchr(p + i, byte, n - i) : 0;
