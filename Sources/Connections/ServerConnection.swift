@@ -36,6 +36,8 @@ package struct ServerConnection: ~Copyable {
     package private(set) var isTunnel = false
     /// Our side ends when the output is out.
     private var endsOutput = false
+    /// It was a tunnel, in which much may be on its way: as long as it lingers, all of it is thrown away.
+    private var discardsAll = false
     private let offersStreams: Bool
     private var minor: UInt8 = 1
     package private(set) var closesAfterResponse = false
@@ -227,7 +229,7 @@ package struct ServerConnection: ~Copyable {
                 case .malformed(let error): return .malformed(error)
                 }
             case .lingering:
-                discarded += Int32(truncatingIfNeeded: input.count)
+                if !discardsAll { discarded += Int32(truncatingIfNeeded: input.count) }
                 input.clear()
                 return discarded > ConnectionLimits.discarded ? .overrun : .starved
             case .preface:
@@ -336,6 +338,7 @@ package struct ServerConnection: ~Copyable {
     /// Nothing more is taken or given, beyond what is in the output.
     package mutating func closeTunnel() {
         isTunnel = false
+        discardsAll = true
         phase = .closing
     }
     package mutating func sendContinue(_ pool: inout BufferPool) {

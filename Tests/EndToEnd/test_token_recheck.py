@@ -1,6 +1,8 @@
 """`token_recheck`: what lasts ends when its token does, or when a new request with it would be refused."""
 
+import io
 import json
+import random
 import signal
 import threading
 import time
@@ -9,7 +11,7 @@ from concurrent import futures
 import grpc
 import pytest
 
-from harness.frames import BINARY, CLOSE, PING, TEXT, Socket, echo, frame, header, speaking
+from harness.frames import BINARY, CLOSE, PING, TEXT, Frame, Socket, echo, frame, header, read_frame, speaking
 from harness.origin import Ended
 from harness.raw import TruncatedAnswer, get
 from harness.refusals import check_answer, check_invalid_token
@@ -175,13 +177,14 @@ def test_it_is_left_alone(begin, origin, rsa_key, path):
         assert gateway.wait_for_log_line(lambda line: line["path"] == path)["auth_result"] == "would_deny"
 
 
-@pytest.mark.parametrize("what", [entry("jti", "one"), entry("sub", "anna", before=int(time.time()) + 60), entry("kid", "rsa-1")])
+@pytest.mark.parametrize("what", [("jti", "one"), ("sub", "anna"), ("kid", "rsa-1")])
 def test_J71_it_ends_when_its_token_is_revoked(begin, origin, rsa_key, what):
     gateway = begin()
     origin.serve(speaking(echo))
     with connect(gateway, "/x", rsa_key.token(jti="one", sub="anna")) as client:
         time.sleep(0.3)
-        assert revoke(gateway, what).status == 200
+        before = {"before": int(time.time()) + 60} if what[0] == "sub" else {}
+        assert revoke(gateway, entry(*what, **before)).status == 200
         revoked = time.monotonic()
         got = client.read_frame()
         assert (got.code, got.reason) == (4401, "token_revoked")
@@ -329,6 +332,87 @@ def test_nothing_follows_a_close_frame(begin, origin, rsa_key):
         assert client.read_frame().code == 1000
         client.expect_close(5)
     assert [got.code for got in frames] == [1000]
+
+
+def parse(data: bytes) -> tuple[list[int], bytes, Frame | None]:
+    """Opcodes of whole frames, what is left of one that was cut, and the last frame if it closes."""
+    found, at = [], 0
+    while len(data) - at >= 2:
+        size, masked = data[at + 1] & 127, data[at + 1] >> 7
+        extended = {126: 2, 127: 8}.get(size, 0)
+        if extended:
+            size = int.from_bytes(data[at + 2 : at + 2 + extended], "big")
+        end = at + 2 + extended + 4 * masked + size
+        if end > len(data) or len(data) - at < 2 + extended:
+            break
+        found.append(data[at] & 15)
+        if found[-1] == CLOSE and end == len(data):
+            reader = io.BytesIO(data[at:])
+            return found, b"", read_frame(reader.read)
+        at = end
+    return found, data[at:], None
+
+
+def test_whatever_passes_the_goodbye_stands_between_two_frames(begin, origin, rsa_key):
+    """Both ends send frames of all sizes in pieces of all sizes; all tokens are revoked in the midst of it."""
+    gateway, got = begin(), {}
+
+    def talk(send, seed: int, masked: bool) -> None:
+        choose = random.Random(seed)
+        kept = b""
+        try:
+            while True:
+                size = choose.choice([0, 1, 100, 125, 126, 1000, 70_000])
+                kept += header(choose.choice([TEXT, BINARY, PING]), size, masked=masked) + bytes(size + 4 * masked)
+                while len(kept) > 100_000 or kept and choose.random() < 0.7:
+                    count = choose.choice([1, 2, 3, 7, 100, 5000, 90_000])
+                    send(kept[:count])
+                    kept = kept[count:]
+        except (Ended, OSError):
+            pass
+
+    def serve(server):
+        number = int(server.request.get("x-number"))
+        sender = threading.Thread(target=talk, args=(server.send, number, False), daemon=True)
+        sender.start()
+        server.connection.wait_for_end()
+        got[number] = server.connection.number
+
+    origin.serve(speaking(serve))
+    clients = [Socket(gateway.port) for _ in range(4)]
+    heard = {}
+
+    def listen(number: int, client: Socket) -> None:
+        data, client.kept = client.kept, b""
+        client.socket.settimeout(20)
+        try:
+            while part := client.socket.recv(262_144):
+                data += part
+        except ConnectionResetError:
+            pass
+        heard[number] = data
+
+    threads = []
+    for number, client in enumerate(clients):
+        client.open("/x", bearer(rsa_key.token(sub="anna", jti=str(number))), f"X-Number: {number}")
+        client.socket.settimeout(20)
+        threads.append(threading.Thread(target=talk, args=(client.socket.sendall, 100 + number, True), daemon=True))
+        threads.append(threading.Thread(target=listen, args=(number, client), daemon=True))
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    assert revoke(gateway, entry("sub", "anna", before=int(time.time()) + 60)).status == 200
+    wait_until(lambda: len(heard) == len(clients) and len(got) == len(clients), 20, what="all of them end")
+    for number in range(len(clients)):
+        opcodes, rest, last = parse(heard[number])
+        assert rest == b"" and len(opcodes) > 5 and last, f"{number}: {rest[:20]!r}"
+        assert (last.code, last.reason) == (4401, "token_revoked") and opcodes.count(CLOSE) == 1
+        data = origin.bytes_of(got[number])
+        opcodes, rest, last = parse(data[data.index(b"\r\n\r\n") + 4 :])
+        if last:
+            assert (last.code, last.masked) == (4401, True) and opcodes.count(CLOSE) == 1
+        else:
+            assert rest and CLOSE not in opcodes
 
 
 # -- answers that last

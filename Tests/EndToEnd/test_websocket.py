@@ -469,6 +469,60 @@ def test_R12_a_receiver_that_is_slow_holds_the_sender(gateway, origin, direction
             assert not sender.is_alive() and client.read_frame(20).payload == b"all"
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_every_byte_arrives_in_its_order(gateway, origin, seed):
+    """Both ends send at once, in pieces of all sizes, and each ends when it likes."""
+    choose = random.Random(seed)
+    count = 10
+    up = [choose.randbytes(choose.choice([0, 1, 1000, 300_000, 3_000_000])) for _ in range(count)]
+    down = [choose.randbytes(choose.choice([0, 1, 1000, 300_000, 3_000_000])) for _ in range(count)]
+    at_origin, at_client = {}, {}
+
+    def send(sock, data: bytes, seed: int) -> None:
+        choose, at = random.Random(seed), 0
+        while at < len(data):
+            size = choose.choice([1, 10, 1000, 16_384, 100_000, 1_000_000])
+            sock.sendall(data[at : at + size])
+            at += size
+            if choose.random() < 0.1:
+                time.sleep(0.01)
+        sock.shutdown(socket.SHUT_WR)
+
+    def receive(sock, data: bytes) -> bytes:
+        parts = [data]
+        while part := sock.recv(262_144):
+            parts.append(part)
+        return b"".join(parts)
+
+    def serve(server):
+        number = int(server.request.get("x-number"))
+        sock = server.connection.socket
+        sender = threading.Thread(target=send, args=(sock, down[number], seed + number), daemon=True)
+        sender.start()
+        at_origin[number] = receive(sock, server.connection.kept)
+        sender.join()
+
+    def talk(number: int) -> None:
+        with Socket(gateway.port) as client:
+            client.open("/x", f"X-Number: {number}")
+            client.socket.settimeout(20)
+            sender = threading.Thread(target=send, args=(client.socket, up[number], seed - number), daemon=True)
+            sender.start()
+            at_client[number] = receive(client.socket, client.kept)
+            sender.join()
+
+    origin.serve(speaking(serve))
+    threads = [threading.Thread(target=talk, args=(number,), daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    wait_until(lambda: len(at_origin) == count)
+    for number in range(count):
+        assert at_origin[number] == up[number] and at_client[number] == down[number], f"{number}, seed {seed}"
+    wait_until(lambda: gateway.metrics().sum("gateway_upgrades_active") == 0)
+
+
 def test_half_close_of_the_client(gateway, origin):
     """What the upstream still has to say after the client ended its side arrives."""
     parts = []
