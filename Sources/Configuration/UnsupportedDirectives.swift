@@ -30,7 +30,7 @@ enum UnsupportedDirectives {
         "proxy_pass_header", "proxy_redirect", "proxy_set_body", "queue", "random",
         "rate_limit", "resolver", "resolver_timeout", "slow_start",
         "ssl_ciphers", "sticky",
-        "token", "user", "hash", "health_check", "zone",
+        "token", "user", "hash", "zone",
         "proxy_bind", "proxy_method", "proxy_cookie_path", "proxy_cookie_domain", "ssl_trusted_certificate",
     ]
 

@@ -44,6 +44,7 @@ extension Upstream {
         .setting(
             "keepalive_requests", in: [.upstream], .count(1...1_000_000_000), \.keepaliveRequests,
             "Requests of one connection to an endpoint"),
+        HealthCheck.row,
     ]
 }
 

@@ -19,6 +19,8 @@ package struct Upstream: Sendable, Equatable {
     package var keepalive = 64
     package var keepaliveTimeout: Duration = .seconds(60)
     package var keepaliveRequests = 10_000
+    /// Nil: only requests tell which endpoints serve.
+    package var healthCheck: HealthCheck?
     package var position: SourcePosition
 
     package init(name: String, position: SourcePosition) {

@@ -370,7 +370,7 @@ extension ControlPlane {
         if clients.isEmpty { return }
         let page = Exposition.render(
             totals, process: gauges, keySets: keyGauges, lookups: lookupGauges, revocations: revocations.gauges,
-            wallSeconds: loop.wallSeconds)
+            health: health.gauges, wallSeconds: loop.wallSeconds)
         for client in clients {
             admin.answer(client, status: 200, type: Exposition.contentType, body: page, &loop)
         }

@@ -55,6 +55,7 @@ struct ControlPlane: ~Copyable {
     /// What the lookup service last told; it runs once some configuration has a provider that asks.
     var lookupGauges: [LookupGauges] = []
     let lookups: Mailbox<LookupMessage>
+    var health = HealthWatch()
     private(set) var asksServices = false
 
     init(
@@ -128,6 +129,7 @@ struct ControlPlane: ~Copyable {
             case .lookups(let values):
                 lookupGauges = values
                 admin.collected(workers.count)
+            case .checked(let outcome): checked(outcome)
             case .say(let severity, let text): say(severity, text)
             case .drained: alive -= 1
             case .keysWanted(let provider, let version): wantKeys(provider, version: version)
@@ -189,6 +191,7 @@ struct ControlPlane: ~Copyable {
     mutating func install() {
         let messages = [.install(configuration, certificates, tickets)] + prepareKeys()
         for worker in workers { worker.post(messages) }
+        watchHealth()
         prepareRevocations()
     }
 

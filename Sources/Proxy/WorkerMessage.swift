@@ -27,6 +27,8 @@ enum WorkerMessage: Sendable {
     case revoked([RevocationEntry])
     /// A source of the `revocation` block of that name was heard.
     case revocationsHeard(String, at: Instant)
+    /// Checks changed their mind about an endpoint of the group of that place and name.
+    case health(group: Int, String, peer: Int, isHealthy: Bool)
     /// Asks for the counters.
     case collect
     /// Stop accepting, finish what runs, and end by then; nil: whenever the last one is done.
@@ -39,6 +41,7 @@ enum ControlMessage: Sendable {
     /// A request waits for a key that the provider does not have; `version` is that of the keys it knows.
     case keysWanted(provider: String, version: Int)
     case lookups([LookupGauges])
+    case checked(HealthOutcome)
     /// For the error log.
     case say(LogSeverity, String)
     /// What a source of revocations had to say.

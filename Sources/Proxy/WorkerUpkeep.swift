@@ -32,6 +32,8 @@ extension Worker {
             case .revoked(let entries): authenticator.revoke(entries, now: loop.wallSeconds)
             case .revocationsHeard(let name, let time): authenticator.heardRevocations(name, at: time)
             case .lookedUp(let key, let result): lookedUp(key, result)
+            case .health(let group, let name, let peer, let isHealthy):
+                setHealth(group, name, peer: peer, isHealthy: isHealthy)
             case .collect: collect()
             case .drain(let end): drain(by: end)
             }

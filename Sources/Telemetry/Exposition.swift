@@ -102,13 +102,14 @@ package struct Exposition {
 
     package static func render(
         _ totals: CounterTotals, process: ProcessGauges, keySets: [KeySetGauges], lookups: [LookupGauges] = [],
-        revocations: RevocationTotals = RevocationTotals(), wallSeconds: Int64
+        revocations: RevocationTotals = RevocationTotals(), health: [HealthGauges] = [], wallSeconds: Int64
     ) -> [UInt8] {
         var page = Exposition()
         page.process(process)
         page.requests(totals)
         page.connections(totals.tally)
         page.upstreams(totals)
+        page.health(health)
         page.tokens(totals.tally)
         page.keySets(keySets, now: wallSeconds)
         page.lookups(lookups)
@@ -225,6 +226,20 @@ package struct Exposition {
         single(
             "upstream_received_bytes_total", .counter, "Bytes read from upstreams.", totals.tally.upstreamBytesReceived)
         single("upstream_sent_bytes_total", .counter, "Bytes written to upstreams.", totals.tally.upstreamBytesSent)
+    }
+
+    private mutating func health(_ health: [HealthGauges]) {
+        if health.isEmpty { return }
+        family("upstream_healthy", .gauge, "1 while health checks find that a server of a group can serve.")
+        for one in health {
+            sample("upstream_healthy", [("upstream", one.upstream), ("server", one.server)], one.isHealthy ? 1 : 0)
+        }
+        family("upstream_health_checks_total", .counter, "Health checks by what came of them.")
+        for one in health {
+            let labels = [("upstream", one.upstream), ("server", one.server)]
+            sample("upstream_health_checks_total", labels + [("result", "passed")], one.passed)
+            sample("upstream_health_checks_total", labels + [("result", "failed")], one.failed)
+        }
     }
 
     private mutating func tokens(_ tally: Tally) {
