@@ -55,7 +55,11 @@ enum PasswordPrompt {
             restore(settings)
             exit(130)
         }
+        // Until the source is in place an interruption would be lost.
+        let isInPlace = DispatchSemaphore(value: 0)
+        source.setRegistrationHandler { isInPlace.signal() }
         source.resume()
+        isInPlace.wait()
         return source
     }
 }
