@@ -122,21 +122,20 @@ extension ConfigurationReader {
         if !draft.saysListen {
             report(statement.error("this server has no \"listen\"", suggestion: "write \"listen 8080;\""))
         }
-        var tls: TLSSettings?
         if draft.listens.contains(where: \.isTLS) {
             do throws(Diagnostic) {
-                tls = try settings(draft.tls, for: statement.position)
+                configuration.servers[server].tls = try settings(draft.tls, for: statement.position)
             } catch {
                 report(error)
             }
         }
         for listen in draft.listens {
-            for address in listen.addresses { bind(address, listen, draft, server: server, tls) }
+            for address in listen.addresses { bind(address, listen, draft, server: server) }
         }
     }
 
     private mutating func bind(
-        _ address: ListenAddress, _ listen: ListenDraft, _ draft: ServerDraft, server: Int, _ tls: TLSSettings?
+        _ address: ListenAddress, _ listen: ListenDraft, _ draft: ServerDraft, server: Int
     ) {
         let word = listen.word
         guard let index = configuration.listeners.firstIndex(where: { $0.address == address }) else {
@@ -149,7 +148,6 @@ extension ConfigurationReader {
             listener.takesProxyProtocol = listen.takesProxyProtocol
             listener.trusted = draft.scope.settings.limits.trustedProxies
             listener.backlog = listen.backlog ?? listener.backlog
-            listener.tls = listen.isTLS ? tls : nil
             listener.streams = draft.streams.streams
             configuration.listeners.append(listener)
             configuration.servers[server].listeners.append(configuration.listeners.count - 1)
@@ -162,23 +160,6 @@ extension ConfigurationReader {
             return report(word.error("duplicate listen \"\(word.shown)\": the first one is at \(place)"))
         }
         if let clash = clash(listen, draft, earlier) { return report(word.error(clash)) }
-        if let tls, let first = earlier.tls, tls.certificate != first.certificate || tls.privateKey != first.privateKey
-        {
-            var place = word
-            place.position = tls.certificatePosition
-            place.length = 1
-            report(
-                place.error(
-                    "two servers on one address with different certificates: choosing by name (SNI) is not "
-                        + "supported yet; the other certificate is at \(first.certificatePosition.text)"
-                ))
-        }
-        if let tls, let first = earlier.tls, tls.clients != first.clients {
-            report(
-                word.error(
-                    "two servers on one address with different \"ssl_verify_client\": the certificate is asked for "
-                        + "before the server is known; the other one is at \(place)"))
-        }
         configuration.servers[server].listeners.append(index)
         guard listen.isDefault else { return }
         if let said = saidDefault[index] {
@@ -187,7 +168,6 @@ extension ConfigurationReader {
         }
         saidDefault[index] = word.position
         configuration.listeners[index].defaultServer = server
-        configuration.listeners[index].tls = tls ?? configuration.listeners[index].tls
         configuration.listeners[index].trusted = draft.scope.settings.limits.trustedProxies
     }
 

@@ -164,7 +164,8 @@ extension ProviderDraft {
         "subject", in: [.certificateProvider],
         .choice([("san", CertificateSubject.san), ("cn", .cn), ("dn", .dn)]), \.provider.certificateSubject,
         "Which name of the certificate says who it is: san, the first URI, host name or mail address among its "
-            + "alternative names; cn, the common name; dn, the whole subject")
+            + "alternative names; cn, the common name; dn, the whole subject. Rules may name the claims subject_dn, "
+            + "subject_cn, issuer_dn, serial, san_dns, san_uri, san_email and san_ip")
 
     // MARK: places
 

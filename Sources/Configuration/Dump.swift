@@ -118,21 +118,29 @@ extension ServerDraft {
         if let listener = server.listeners.first {
             streams = StreamDraft(streams: configuration.listeners[listener].streams)
         }
-        if let settings = server.listeners.lazy.compactMap({ configuration.listeners[$0].tls }).first {
-            tls.certificate = Argument(settings.certificateFile, position: settings.certificatePosition)
-            tls.key = Argument(settings.keyFile, position: settings.keyPosition)
-            tls.allowsTLS12 = settings.allowsTLS12
-            tls.allowsTLS13 = settings.allowsTLS13
-            if let clients = settings.clients {
-                tls.clientAuthorities = Argument(clients.file, position: clients.position)
-                tls.clientVerification = clients.isRequired ? .on : .optional
-                tls.clientDepth = clients.depth
-            }
-        }
+        if let settings = server.tls { tls = TLSDraft(of: settings) }
         scope.settings = RouteSettings(of: configuration.locations[server.fallback], in: configuration)
         if case .answer = configuration.locations[server.fallback].action {
             scope.answer = configuration.locations[server.fallback].action
         }
+    }
+}
+
+extension TLSDraft {
+    fileprivate init(of settings: TLSSettings) {
+        certificates = settings.certificates.map { Argument($0.certificateFile, position: $0.certificatePosition) }
+        keys = settings.certificates.map { Argument($0.keyFile, position: $0.keyPosition) }
+        staples = settings.staples.map { Argument($0.file, position: $0.position) }
+        allowsTLS12 = settings.allowsTLS12
+        allowsTLS13 = settings.allowsTLS13
+        ciphers = settings.ciphers.map { Argument($0.text, position: $0.position) }
+        curves = settings.curves
+        offersTickets = settings.offersTickets
+        keyLog = settings.keyLog.map { Argument($0.file, position: $0.position) }
+        guard let clients = settings.clients else { return }
+        clientAuthorities = Argument(clients.file, position: clients.position)
+        clientVerification = clients.isRequired ? .on : .optional
+        clientDepth = clients.depth
     }
 }
 

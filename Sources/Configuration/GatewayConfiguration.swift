@@ -70,6 +70,8 @@ package struct ProcessSettings: Sendable, Equatable {
     package var pidFile: String?
     /// Where is kept what must outlive the process; nil: nowhere.
     package var stateFolder: String?
+    /// How long a ticket resumes a session, and its key seals others.
+    package var sessionTimeout = Duration.seconds(3600)
 
     package init() {}
 
@@ -104,5 +106,9 @@ package struct ProcessSettings: Sendable, Equatable {
                 main.process.stateFolder = try reader.path(statement.arguments[0])
             },
             write: { main in main.process.stateFolder.map { [WrittenLine([Syntax.quoted($0)])] } ?? [] }),
+        // A day: whoever got hold of a key could read what its sessions said in TLS 1.2.
+        .setting(
+            "ssl_session_timeout", in: [.main], .time(.seconds(1) ... .seconds(86_400)), \.process.sessionTimeout,
+            "How long a ticket resumes a session; its key is replaced as often, and kept once more as long"),
     ]
 }

@@ -20,8 +20,6 @@ package struct Listener: Sendable, Equatable {
     package var streams = 0
     /// The server that answers when no name matches, and whose limits hold before a host is known.
     package var defaultServer: Int
-    /// TLS of this listener: from its default server.
-    package var tls: TLSSettings?
     package var position: SourcePosition
 
     package init(address: ListenAddress, defaultServer: Int, position: SourcePosition) {
@@ -31,51 +29,6 @@ package struct Listener: Sendable, Equatable {
     }
 }
 
-/// Certificate, key and protocol versions of a TLS listener; the files' bytes were read when the configuration was.
-package struct TLSSettings: Sendable, Equatable {
-    package var certificateFile: String
-    package var keyFile: String
-    /// PEM: the leaf first, then intermediates.
-    package var certificate: [UInt8]
-    package var privateKey: [UInt8]
-    package var allowsTLS12 = true
-    package var allowsTLS13 = true
-    /// Nil: clients are not asked for a certificate.
-    package var clients: ClientCertificates?
-    package var certificatePosition: SourcePosition
-    package var keyPosition: SourcePosition
-
-    package init(
-        certificateFile: String, certificate: [UInt8], certificatePosition: SourcePosition, keyFile: String,
-        privateKey: [UInt8], keyPosition: SourcePosition
-    ) {
-        self.certificateFile = certificateFile
-        self.certificate = certificate
-        self.certificatePosition = certificatePosition
-        self.keyFile = keyFile
-        self.privateKey = privateKey
-        self.keyPosition = keyPosition
-    }
-
-    /// Whether clients see no difference, wherever the settings were written.
-    package func isServed(like other: TLSSettings) -> Bool {
-        certificate == other.certificate && privateKey == other.privateKey && allowsTLS12 == other.allowsTLS12
-            && allowsTLS13 == other.allowsTLS13 && clients?.authorities == other.clients?.authorities
-            && clients?.isRequired == other.clients?.isRequired && clients?.depth == other.clients?.depth
-    }
-}
-
-/// `ssl_client_certificate`, `ssl_verify_client`, `ssl_verify_depth`.
-package struct ClientCertificates: Sendable, Equatable {
-    package var file: String
-    /// Certificates of the authorities, in PEM.
-    package var authorities: [UInt8]
-    package var isRequired: Bool
-    /// Intermediates that a chain may have.
-    package var depth: Int
-    package var position: SourcePosition
-}
-
 /// A `server { }`: names, and the locations below it.
 package struct Server: Sendable, Equatable {
     package var names: [ServerName] = []
@@ -83,6 +36,8 @@ package struct Server: Sendable, Equatable {
     package var listeners: [Int] = []
     /// The location that holds this server's own settings, for requests that no location matches.
     package var fallback: Int
+    /// On listeners with TLS; nil: it has none.
+    package var tls: TLSSettings?
     /// Top-level locations, in the order of the file.
     package var locations: [Int] = []
     package var position: SourcePosition

@@ -150,8 +150,7 @@ extension ConfigurationReader {
         for location in configuration.locations {
             let asks = location.access.providers.contains { configuration.providers[$0].kind == .clientCertificate }
             guard asks else { continue }
-            let listeners = configuration.servers[location.server].listeners
-            if listeners.contains(where: { configuration.listeners[$0].tls?.clients != nil }) { continue }
+            if configuration.servers[location.server].tls?.clients != nil { continue }
             report(
                 Diagnostic(
                     at: location.position,

@@ -1,21 +1,41 @@
-// Certificates, keys and protocol versions: their rows, and the reading of the files.
+// Certificates, keys, protocol versions and all else that is said about TLS: the rows.
 
 /// `ssl_verify_client`
 enum ClientVerificationMode: Sendable { case off, optional, on }
 
 /// What a server says about TLS; begins as a copy of what the file says outside of servers.
 struct TLSDraft {
-    var certificate: Argument?
-    var key: Argument?
+    /// In pairs.
+    var certificates: [Argument] = []
+    var keys: [Argument] = []
+    var staples: [Argument] = []
     var allowsTLS12 = true
     var allowsTLS13 = true
+    var ciphers: Argument?
+    var curves: [NamedCurve] = []
+    var offersTickets = true
+    var keyLog: Argument?
     var clientAuthorities: Argument?
     var clientVerification = ClientVerificationMode.off
     var clientDepth = 1
 
-    static let rows: [Directive<TLSDraft>] = [
-        fileRow("ssl_certificate", \.certificate, "The certificate in PEM: the server's own first, then intermediates"),
-        fileRow("ssl_certificate_key", \.key, "The private key of the certificate in PEM, without a passphrase"),
+    static let rows: [Directive<TLSDraft>] = certificateRows + offerRows + clientRows
+
+    private static let certificateRows: [Directive<TLSDraft>] = [
+        fileListRow(
+            "ssl_certificate", \.certificates,
+            "A certificate in PEM: the server's own first, then intermediates; one of each kind (RSA, ECDSA) may be said, "
+                + "and clients are shown the one that they can check"),
+        fileListRow(
+            "ssl_certificate_key", \.keys,
+            "The private key of the certificate at the same place in the order, in PEM, without a passphrase"),
+        fileListRow(
+            "ssl_stapling_file", \.staples,
+            "An OCSP response in DER for one of the certificates: clients that ask are told that it is not revoked, until the "
+                + "response expires"),
+    ]
+
+    private static let offerRows: [Directive<TLSDraft>] = [
         Directive(
             row: DirectiveRow(
                 name: "ssl_protocols", blocks: [.main, .server], form: "TLSv1.2 | TLSv1.3 (or both)", arity: 1...6,
@@ -24,6 +44,55 @@ struct TLSDraft {
                 (tls.allowsTLS12, tls.allowsTLS13) = try versions(statement)
             },
             write: { [WrittenLine(($0.allowsTLS12 ? ["TLSv1.2"] : []) + ($0.allowsTLS13 ? ["TLSv1.3"] : []))] }),
+        Directive(
+            row: DirectiveRow(
+                name: "ssl_ciphers", blocks: [.main, .server], form: "CIPHERS (as OpenSSL writes them)", arity: 1...1,
+                summary:
+                    "Ciphers of TLS 1.2, the best first; only those with forward secrecy and authenticated encryption are "
+                    + "accepted, and they are all offered by default"),
+            read: { statement, tls, _ throws(Diagnostic) in
+                let word = statement.arguments[0]
+                if word.text.uppercased().contains("@SECLEVEL") {
+                    throw word.error("\"ssl_ciphers\" does not change OpenSSL's level of security")
+                }
+                tls.ciphers = word.text == "DEFAULT" ? nil : word
+            },
+            write: { [WrittenLine([$0.ciphers.map { Syntax.quoted($0.text) } ?? "DEFAULT"])] }),
+        Directive(
+            row: DirectiveRow(
+                name: "ssl_ecdh_curve", blocks: [.main, .server],
+                form: "auto | CURVE[:CURVE…] (X25519, P-256, P-384, P-521, X448)", arity: 1...1,
+                summary: "Curves that keys are agreed on, the best first; auto: X25519, P-256, P-384"),
+            read: { statement, tls, _ throws(Diagnostic) in
+                let word = statement.arguments[0]
+                if word.text == "auto" {
+                    tls.curves = []
+                    return
+                }
+                var curves: [NamedCurve] = []
+                for name in word.text.split(separator: ":", omittingEmptySubsequences: false) {
+                    guard let curve = NamedCurve(String(name)), !curves.contains(curve) else {
+                        throw word.error(
+                            "\"\(word.shown)\" is not a list of different curves: there are X25519, P-256 (prime256v1), "
+                                + "P-384 (secp384r1), P-521 (secp521r1) and X448")
+                    }
+                    curves.append(curve)
+                }
+                tls.curves = curves
+            },
+            write: { tls in
+                [WrittenLine([tls.curves.isEmpty ? "auto" : tls.curves.map(\.rawValue).joined(separator: ":")])]
+            }),
+        .setting(
+            "ssl_session_tickets", in: [.main, .server], .flag, \.offersTickets,
+            "Whether clients get tickets by which they resume sessions; their keys are made by the gateway, shared by its "
+                + "workers, and replaced every `ssl_session_timeout`"),
+        fileRow(
+            "ssl_key_log", \.keyLog,
+            "A file to which the secrets of sessions are written, for debugging alone: who reads it reads the traffic"),
+    ]
+
+    private static let clientRows: [Directive<TLSDraft>] = [
         fileRow(
             "ssl_client_certificate", \.clientAuthorities,
             "Certificates in PEM of the authorities that clients' certificates may come from"),
@@ -67,7 +136,16 @@ struct TLSDraft {
         }
         return (versions.contains("TLSv1.2"), versions.contains("TLSv1.3"))
     }
-
+    private static func fileListRow(
+        _ name: String, _ field: any WritableKeyPath<TLSDraft, [Argument]> & Sendable, _ summary: String
+    ) -> Directive<TLSDraft> {
+        Directive(
+            row: DirectiveRow(
+                name: name, blocks: [.main, .server], form: "PATH", arity: 1...1, repeats: true, summary: summary),
+            clear: { $0[keyPath: field] = [] },
+            read: { statement, tls, _ throws(Diagnostic) in tls[keyPath: field].append(statement.arguments[0]) },
+            write: { $0[keyPath: field].map { WrittenLine([Syntax.quoted($0.text)]) } })
+    }
     private static func fileRow(
         _ name: String, _ field: any WritableKeyPath<TLSDraft, Argument?> & Sendable, _ summary: String
     ) -> Directive<TLSDraft> {
@@ -75,66 +153,5 @@ struct TLSDraft {
             row: DirectiveRow(name: name, blocks: [.main, .server], form: "PATH", arity: 1...1, summary: summary),
             read: { statement, tls, _ throws(Diagnostic) in tls[keyPath: field] = statement.arguments[0] },
             write: { $0[keyPath: field].map { [WrittenLine([Syntax.quoted($0.text)])] } ?? [] })
-    }
-}
-
-extension ConfigurationReader {
-    /// More than any chain of certificates.
-    private static let maximumPEMBytes = 1 << 20
-
-    /// Reads the files of a server that listens with TLS.
-    func settings(_ tls: TLSDraft, for server: SourcePosition) throws(Diagnostic) -> TLSSettings {
-        guard let certificate = tls.certificate, let key = tls.key else {
-            let missing = tls.certificate == nil ? "ssl_certificate" : "ssl_certificate_key"
-            throw Diagnostic(at: server, "this server listens with \"ssl\" but has no \"\(missing)\"", length: 6)
-        }
-        let (certificateFile, keyFile) = (try path(certificate), try path(key))
-        var settings = TLSSettings(
-            certificateFile: certificateFile,
-            certificate: try pem(
-                certificate, certificateFile, "certificate",
-                labels: ["CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE"]),
-            certificatePosition: certificate.position, keyFile: keyFile,
-            privateKey: try pem(
-                key, keyFile, "private key", labels: ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"]),
-            keyPosition: key.position)
-        settings.allowsTLS12 = tls.allowsTLS12
-        settings.allowsTLS13 = tls.allowsTLS13
-        settings.clients = try clientCertificates(tls, for: server)
-        return settings
-    }
-
-    private func clientCertificates(
-        _ tls: TLSDraft, for server: SourcePosition
-    ) throws(Diagnostic) -> ClientCertificates? {
-        if tls.clientVerification == .off { return nil }
-        guard let word = tls.clientAuthorities else {
-            throw Diagnostic(
-                at: server, "this server says \"ssl_verify_client\" but has no \"ssl_client_certificate\"", length: 6)
-        }
-        let file = try path(word)
-        return ClientCertificates(
-            file: file,
-            authorities: try pem(word, file, "certificate", labels: ["CERTIFICATE", "X509 CERTIFICATE"]),
-            isRequired: tls.clientVerification == .on, depth: tls.clientDepth, position: word.position)
-    }
-
-    func pem(_ word: Argument, _ path: String, _ kind: String, labels: [String]) throws(Diagnostic) -> [UInt8] {
-        let shown = word.isSecret ? "***" : path
-        let bytes: [UInt8]
-        do throws(FileError) {
-            bytes = try SourceFile.read(path, maximumBytes: Self.maximumPEMBytes)
-        } catch {
-            throw word.error("\(kind) file \"\(shown)\" cannot be read: \(error.reason)")
-        }
-        let text = String(decoding: bytes, as: UTF8.self)
-        if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
-            throw word.error("\(kind) file \"\(shown)\" needs a passphrase, which nobody could enter: decrypt the key")
-        }
-        guard labels.contains(where: { text.contains("-----BEGIN \($0)-----") && text.contains("-----END \($0)-----") })
-        else {
-            throw word.error("\(kind) file \"\(shown)\" holds no \(kind) in PEM")
-        }
-        return bytes
     }
 }

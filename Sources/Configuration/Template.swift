@@ -25,7 +25,8 @@ package enum Variable: Sendable, Equatable, Hashable {
     case capture(String)
     // of the connection
     case remoteAddress, remotePort, serverAddress, serverPort, serverName, connection, connectionRequests
-    case tlsProtocol, tlsCipher
+    case tlsProtocol, tlsCipher, tlsServerName, tlsReused
+    case tlsClientSubject, tlsClientIssuer, tlsClientSerial, tlsClientVerify
     // of the answer
     case status, bytesSent, bodyBytesSent, requestTime
     /// `$sent_http_NAME` and `$upstream_http_NAME` are not offered.

@@ -22,7 +22,7 @@ package struct ServerConnection: ~Copyable {
         case lingering
     }
     private let inPlace = InPlace()
-    private let stream: Stream
+    private var stream: Stream
     private var phase: Phase
     private var progress = HeadProgress()
     private var decoder = BodyDecoder()
@@ -54,6 +54,8 @@ package struct ServerConnection: ~Copyable {
     package var deadline: Deadline?
     /// The listener's place in the configuration in force.
     package var listener: Int32
+    /// What its TLS demanded of the client's certificate, by number; 0: nothing.
+    package var clientRules: UInt32 = 0
     package private(set) var address: ClientAddress
     private var sent: UInt32 = 0
     private var received: UInt32 = 0
@@ -116,6 +118,32 @@ package struct ServerConnection: ~Copyable {
         stream.appendPeerName(name, to: &out)
     }
 
+    /// Appends all names of that certificate, in the records of `TLSSession.appendPeerNames`.
+    package borrowing func appendCertificateNames(to out: inout ByteBuffer) -> Bool {
+        stream.appendPeerNames(to: &out)
+    }
+
+    /// Appends what is known of its TLS; nothing in clear text.
+    package borrowing func append(_ fact: TLSFact, to out: inout ByteBuffer) { stream.append(fact, to: &out) }
+
+    // MARK: handshakes
+
+    /// The handshake goes on when it is settled whose TLS settings hold.
+    package var isUnsettled: Bool { phase == .handshake && readable && (stream.isAwaitingTLS || stream.isHalted()) }
+    /// Nothing is settled of its TLS, and nothing spent on it.
+    package var isAwaitingTLS: Bool { stream.isAwaitingTLS }
+    package mutating func begin(_ session: consuming TLSSession, clientRules: UInt32) {
+        stream.begin(session)
+        self.clientRules = clientRules
+    }
+    /// Appends the host that the client of a halted handshake wants; nothing, when it has named none.
+    package borrowing func appendRequestedName(to out: inout ByteBuffer) { stream.appendRequestedName(to: &out) }
+    /// The halted handshake goes on under these settings.
+    package borrowing func adopt(_ context: borrowing TLSContext) -> Bool { stream.adopt(context) }
+    /// The client was not asked for the certificate that these rules demand, or for another one: what it wants there is for
+    /// another connection (RFC 9110 section 15.5.20).
+    @inline(__always) package func isMisdirected(to rules: UInt32) -> Bool { !stream.isPlain && clientRules != rules }
+
     package mutating func note(_ readiness: Readiness) {
         if readiness.isReadable { readable = true }
         if readiness.isHungUp { hungUp = true }
@@ -149,10 +177,11 @@ package struct ServerConnection: ~Copyable {
     /// Puts kept bytes and what the stream has into the empty `input`.
     package mutating func receive(into input: inout ByteBuffer, _ pool: inout BufferPool) -> Arrival {
         if phase == .handshake {
+            if stream.isAwaitingTLS || isUnsettled { return .nothing }
             switch stream.handshake() {
             case .bytes: phase = stream.carriesStreams() ? .streams : .head
             case .blocked:
-                readable = false
+                readable = stream.isHalted()
                 return .nothing
             case .closed, .failed: return .failed
             }

@@ -48,6 +48,8 @@ extension LocalResponse {
         case .tokenRevoked: ["Get a new token: this one was revoked."]
         case .revocationStale: ["Try again when the feed of revocations answers, or say \"on_stale allow\"."]
         case .overloaded: ["Try again in a moment: the gateway has no room."]
+        case .misdirected:
+            ["Connect anew by TLS with the name of that host: its server demands other certificates of clients."]
         case .internalError: ["Mend the text of \"return\"\(facts.at): it cannot stand in a field."]
         }
     }

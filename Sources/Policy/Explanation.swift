@@ -151,7 +151,7 @@ extension Explanation.Check {
                 .message
             case .upstreamUnavailable, .upstreamUntrusted, .upstreamHandshake, .upstreamInvalid, .upstreamClosed,
                 .upstreamTimeout, .noLiveUpstream,
-                .overloaded, .internalError:
+                .overloaded, .internalError, .misdirected:
                 .action
             }
     }

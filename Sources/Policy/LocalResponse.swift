@@ -23,6 +23,8 @@ package enum LocalResponse: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case pathInvalid, pathAmbiguous, notFound, methodNotAllowed
     // the change to another protocol
     case upgradeInvalid, upgradeVersion, upgradeUnsupported
+    // the connection that a request came by
+    case misdirected
     // time and size of the request
     case requestTimeout, bodyTooLarge
     // the upstream
@@ -138,6 +140,7 @@ extension LocalResponse {
         case .upgradeInvalid: Answer(400, "upgrade_invalid", "The WebSocket handshake is not valid")
         case .upgradeVersion: Answer(426, "upgrade_version", "The version of WebSocket is not supported")
         case .upgradeUnsupported: .closing(501, "upgrade_unsupported", "This protocol is not spoken here")
+        case .misdirected: Answer(421, "misdirected_request", "This host is not served on this connection")
         case .requestTimeout: .closing(408, "request_timeout", "The request took too long")
         case .bodyTooLarge: .closing(413, "body_too_large", "The body is too large")
         case .upstreamUnavailable: Answer(502, "upstream_unavailable", "The upstream cannot be reached")

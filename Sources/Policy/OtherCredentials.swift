@@ -293,15 +293,17 @@ extension Authenticator {
     package func certificateSubject(of provider: SlotID) -> CertificateSubject? {
         providers.contains(provider) ? providers[provider].configuration.certificateSubject : nil
     }
-    /// Notes whom the certificate of the present request names; false when there is no room for that.
+    /// Notes whom the certificate of the present request names, with all else that it says; false when there is no room for that.
     package mutating func settle(
-        name: borrowing ByteBuffer, by provider: SlotID, now: Int64, in settled: inout SlotID
+        name: borrowing ByteBuffer, _ names: borrowing ByteBuffer, by provider: SlotID, now: Int64,
+        in settled: inout SlotID
     ) -> Bool {
         guard providers.contains(provider) else { return false }
         var writer = JSONWriter()
         writer.beginObject()
         writer.name("sub")
         writer.string(name.bytes)
+        CertificateClaims.write(names.bytes, to: &writer)
         writer.endObject()
         let claims = bytes(of: writer.buffer)
         misses &+= 1

@@ -1,5 +1,5 @@
 // Which location a request belongs to, or why its path is refused.
-import Bytes
+package import Bytes
 package import HTTP
 
 /// What the route table says of a request.
@@ -68,6 +68,11 @@ package struct RouteTable: ~Copyable {
             else { return .refused(.pathAmbiguous, route: location) }
         }
         return .route(location, matchedPrefix: target.forwardedPrefix(ofMatching: found.count))
+    }
+
+    /// The server that answers for a host on a listener: TLS asks before there is a request.
+    package mutating func server(for host: borrowing ByteBuffer, listener: Int) -> Int {
+        names.server(for: host.bytes, listener: listener, &patterns)
     }
 
     /// What the access rules of that location, which the request was found to belong to, look at in its path.

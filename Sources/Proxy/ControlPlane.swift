@@ -26,14 +26,15 @@ struct ControlPlane: ~Copyable {
 
     let source: ConfigurationSource
     var configuration: GatewayConfiguration
-    /// Of its listeners.
-    private var certificates: [ServerCertificate?]
+    private var profiles: TLSProfiles
     var loop = EventLoop()
     let signals: Signals
     let inbox: Mailbox<ControlMessage>
     let logs: Mailbox<LogMessage>
     let workers: [Mailbox<WorkerMessage>]
-    let tickets = TicketKeys.random()
+    private var tickets = TicketKeys()
+    /// When another key is to seal them.
+    private var ticketsEnd: Instant
     /// Addresses that are ours, so that a reload reserves only new ones.
     private var reservations: [Reservation]
     var keys: [ProviderKeys] = []
@@ -60,14 +61,14 @@ struct ControlPlane: ~Copyable {
 
     init(
         _ source: ConfigurationSource, _ configuration: GatewayConfiguration,
-        _ certificates: [ServerCertificate?], _ reservations: [Reservation], signals: consuming Signals,
+        _ profiles: TLSProfiles, _ reservations: [Reservation], signals: consuming Signals,
         inbox: Mailbox<ControlMessage>, logs: Mailbox<LogMessage>, workers: [Mailbox<WorkerMessage>],
         lookups: Mailbox<LookupMessage>, admin: consuming AdminServer, state: StateFolder?
     ) {
         self.lookups = lookups
         self.source = source
         self.configuration = configuration
-        self.certificates = certificates
+        self.profiles = profiles
         self.signals = signals
         self.inbox = inbox
         self.logs = logs
@@ -76,6 +77,7 @@ struct ControlPlane: ~Copyable {
         self.state = state
         self.reservations = reservations
         alive = workers.count
+        ticketsEnd = loop.now
         tick = loop.timers.add(Token(.task, .none), Instant(nanoseconds: loop.now.nanoseconds + Self.tickNanoseconds))
         loop.register(inbox.descriptor, Token(.mailbox, .none))
         loop.register(self.signals.descriptor, Token(.signals, .none))
@@ -112,6 +114,7 @@ struct ControlPlane: ~Copyable {
         expireKeys()
         rereadKeyFiles()
         keepUpRevocations()
+        renewTickets()
         answerMetrics(isLate: true)
         settle()
     }
@@ -189,10 +192,22 @@ struct ControlPlane: ~Copyable {
 
     /// Puts the configuration to use, with the keys that are here: no request comes in between.
     mutating func install() {
-        let messages = [.install(configuration, certificates, tickets)] + prepareKeys()
+        ticketsEnd = min(ticketsEnd, endOfTickets)
+        let messages = [.install(configuration, profiles, tickets)] + prepareKeys()
         for worker in workers { worker.post(messages) }
         watchHealth()
         prepareRevocations()
+    }
+
+    /// A key seals for as long as a ticket lives, so that the one before it is enough to open what is still good.
+    private var endOfTickets: Instant {
+        Instant(nanoseconds: loop.now.nanoseconds &+ configuration.process.sessionTimeout.nanoseconds)
+    }
+    private mutating func renewTickets() {
+        guard loop.now >= ticketsEnd else { return }
+        ticketsEnd = endOfTickets
+        tickets.rotate()
+        for worker in workers { worker.post(.tickets(tickets)) }
     }
 
     /// All or nothing: what cannot be read, compiled or bound leaves everything as it was.
@@ -223,7 +238,7 @@ struct ControlPlane: ~Copyable {
             return refuse([error])
         }
         configuration = next
-        certificates = rehearsal.certificates
+        profiles = rehearsal.profiles
         generation += 1
         gauges.configurationGeneration += 1
         gauges.reloadsSucceeded += 1
@@ -235,6 +250,7 @@ struct ControlPlane: ~Copyable {
         }
         install()
         refreshKeys()
+        warnOfKeyLogs()
         say(.notice, "configuration reloaded, generation \(gauges.configurationGeneration)")
     }
     private mutating func reserve(_ next: GatewayConfiguration) throws(Diagnostic) {

@@ -80,7 +80,7 @@ extension Worker {
             if clients[id].isReadingBody && !clients[id].discards && !bodyMayFlow(id) { return }
             if clients[id].session != .none && clients[id].outputCount >= ConnectionLimits.backPressure { return }
             switch clients[id].receive(into: &input, &buffers) {
-            case .nothing: return awaitClient(id)
+            case .nothing: if !settles(id) { return awaitClient(id) }
             case .closed: return clientEnded(id)
             case .failed: return clientGone(id)
             case .bytes:
@@ -185,6 +185,7 @@ extension Worker {
             if clients[client].requests >= found.keepaliveRequests || found.keepaliveNanoseconds == 0 || isDraining {
                 closeAfterResponse(id)
             }
+            if clients[client].isMisdirected(to: found.clientRules) { return refuse(id, .misdirected) }
             // Two of them, and nobody knows which one the next server believes (RFC 9110 section 5.3).
             if heads[head].count(of: .authorization) > 1 { return refuse(id, .invalidRequest) }
             if found.crossOrigin >= 0 && heads[head].method == .options && CrossOrigin.isPreflight(heads[head]) {

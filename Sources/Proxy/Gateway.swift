@@ -33,14 +33,14 @@ package enum Gateway {
             let state = try ControlPlane.stateFolder(configuration)
             let admin = try bindAdmin(configuration)
             try run(
-                configuration, rehearsal.certificates, from: source, workers: count, connections: limit, reservations,
+                configuration, rehearsal.profiles, from: source, workers: count, connections: limit, reservations,
                 admin, signals, state)
         } catch {
             throw StartError(diagnostics: [error])
         }
     }
     private static func run(
-        _ configuration: GatewayConfiguration, _ certificates: [ServerCertificate?], from source: ConfigurationSource,
+        _ configuration: GatewayConfiguration, _ profiles: TLSProfiles, from source: ConfigurationSource,
         workers count: Int, connections limit: Int, _ reservations: [Reservation], _ admin: consuming AdminServer,
         _ signals: consuming Signals, _ state: StateFolder?
     ) throws(Diagnostic) {
@@ -66,7 +66,7 @@ package enum Gateway {
             }
         }
         var plane = ControlPlane(
-            source, configuration, certificates, reservations, signals: signals, inbox: control, logs: logs,
+            source, configuration, profiles, reservations, signals: signals, inbox: control, logs: logs,
             workers: inboxes, lookups: lookups, admin: admin, state: state)
         do throws(FileFailure) {
             // What was revoked is known before anybody is listened to.
@@ -98,6 +98,7 @@ package enum Gateway {
                 "worker_connections \(wanted) is more than the limit of open files allows: each worker takes \(limit)")
         }
         let addresses = plane.configuration.listeners.map(\.address.text).joined(separator: ", ")
+        plane.warnOfKeyLogs()
         plane.say(.notice, "listening on \(addresses) with \(plane.workers.count) workers")
     }
     private static func finish(_ logs: Mailbox<LogMessage>, _ configuration: GatewayConfiguration) {

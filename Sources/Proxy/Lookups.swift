@@ -59,12 +59,16 @@ extension Worker {
         guard exchanges[id].lookups < Self.lookupsLimit, let subject = authenticator.certificateSubject(of: provider),
             clients[exchanges[id].client].appendCertificateName(PeerName(subject), to: &text)
         else { return deny(id, .certificateInvalid, route) }
+        names.clear()
+        guard clients[exchanges[id].client].appendCertificateNames(to: &names) else {
+            return deny(id, .certificateInvalid, route)
+        }
         exchanges[id].lookups += 1
         guard settleName(of: id, by: provider) else { return refuse(id, .overloaded) }
         authenticate(id, route)
     }
     private mutating func settleName(of id: SlotID, by provider: SlotID) -> Bool {
-        authenticator.settle(name: text, by: provider, now: loop.wallSeconds, in: &exchanges[id].settled)
+        authenticator.settle(name: text, names, by: provider, now: loop.wallSeconds, in: &exchanges[id].settled)
     }
 
     /// What is to be known of the request's credentials when it is forwarded and logged.

@@ -33,6 +33,8 @@ struct Route: BitwiseCopyable {
     var isPooled: Bool { sourceVersion == 0 }
     /// Index of the provider, or -1: `auth off`.
     var provider: Int32 = -1
+    /// What the server demands of clients' certificates, by number; 0: nothing.
+    var clientRules: UInt32 = 0
     /// Index of the location in the configuration: `require` lines are looked up there.
     var location: Int32 = 0
     var status: Int32 = 0
@@ -92,4 +94,6 @@ struct ListenerLimits: BitwiseCopyable {
     var namesSource = false
     /// The default server's fallback: whose name and log a request has that never got a route.
     var route: Int32 = 0
+    /// The default server, whose TLS a client gets that names none.
+    var server: Int32 = 0
 }

@@ -81,7 +81,8 @@ struct SnapshotBuilder: ~Copyable {
             headNanoseconds: limits.headerTimeout.nanoseconds,
             keepaliveNanoseconds: limits.keepaliveTimeout.nanoseconds,
             sendNanoseconds: limits.sendTimeout.nanoseconds, streams: configuration.listeners[i].streams,
-            namesSource: configuration.listeners[i].takesProxyProtocol, route: Int32(fallback))
+            namesSource: configuration.listeners[i].takesProxyProtocol, route: Int32(fallback),
+            server: Int32(configuration.listeners[i].defaultServer))
     }
 
     private mutating func route(_ i: Int) -> Route {
@@ -90,6 +91,7 @@ struct SnapshotBuilder: ~Copyable {
         route.location = Int32(i)
         route.detail = location.errorDetail == .none ? 0 : location.errorDetail == .code ? 1 : 2
         route.provider = Int32(location.access.provider ?? -1)
+        route.clientRules = configuration.servers[location.server].tls?.clients?.number ?? 0
         route.isReport = location.access.isReport
         route.usesCaptures = !location.access.captures.isEmpty
         take(location.limits, into: &route)

@@ -13,7 +13,8 @@ struct TemplateStep: BitwiseCopyable {
         /// A field for an upstream that gets it only of requests without an identity, or never of a preflight.
         case tokenField, credentialField
         case remoteAddress, remotePort, serverAddress, serverPort, serverName, connection, connectionRequests
-        case tlsProtocol, tlsCipher
+        case tlsProtocol, tlsCipher, tlsServerName, tlsReused
+        case tlsClientSubject, tlsClientIssuer, tlsClientSerial, tlsClientVerify
         case status, bytesSent, bodyBytesSent, requestTime
         case upstreamAddress, upstreamStatus, upstreamResponseTime, upstreamConnectTime
         case timeISO8601, timeLocal, milliseconds
@@ -144,6 +145,12 @@ struct TemplateCompiler {
         case .connectionRequests: .connectionRequests
         case .tlsProtocol: .tlsProtocol
         case .tlsCipher: .tlsCipher
+        case .tlsServerName: .tlsServerName
+        case .tlsReused: .tlsReused
+        case .tlsClientSubject: .tlsClientSubject
+        case .tlsClientIssuer: .tlsClientIssuer
+        case .tlsClientSerial: .tlsClientSerial
+        case .tlsClientVerify: .tlsClientVerify
         case .status: .status
         case .bytesSent: .bytesSent
         case .bodyBytesSent: .bodyBytesSent

@@ -5,6 +5,7 @@ import HTTP
 import Policy
 import Reactor
 import Telemetry
+import Transport
 
 extension Worker {
     /// Appends what the steps say to `added`.
@@ -221,6 +222,12 @@ extension Worker {
             }
         case .tlsProtocol: for byte in clients[client].protocolName().utf8 { added.append(byte: byte) }
         case .tlsCipher: for byte in clients[client].cipherName().utf8 { added.append(byte: byte) }
+        case .tlsServerName: clients[client].append(.serverName, to: &added)
+        case .tlsReused: clients[client].append(.isReused, to: &added)
+        case .tlsClientSubject: clients[client].append(.clientSubject, to: &added)
+        case .tlsClientIssuer: clients[client].append(.clientIssuer, to: &added)
+        case .tlsClientSerial: clients[client].append(.clientSerial, to: &added)
+        case .tlsClientVerify: clients[client].append(.clientVerify, to: &added)
         case .timeISO8601: CivilTime(wallSeconds: loop.wallSeconds).appendISO8601(to: &added)
         case .timeLocal: CivilTime(wallSeconds: loop.wallSeconds).appendCommonLogTime(to: &added)
         case .milliseconds: LogNumber.appendSeconds(UInt64(EventLoop.wallMilliseconds) * 1_000_000, to: &added)

@@ -47,6 +47,8 @@ struct Worker: ~Copyable {
     /// By the configuration's order: which slot listens, and for which address.
     var listenerSlots: [SlotID] = []
     var listenerAddresses: [ListenAddress] = []
+    var tls = TLSOffers(TLSProfiles(), TicketKeys())
+    var handshakes = HandshakeLine()
     var clients: SlotTable<ServerConnection>
     var upstreams: SlotTable<ClientConnection>
     /// Of clients whose connections carry several requests at once, see Streams.swift.
@@ -76,6 +78,8 @@ struct Worker: ~Copyable {
     /// What the location's expression took of the path, and the permissions that a refusal names.
     var captured = CapturedGroups()
     var missing = ByteBuffer(capacity: 256)
+    /// Of a certificate.
+    var names = ByteBuffer(capacity: 256)
     var responses = LocalResponseWriter()
     var dirtyClients: [SlotID] = []
     var dirtyUpstreams: [SlotID] = []
@@ -136,10 +140,15 @@ struct Worker: ~Copyable {
 
     mutating func run() {
         while !isDone {
-            loop.wait(mayBlock: waitingForTurn.isEmpty)
+            loop.wait(mayBlock: waitingForTurn.isEmpty && handshakes.isEmpty)
             while let event = loop.next() { handle(event) }
             resume()
             flush()
+            if !handshakes.isEmpty {
+                takeUpHandshakes()
+                resume()
+                flush()
+            }
             if !waitingForTurn.isEmpty {
                 takeUpWaiting()
                 resume()

@@ -115,9 +115,7 @@ extension Worker {
         if clients[id].outputCount > 0 && readiness.isWritable { markDirty(client: id) }
         guard readiness.isReadable else { return }
         if clients[id].awaitsSource && !learnSource(id) { return }
-        let wasHandshaking = clients[id].isHandshaking
-        readClient(id)
-        if wasHandshaking && clients.contains(id) && !clients[id].isHandshaking { counters.tally.tlsHandshakes &+= 1 }
+        if clients[id].isHandshaking { awaitHandshake(id) } else { readClient(id) }
     }
     mutating func upstreamReady(_ id: SlotID, _ readiness: Readiness) {
         let wasConnecting = upstreams[id].isConnecting

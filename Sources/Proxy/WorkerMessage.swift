@@ -9,7 +9,9 @@ import Transport
 
 enum WorkerMessage: Sendable {
     /// Puts a configuration to use that was compiled once already, and whose addresses are reserved.
-    case install(GatewayConfiguration, [ServerCertificate?], TicketKeys)
+    case install(GatewayConfiguration, TLSProfiles, TicketKeys)
+    /// Seal and open tickets from now on.
+    case tickets(TicketKeys)
     /// A provider's keys changed; nil: there are none (any more).
     case keys(provider: String, JSONWebKeySet?, version: Int)
     /// The keys of a provider's files changed, or its secret.

@@ -13,8 +13,8 @@ extension Worker {
     mutating func takeMessages() {
         for message in options.inbox.takeAll() {
             switch message {
-            case .install(let configuration, let certificates, let tickets):
-                install(configuration, certificates, tickets)
+            case .install(let configuration, let profiles, let tickets): install(configuration, profiles, tickets)
+            case .tickets(let keys): tls.use(keys)
             case .keys(let provider, let keys, let version):
                 authenticator.install(keys, provider: provider)
                 keyVersions[provider] = version
@@ -53,7 +53,7 @@ extension Worker {
     }
     /// Cannot fail: the control thread compiled the same value before.
     private mutating func install(
-        _ configuration: GatewayConfiguration, _ certificates: [ServerCertificate?], _ tickets: TicketKeys
+        _ configuration: GatewayConfiguration, _ profiles: TLSProfiles, _ tickets: TicketKeys
     ) {
         var diagnostics: [Diagnostic] = []
         serial &+= 1
@@ -74,8 +74,9 @@ extension Worker {
         secured.adopt(configuration.upstreams)
         listen(configuration)
         for i in configuration.listeners.indices where listeners.contains(listenerSlots[i]) {
-            listeners[listenerSlots[i]].use(context(i, configuration.listeners, certificates[i], tickets))
+            listeners[listenerSlots[i]].isTLS = configuration.listeners[i].isTLS
         }
+        tls = TLSOffers(profiles, tickets)
         retire(older, after: configuration.process.shutdownTimeout)
         renew(labels)
         for surplus in pool.surplus() where upstreams.contains(surplus) { closeUpstream(surplus) }
@@ -84,6 +85,7 @@ extension Worker {
     private mutating func emptyQueues(notIn kept: [ListenAddress]) {
         for (i, address) in listenerAddresses.enumerated() where !kept.contains(address) {
             if listeners.contains(listenerSlots[i]) { accept(listenerSlots[i]) }
+            beginHandshakes(listener: i)
         }
     }
     private mutating func retire(_ older: SlotID, after timeout: Duration?) {
@@ -138,17 +140,6 @@ extension Worker {
             logLines.add(LogLine.make(.emergency, wallSeconds: loop.wallSeconds, message), to: log)
             return .none
         }
-    }
-    /// TLS of a listener; one that clients cannot tell from an earlier one's is the same.
-    private borrowing func context(
-        _ i: Int, _ configured: [Configuration.Listener], _ certificate: ServerCertificate?, _ tickets: TicketKeys
-    ) -> TLSContext? {
-        guard let tls = configured[i].tls, let certificate else { return nil }
-        let offersStreams = configured[i].streams > 0
-        for j in 0..<i where listeners.contains(listenerSlots[j]) && (configured[j].streams > 0) == offersStreams {
-            if configured[j].tls?.isServed(like: tls) == true { return listeners[listenerSlots[j]].settings() }
-        }
-        return try? TLSContext.server(certificate, tls, tickets: tickets, offersStreams: offersStreams)
     }
     /// Connections name their listener by its place in the configuration: places may have changed.
     private mutating func renumberClients(_ slots: [SlotID]) {

@@ -6,15 +6,34 @@ package struct Stream: ~Copyable {
     private var session: TLSSession?
     package let socket: Socket
     package let isPlain: Bool
+    package private(set) var isAwaitingTLS = false
 
     package init(_ socket: consuming Socket, tls session: consuming TLSSession? = nil) {
         self.socket = socket
         isPlain = session == nil
         self.session = session
     }
+    /// A client's, whose TLS begins when there is something to read: who never says a word costs a descriptor.
+    package init(awaitingTLS socket: consuming Socket) {
+        self.socket = socket
+        isPlain = false
+        isAwaitingTLS = true
+        session = nil
+    }
+
+    package mutating func begin(_ session: consuming TLSSession) {
+        self.session = consume session
+        isAwaitingTLS = false
+    }
+    /// The handshake halts: which server the client wants is to be settled.
+    package borrowing func isHalted() -> Bool { session?.isHalted() ?? false }
+    package borrowing func appendRequestedName(to out: inout ByteBuffer) { session?.appendRequestedName(to: &out) }
+    package borrowing func adopt(_ context: borrowing TLSContext) -> Bool { session?.adopt(context) ?? false }
 
     /// `.bytes(0)` when done; at once on a plain stream.
-    package borrowing func handshake() -> IOResult { session?.handshake() ?? .bytes(0) }
+    package borrowing func handshake() -> IOResult {
+        session?.handshake() ?? (isPlain ? .bytes(0) : .failed)
+    }
     package borrowing func read(into span: inout MutableSpan<UInt8>) -> IOResult {
         if isPlain { return socket.receive(into: &span) }
         return session?.read(into: &span) ?? .failed
@@ -43,6 +62,10 @@ package struct Stream: ~Copyable {
     package borrowing func appendPeerName(_ name: PeerName, to out: inout ByteBuffer) -> Bool {
         session?.appendPeerName(name, to: &out) ?? false
     }
+    package borrowing func appendPeerNames(to out: inout ByteBuffer) -> Bool {
+        session?.appendPeerNames(to: &out) ?? false
+    }
+    package borrowing func append(_ fact: TLSFact, to out: inout ByteBuffer) { session?.append(fact, to: &out) }
     package borrowing func verifyError() -> String { session?.verifyError() ?? "" }
     /// The handshake settled on HTTP/2 (RFC 7301).
     package borrowing func carriesStreams() -> Bool { session?.carriesStreams() ?? false }

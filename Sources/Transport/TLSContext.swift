@@ -6,7 +6,9 @@ package import Reactor
 
 /// Why a context could not be made, and about which of its inputs.
 package struct TLSError: Error, Equatable {
-    package enum Subject: Equatable { case certificate, privateKey, clientAuthorities, authorities, context }
+    package enum Subject: Equatable {
+        case certificate, privateKey, clientAuthorities, authorities, ciphers, curves, keyLog, context
+    }
     package let subject: Subject
     /// In words, without secrets.
     package let reason: String
@@ -26,70 +28,65 @@ package struct TLSError: Error, Equatable {
     }
 }
 
-/// Keys that seal session tickets: the same in each worker, so that a client may resume at any of them.
-package struct TicketKeys: Sendable {
-    let bytes: [UInt8]
-    /// From the system's generator.
-    package static func random() -> TicketKeys {
-        var generator = SystemRandomNumberGenerator()
-        return TicketKeys(bytes: (0..<80).map { _ in generator.next() })
-    }
-}
-
-/// Which clients' certificates are accepted.
-package struct ClientVerification: Sendable {
-    /// Certificates of the authorities, in PEM.
-    let authorities: [UInt8]
-    /// Intermediates that a chain may have.
-    let depth: Int
-    /// False: a client may come without one.
-    let isRequired: Bool
-
-    package init(authorities: [UInt8], depth: Int, isRequired: Bool) {
-        self.authorities = authorities
-        self.depth = depth
-        self.isRequired = isRequired
-    }
-}
-
 @safe package struct TLSContext: ~Copyable {
     let context: OpaquePointer
     private init(_ context: OpaquePointer) { unsafe self.context = unsafe context }
     deinit { unsafe SSL_CTX_free(context) }
 
-    /// The same settings for one more listener of this worker.
-    package borrowing func shared() -> TLSContext {
-        unsafe SSL_CTX_up_ref(context)
-        return unsafe TLSContext(context)
-    }
-
-    /// For listeners.
+    /// For listeners. The staple of a certificate stands at the same place, where it has one.
     package static func server(
-        _ certificate: ServerCertificate, allowsTLS12: Bool, allowsTLS13: Bool, tickets: TicketKeys?,
-        offersStreams: Bool = false, clients: ClientVerification? = nil
+        _ certificates: [ServerCertificate], _ staples: [Staple?], _ terms: ServerTerms, tickets: TicketKeys?
     ) throws(TLSError) -> TLSContext {
         guard let raw = unsafe SSL_CTX_new(TLS_server_method()) else { throw .last(of: .context) }
         let made = unsafe TLSContext(raw)
-        unsafe try certificate.use(in: raw)
-        unsafe co_server_defaults(raw, allowsTLS12 ? 1 : 0, allowsTLS13 ? 1 : 0)
-        if offersStreams { unsafe co_offer_h2(raw) }
-        if let tickets {
-            _ = unsafe tickets.bytes.withUnsafeBytes { unsafe co_ticket_keys(raw, $0.baseAddress, $0.count) }
+        let code = unsafe co_server_defaults(
+            raw, listeningSlot, terms.allowsTLS12 ? 1 : 0, terms.allowsTLS13 ? 1 : 0, terms.ciphers, terms.curves)
+        guard code == 1 else { throw .last(of: code == -1 ? .ciphers : code == -2 ? .curves : .context) }
+        if let unfit = unsafe co_unfit_cipher(raw) {
+            throw TLSError(
+                subject: .ciphers,
+                reason: unsafe "\(String(cString: unfit)) has no forward secrecy or no authenticated encryption")
         }
-        if let clients { try made.verify(clients) }
+        var identity: [UInt8] = []
+        for (i, certificate) in certificates.enumerated() {
+            unsafe try certificate.use(in: raw, staples[i])
+            certificate.appendIdentity(to: &identity)
+        }
+        if terms.offersStreams { unsafe co_offer_h2(raw) }
+        if terms.hasOtherServers { unsafe co_halt_for_name(raw) }
+        unsafe SSL_CTX_set_timeout(raw, terms.ticketSeconds)
+        if !terms.offersTickets { unsafe co_use_no_tickets(raw) }
+        if let tickets { made.use(tickets) }
+        if let clients = terms.clients {
+            try made.verify(clients)
+            identity += clients.identity
+        }
+        guard unsafe co_tell_apart(raw, identity, identity.count) == 1 else { throw .last(of: .context) }
+        if let keyLog = terms.keyLog { try made.logKeys(to: keyLog) }
         return made
     }
+    /// What every SSL_CTX owns beside OpenSSL's own settings lies under this number.
+    private static let listeningSlot = co_listening_slot()
+
+    /// Of a listener: these seal and open tickets from now on.
+    package borrowing func use(_ tickets: TicketKeys) {
+        unsafe co_set_ticket_keys(context, tickets.bytes, tickets.bytes.count)
+    }
     private borrowing func verify(_ clients: ClientVerification) throws(TLSError) {
-        var identity = [UInt8](repeating: 0, count: 32)
         let taken = unsafe clients.authorities.withUnsafeBytes { bytes in
-            unsafe co_sha256(bytes.baseAddress, bytes.count, &identity)
-            return unsafe co_verify_clients(
-                context, bytes.baseAddress, Int32(bytes.count), Int32(clients.depth), clients.isRequired ? 1 : 0,
-                identity)
+            unsafe co_verify_clients(
+                context, bytes.baseAddress, Int32(bytes.count), Int32(clients.depth), clients.isRequired ? 1 : 0)
         }
         guard taken > 0 else {
             throw TLSError(subject: .clientAuthorities, reason: "it holds no certificates, or damaged ones")
         }
+    }
+    private borrowing func logKeys(to path: String) throws(TLSError) {
+        let descriptor = unsafe co_open_key_log(path)
+        guard descriptor >= 0 else {
+            throw TLSError(subject: .keyLog, reason: unsafe String(cString: strerror(-descriptor)))
+        }
+        unsafe co_log_keys(context, descriptor)
     }
     /// For fetching: verifies the server against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR as in OpenSSL), or
     /// against these alone, in PEM.
@@ -106,12 +103,15 @@ package struct ClientVerification: Sendable {
         }
         return made
     }
-    package borrowing func accept(on socket: borrowing Socket) -> TLSSession? {
+    /// For the socket of that descriptor, which must outlive the session.
+    package borrowing func accept(on descriptor: Int32) -> TLSSession? {
         guard let session = unsafe SSL_new(context) else { return nil }
-        unsafe SSL_set_fd(session, socket.descriptor)
+        unsafe SSL_set_fd(session, descriptor)
         unsafe SSL_set_accept_state(session)
         return unsafe TLSSession(owning: session)
     }
+    /// A halted handshake goes on under these settings.
+    borrowing func take(_ session: OpaquePointer) -> Bool { unsafe co_adopt(session, context) == 1 }
     /// `host` is what the server must prove to be: a name (also sent as SNI) or an address.
     package borrowing func connect(on socket: borrowing Socket, host: String, isAddress: Bool) -> TLSSession? {
         guard let session = unsafe SSL_new(context) else { return nil }

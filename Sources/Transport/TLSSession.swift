@@ -7,6 +7,11 @@ import Reactor
 /// What of a certificate says who somebody is.
 package enum PeerName: Int32, Sendable { case alternative, common, distinguished }
 
+/// What is known of a connection's TLS besides, by nginx's variables.
+package enum TLSFact: Int32, Sendable {
+    case clientSubject, clientIssuer, clientSerial, clientVerify, serverName, isReused
+}
+
 @safe package struct TLSSession: ~Copyable {
     let session: OpaquePointer
     init(owning session: OpaquePointer) { unsafe self.session = unsafe session }
@@ -17,6 +22,18 @@ package enum PeerName: Int32, Sendable { case alternative, common, distinguished
         let code = unsafe co_handshake_noting(session)
         return code == 0 ? .bytes(0) : Self.result(code)
     }
+    /// The client has said hello, and nothing was answered: which server it wants is to be settled first.
+    borrowing func isHalted() -> Bool { unsafe co_is_halted(session) == 1 }
+    /// Appends the name of that server (RFC 6066 section 3); nothing, when the client named none.
+    borrowing func appendRequestedName(to out: inout ByteBuffer) {
+        var name: UnsafePointer<UInt8>?
+        let count = unsafe co_requested_name(session, &name)
+        guard count > 0, let name = unsafe name else { return }
+        let bytes = unsafe UnsafeBufferPointer(start: name, count: count)
+        unsafe out.append(bytes.span)
+    }
+    /// Goes on under other settings.
+    borrowing func adopt(_ context: borrowing TLSContext) -> Bool { unsafe context.take(session) }
     borrowing func read(into span: inout MutableSpan<UInt8>) -> IOResult {
         let session = unsafe session
         return Self.result(
@@ -48,6 +65,21 @@ package enum PeerName: Int32, Sendable { case alternative, common, distinguished
         guard count > 0 else { return false }
         out.append(text.span.extracting(0..<count))
         return true
+    }
+    /// Appends everything that certificate calls the peer, in records of a letter, two bytes of length and the name (see
+    /// certificates.h); false when there is none, or more than fits.
+    borrowing func appendPeerNames(to out: inout ByteBuffer) -> Bool {
+        var records = [UInt8](repeating: 0, count: 16 * 1024)
+        let count = unsafe co_peer_names(session, &records, records.count)
+        guard count > 0 else { return false }
+        out.append(records.span.extracting(0..<count))
+        return true
+    }
+    /// Appends nothing where there is nothing to tell.
+    borrowing func append(_ fact: TLSFact, to out: inout ByteBuffer) {
+        var text = [UInt8](repeating: 0, count: 2048)
+        let count = unsafe co_fact(session, fact.rawValue, &text, text.count)
+        out.append(text.span.extracting(0..<count))
     }
     borrowing func carriesStreams() -> Bool { unsafe co_speaks_h2(session) == 1 }
     borrowing func protocolName() -> String { unsafe String(cString: SSL_get_version(session)) }

@@ -59,7 +59,7 @@ extension TLSContext {
             made.context, upstream.isVerified ? 1 : 0, upstream.allowsTLS12 ? 1 : 0, upstream.allowsTLS13 ? 1 : 0,
             upstream.isFramed ? 1 : 0)
         if let certificate = upstream.certificate, let key = upstream.privateKey {
-            unsafe try ServerCertificate.reading(certificate: certificate, privateKey: key).use(in: made.context)
+            unsafe try ServerCertificate.reading(certificate: certificate, privateKey: key).use(in: made.context, nil)
         }
         return made
     }

@@ -17,6 +17,8 @@ struct ExampleTests {
         }
         try FileManager.default.copyItem(
             atPath: Fixture.files + "ed25519.key", toPath: keys.appending(path: "private_key.pem").path())
+        try FileManager.default.copyItem(
+            atPath: Fixture.files + "shared.txt", toPath: keys.appending(path: "tls.ocsp").path())
         for name in ["secret.txt", "gateway_secret.txt"] {
             try FileManager.default.copyItem(
                 atPath: Fixture.files + "shared.txt", toPath: keys.appending(path: name).path())

@@ -140,6 +140,23 @@ server {
     location /strict { auth strict; proxy_pass http://@origin@; }
     location /blind { auth blind; proxy_pass http://@origin@; }
     location /good { auth off; proxy_pass http://@origin@; }
+    location /plant { require claim san_uri contains spiffe://plant/press-7; proxy_pass http://@origin@; }
+    location /hall { require claim san_dns contains hall.plant.example; proxy_pass http://@origin@; }
+    location /seven { require claim subject_cn = "press 7"; proxy_pass http://@origin@; }
+    location /works { require claim subject_dn = "CN=press 7,O=Wörks\\\\, Ltd"; proxy_pass http://@origin@; }
+    location /issued { require claim issuer_dn = "CN=Test authority"; proxy_pass http://@origin@; }
+    location /address { require claim san_ip contains 192.0.2.7; proxy_pass http://@origin@; }
+    location /facts {
+        auth off;
+        return 200 "$ssl_client_verify|$ssl_client_s_dn|$ssl_client_i_dn|$ssl_client_serial|$ssl_server_name|$ssl_session_reused";
+    }
+    location /told {
+        identity_headers {
+            X-Cert-Names $jwt_claim_san_dns;
+            X-Cert-Serial $jwt_claim_serial;
+        }
+        proxy_pass http://@origin@;
+    }
 }
 """
 
@@ -210,6 +227,33 @@ def test_no_certificate_and_no_name(identity_gateway, origin, authority, nameles
     for path in ("/x", "/names"):
         check_answer(ask(identity_gateway, authority, nameless, path), 403, "certificate_invalid", closed=False)
     expect_only_good_at(origin)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/plant", 200), ("/hall", 403), ("/seven", 200), ("/works", 200), ("/issued", 200), ("/address", 200)],
+)
+def test_rules_know_all_names_of_a_certificate(identity_gateway, authority, known, path, status):
+    for _ in range(2):
+        assert ask(identity_gateway, authority, known, path).status == status
+    other = authority.issue("client-9")
+    assert ask(identity_gateway, authority, other, path).status == (200 if path == "/issued" else 403)
+
+
+def test_names_of_a_certificate_are_told_upstream(identity_gateway, origin, authority, known):
+    assert ask(identity_gateway, authority, known, "/told", "X-Cert-Serial: 7").status == 200
+    assert origin.last.get("x-cert-names") == "press-7.plant.example"
+    serial = x509.load_pem_x509_certificate(known[0].read_bytes()).serial_number
+    assert int(origin.last.get("x-cert-serial"), 16) == serial
+
+
+def test_facts_about_a_connection(identity_gateway, authority, known):
+    serial = x509.load_pem_x509_certificate(known[0].read_bytes()).serial_number
+    verify, subject, issuer, number, name, reused = ask(identity_gateway, authority, known, "/facts").body.decode().split("|")
+    assert (verify, subject) == ("SUCCESS", "CN=press 7,O=W\\C3\\B6rks\\, Ltd")
+    assert (issuer, int(number, 16), name, reused) == ("CN=Test authority", serial, "localhost", ".")
+    assert ask(identity_gateway, authority, None, "/facts").body == b"NONE||||localhost|."
+    assert identity_gateway.request(get("/facts")).body == b"|||||"
 
 
 def test_a_token_counts_before_the_certificate(identity_gateway, origin, authority, known, rsa_key):

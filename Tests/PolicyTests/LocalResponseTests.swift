@@ -59,6 +59,7 @@ struct LocalResponseTests {
         ("provider_mismatch", 401), ("invalid_request", 400), ("insufficient_scope", 403), ("origin_denied", 403),
         ("keys_unavailable", 503),
         ("path_invalid", 400), ("path_ambiguous", 400), ("not_found", 404), ("method_not_allowed", 405),
+        ("misdirected_request", 421),
         ("request_timeout", 408), ("body_too_large", 413), ("upstream_unavailable", 502), ("upstream_invalid", 502),
         ("upstream_closed", 502), ("upstream_timeout", 504), ("no_live_upstream", 502), ("overloaded", 503),
         ("internal_error", 500), ("request_line", 400), ("version_unsupported", 505), ("method_unsupported", 501),

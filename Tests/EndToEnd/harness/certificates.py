@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
@@ -42,16 +42,19 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(self, name: str = "localhost") -> tuple[Path, Path]:
+    def issue(self, name: str = "localhost", kind: str = "ECDSA", file: str = "") -> tuple[Path, Path]:
         """Certificate and key files for a host name; 127.0.0.1 is in every certificate too."""
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        return self.issue_to(_name(name), names, name)
+        return self.issue_to(_name(name.replace("*", "any")), names, file or f"{name}.{kind}".replace("*", "any"), kind)
 
     def issue_to(
-        self, subject: x509.Name, names: list[x509.GeneralName], file: str, age: int = 0
+        self, subject: x509.Name, names: list[x509.GeneralName], file: str, kind: str = "ECDSA", age: int = 0
     ) -> tuple[Path, Path]:
         """Certificate and key files for anybody; one of three days of `age` is over."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        if kind == "RSA":
+            key = rsa.generate_private_key(65537, 2048)
+        else:
+            key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(subject, key, self.certificate.subject, authority=False, names=names, age=age)
         certificate_file, key_file = self.folder / f"{file}.crt", self.folder / f"{file}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
