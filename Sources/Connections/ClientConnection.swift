@@ -33,7 +33,7 @@ package struct ClientConnection: ~Copyable {
     package private(set) var hasReceived = false
     package var isDirty = false
     package var isQueued = false
-    package private(set) var requests: UInt32 = 0
+    package internal(set) var requests: UInt32 = 0
     /// Where the pool's idle list names it, or -1.
     package var place: Int32 = -1
     package let endpoint: Int32
@@ -43,26 +43,24 @@ package struct ClientConnection: ~Copyable {
     private var received: UInt32 = 0
     private var kept = ByteQueue()
     package var output = ByteQueue()
-    /// Of a connection that speaks in frames.
-    private var frames: HTTP2ClientSession?
+    /// Of a connection that speaks in frames, see ClientStreams.swift.
+    var frames: HTTP2ClientSession?
     package let isFramed: Bool
-    /// The server said that it did nothing about the request.
-    package private(set) var wasRefused = false
-    private var isBroken = false
+    var isBroken = false
     /// Field lines that came behind the body of an answer.
     package private(set) var trailers: [UInt8] = []
     /// Sent before anything else. What names a client makes the connection that client's alone.
-    private var preamble: [UInt8] = []
+    var preamble: [UInt8] = []
     private var preambleIsSent = false
 
     package init(connecting stream: consuming Stream, endpoint: Int32, isFramed: Bool = false) {
         self.stream = stream
         self.endpoint = endpoint
         self.isFramed = isFramed
-        frames = isFramed ? HTTP2ClientSession() : nil
+        frames = isFramed ? HTTP2ClientSession(streams: ConnectionLimits.upstreamStreams) : nil
     }
     package var descriptor: Int32 { stream.socket.descriptor }
-    package var outputCount: Int { isFramed ? output.count + bodyCount() : output.count }
+    package var outputCount: Int { output.count }
     /// Or still shaking hands.
     package var isConnecting: Bool { phase == .connecting }
     package var isSecured: Bool { !stream.isPlain }
@@ -75,7 +73,7 @@ package struct ClientConnection: ~Copyable {
     /// for an answer.
     package var isReusable: Bool {
         guard phase == .complete && requestEnded && !mustClose && !hungUp && preamble.isEmpty else { return false }
-        return isFramed ? mayServeAnother() : !readable && kept.isEmpty && output.isEmpty
+        return !readable && kept.isEmpty && output.isEmpty
     }
 
     /// False: the attempt to connect failed, and nothing of a request has left.
@@ -132,10 +130,6 @@ package struct ClientConnection: ~Copyable {
         encoder = BodyEncoder(framing)
     }
     package mutating func sendBody(_ bytes: Span<UInt8>, _ pool: inout BufferPool) {
-        if isFramed {
-            frames?.send(bytes, pool: &pool)
-            return
-        }
         if bytes.count < ConnectionLimits.direct || phase == .connecting {
             return encoder.write(bytes, to: &output, &pool)
         }
@@ -164,19 +158,11 @@ package struct ClientConnection: ~Copyable {
     package mutating func endRequest(_ pool: inout BufferPool) {
         requestEnded = true
         if isTunnel { endsOutput = true }
-        if isFramed {
-            frames?.finish()
-            return
-        }
         encoder.writeEnd(to: &output, &pool)
     }
     /// The same with field lines behind the body, where its framing has a place for them.
     package mutating func endRequest(trailers: [UInt8], _ pool: inout BufferPool) {
         requestEnded = true
-        if isFramed {
-            frames?.finish(trailers: trailers)
-            return
-        }
         encoder.writeEnd(trailers: trailers.span, to: &output, &pool)
     }
     /// Nothing more can be sent; an answer may still be there to read.
@@ -222,7 +208,6 @@ package struct ClientConnection: ~Copyable {
     }
 
     package mutating func next(in input: inout ByteBuffer, head: inout ResponseHead) -> MessageEvent {
-        if isFramed { return nextOfFrames(in: &input, head: &head) }
         while true {
             switch phase {
             case .head:
@@ -300,7 +285,7 @@ package struct ClientConnection: ~Copyable {
         if isFramed { return flushFrames(&pool) }
         return write(&pool)
     }
-    private mutating func write(_ pool: inout BufferPool) -> FlushResult {
+    mutating func write(_ pool: inout BufferPool) -> FlushResult {
         while !output.isEmpty {
             switch stream.write(output.bytes) {
             case .bytes(let n):
@@ -322,76 +307,5 @@ package struct ClientConnection: ~Copyable {
         kept.release(to: &pool)
         output.release(to: &pool)
         stream.sayGoodbye()
-    }
-}
-
-// A connection that speaks in frames, one request at a time.
-extension ClientConnection {
-    /// Takes the head of the request that was begun. The caller flushes.
-    package mutating func submit(_ fields: borrowing StreamFields, hasBody: Bool) {
-        wasRefused = false
-        // What the session does not take is as if the server had refused it.
-        if frames?.submit(fields.list, hasBody: hasBody) != true { wasRefused = true }
-    }
-    /// Bytes of the request's body that wait in the session.
-    private borrowing func bodyCount() -> Int { frames?.waiting() ?? 0 }
-    private borrowing func mayServeAnother() -> Bool { frames?.isReusable() ?? false }
-
-    private mutating func flushFrames(_ pool: inout BufferPool) -> FlushResult {
-        while true {
-            let isGood = frames?.write(to: &output, upTo: ConnectionLimits.frames, pool: &pool) == true
-            if !isGood || wasRefused { isBroken = true }
-            if output.isEmpty { return isBroken ? .broken : .emptied }
-            let result = write(&pool)
-            guard case .emptied = result else { return result }
-        }
-    }
-    /// Bytes came while nobody asks for anything. False: the connection is of no use any more.
-    package mutating func absorb(into input: inout ByteBuffer, _ pool: inout BufferPool) -> Bool {
-        while readable {
-            switch receive(into: &input, &pool) {
-            case .bytes:
-                let isGood = frames?.receive(input.bytes) == true
-                input.clear()
-                if !isGood || !mayServeAnother() { return false }
-            case .nothing: return true
-            case .closed, .failed: return false
-            }
-        }
-        return true
-    }
-    private mutating func nextOfFrames(in input: inout ByteBuffer, head: inout ResponseHead) -> MessageEvent {
-        if !input.isEmpty {
-            let isGood = frames?.receive(input.bytes) == true
-            input.clear()
-            if !isGood { return .malformed(.cutShort) }
-        }
-        while let event = frames?.next() {
-            switch event {
-            case .head(let range, let isWhole):
-                let error = frames?.readHead(range, isWhole: isWhole, isHEAD: isHEAD, into: &head)
-                if let error { return .malformed(error) }
-                if head.status >= 200 { phase = .body }
-                return begin(framed: head)
-            case .body(let range):
-                if range.isEmpty { continue }
-                frames?.append(range, to: &input)
-                return .body(range.count)
-            case .trailers(let range): trailers = frames?.lines(range) ?? []
-            case .end:
-                phase = .complete
-                return .end
-            case .failed(let isSafe):
-                wasRefused = isSafe
-                return .malformed(.cutShort)
-            }
-        }
-        isStarved = true
-        return .starved
-    }
-    private mutating func begin(framed head: borrowing ResponseHead) -> MessageEvent {
-        if head.status >= 200 { return .head }
-        interim += 1
-        return head.status == 101 || interim > ConnectionLimits.interimResponses ? .malformed(.statusLine) : .head
     }
 }

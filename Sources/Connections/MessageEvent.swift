@@ -45,6 +45,8 @@ package enum ConnectionLimits {
     package static let refill = 16 * 1024
     /// Bytes queued on all streams of a session at which none of their upstreams is read.
     package static let sessionBackPressure = 1 << 20
+    /// Requests that one connection to an upstream carries at once: what servers commonly allow.
+    package static let upstreamStreams = 100
     /// Bytes of a session's frames that are made before they are written: as many as one call takes.
     package static let frames = 64 * 1024
     /// Bytes of a body that are worth a call of their own, past the queue.

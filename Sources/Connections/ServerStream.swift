@@ -40,9 +40,11 @@ package struct ServerStream: ~Copyable {
         kept.append(part)
     }
     /// Sends on what was kept; returns how much it was.
-    package mutating func sendKept(to upstream: inout ClientConnection, _ pool: inout BufferPool) -> Int {
+    package mutating func sendKept(
+        to upstream: inout ClientConnection, _ call: SlotID, _ pool: inout BufferPool
+    ) -> Int {
         let count = kept.count
-        upstream.sendBody(kept.bytes, &pool)
+        upstream.sendBody(kept.bytes, on: call, &pool)
         kept.release(to: &pool)
         return count
     }

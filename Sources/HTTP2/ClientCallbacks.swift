@@ -12,22 +12,34 @@ enum ClientCallbacks {
     private static func span(_ start: UnsafePointer<UInt8>?, _ count: Int) -> UnsafeBufferPointer<UInt8> {
         unsafe UnsafeBufferPointer(start: start, count: count)
     }
+    /// The request on a stream. Its slot is kept as the stream's user data, one higher, so that nil is none.
+    private static func slot(_ session: OpaquePointer?, _ state: State, _ stream: Int32) -> SlotID? {
+        let slot = unsafe Int(bitPattern: nghttp2_session_get_stream_user_data(session, stream))
+        return slot == 0 ? nil : unsafe state.pointee.streams.occupant(Int32(truncatingIfNeeded: slot - 1))
+    }
 
     static func makeSession(_ state: State) -> OpaquePointer? {
         var callbacks: OpaquePointer?
+        var option: OpaquePointer?
         guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0 else { return nil }
         defer { unsafe nghttp2_session_callbacks_del(callbacks) }
+        guard unsafe nghttp2_option_new(&option) == 0 else { return nil }
+        defer { unsafe nghttp2_option_del(option) }
+        unsafe nghttp2_option_set_no_auto_window_update(option, 1)
         unsafe register(callbacks)
+        unsafe registerSending(callbacks)
         var session: OpaquePointer?
-        guard unsafe nghttp2_session_client_new(&session, callbacks, state) == 0 else { return nil }
-        // Nobody asks for what a server would push (RFC 9113 section 8.4), and bodies are bounded by reading no further.
+        guard unsafe nghttp2_session_client_new2(&session, callbacks, state, option) == 0 else { return nil }
+        // Nobody asks for what a server would push (RFC 9113 section 8.4). What a client does not take waits here, one window
+        // for each stream at most.
+        let window = UInt32(HTTP2ClientSession.streamWindow)
         var settings = [
             nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0),
-            nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: 1 << 20),
+            nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: window),
         ]
         let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
         guard unsafe nghttp2_submit_settings(session, flags, &settings, settings.count) == 0,
-            unsafe nghttp2_session_set_local_window_size(session, flags, 0, 1 << 20) == 0
+            unsafe nghttp2_session_set_local_window_size(session, flags, 0, HTTP2ClientSession.connectionWindow) == 0
         else {
             unsafe nghttp2_session_del(session)
             return nil
@@ -36,8 +48,11 @@ enum ClientCallbacks {
     }
 
     private static func register(_ callbacks: OpaquePointer?) {
-        unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, _, user in
-            unsafe ClientCallbacks.state(user).pointee.beginFields()
+        unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { session, frame, user in
+            let state = unsafe ClientCallbacks.state(user), stream = unsafe frame!.pointee.hd.stream_id
+            let slot = unsafe ClientCallbacks.slot(session, state, stream)
+            let hasHead = unsafe slot.map { unsafe state.pointee.streams[$0].hasHead } ?? false
+            unsafe state.pointee.beginFields(isTrailer: hasHead)
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) { _, _, name, n, value, v, _, user in
@@ -45,35 +60,51 @@ enum ClientCallbacks {
             unsafe ClientCallbacks.state(user).pointee.add(name.span, value.span)
             return 0
         }
-        unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, stream, data, n, user in
+        unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {
+            session, _, stream, data, n, user in
             let part = unsafe ClientCallbacks.span(data, n), state = unsafe ClientCallbacks.state(user)
-            if unsafe stream == state.pointee.stream { unsafe state.pointee.received(part.span) }
+            unsafe state.pointee.unconsumed += n
+            if let slot = unsafe ClientCallbacks.slot(session, state, stream) {
+                unsafe state.pointee.received(part.span, on: slot)
+            }
             return 0
         }
-        unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
-            unsafe ClientCallbacks.received(frame!, ClientCallbacks.state(user))
+        unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { session, frame, user in
+            unsafe ClientCallbacks.received(session!, frame!, ClientCallbacks.state(user))
             return 0
         }
-        unsafe nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, stream, code, user in
+    }
+    private static func registerSending(_ callbacks: OpaquePointer?) {
+        unsafe nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { session, frame, user in
+            let header = unsafe frame!.pointee.hd, state = unsafe ClientCallbacks.state(user)
+            guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue,
+                let slot = unsafe ClientCallbacks.slot(session, state, header.stream_id)
+            else { return 0 }
+            unsafe state.pointee.streams[slot].isSent = true
+            return 0
+        }
+        unsafe nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { session, stream, code, user in
             let state = unsafe ClientCallbacks.state(user)
-            guard unsafe stream == state.pointee.stream else { return 0 }
-            unsafe state.pointee.stream = 0
+            guard let slot = unsafe ClientCallbacks.slot(session, state, stream) else { return 0 }
+            unsafe state.pointee.streams[slot].isClosed = true
             if code != 0 {
-                unsafe state.pointee.events.append(.failed(isSafe: code == NGHTTP2_REFUSED_STREAM.rawValue))
+                let isSafe = unsafe code == NGHTTP2_REFUSED_STREAM.rawValue || !state.pointee.streams[slot].isSent
+                unsafe state.pointee.events.append(.failed(slot, isSafe: isSafe))
             }
             return 0
         }
     }
-    private static func received(_ frame: UnsafePointer<nghttp2_frame>, _ state: State) {
+    private static func received(_ session: OpaquePointer, _ frame: UnsafePointer<nghttp2_frame>, _ state: State) {
         let header = unsafe frame.pointee.hd
         let ends = UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
-            guard unsafe header.stream_id == state.pointee.stream else { return }
-            unsafe state.pointee.endFields(endsStream: ends)
-            if ends { unsafe state.pointee.events.append(.end) }
+            guard let slot = unsafe slot(session, state, header.stream_id) else { return }
+            unsafe state.pointee.endFields(slot, endsStream: ends)
+            if ends { unsafe state.pointee.events.append(.end(slot)) }
         case NGHTTP2_DATA.rawValue:
-            if unsafe ends && header.stream_id == state.pointee.stream { unsafe state.pointee.events.append(.end) }
+            guard ends, let slot = unsafe slot(session, state, header.stream_id) else { return }
+            unsafe state.pointee.events.append(.end(slot))
         case NGHTTP2_GOAWAY.rawValue: unsafe state.pointee.isEnding = true
         default: break
         }
@@ -83,43 +114,48 @@ enum ClientCallbacks {
 
     /// The number of the request's stream; nil when the session takes none.
     static func submit(
-        _ session: OpaquePointer, _ state: State, _ list: borrowing FieldList, hasBody: Bool
+        _ session: OpaquePointer, _ slot: SlotID, _ list: borrowing FieldList, hasBody: Bool
     ) -> Int32? {
+        let user = unsafe UnsafeMutableRawPointer(bitPattern: Int(slot.index) + 1)
         var provider = unsafe nghttp2_data_provider()
-        unsafe provider.read_callback = { session, _, buffer, size, flags, _, user in
-            unsafe ClientCallbacks.read(session!, ClientCallbacks.state(user), buffer!, size, flags!)
+        unsafe provider.read_callback = { session, stream, buffer, size, flags, _, user in
+            unsafe ClientCallbacks.read(session!, stream, ClientCallbacks.state(user), buffer!, size, flags!)
         }
         let stream = unsafe SessionCallbacks.withFields(list) { fields, count in
             hasBody
-                ? unsafe nghttp2_submit_request(session, nil, fields, count, &provider, nil)
-                : unsafe nghttp2_submit_request(session, nil, fields, count, nil, nil)
+                ? unsafe nghttp2_submit_request(session, nil, fields, count, &provider, user)
+                : unsafe nghttp2_submit_request(session, nil, fields, count, nil, user)
         }
         return stream > 0 ? stream : nil
     }
-    /// Pulls what waits of the body; nothing does: it is deferred until more is queued.
+    /// Pulls what waits of a body; nothing does: it is deferred until more is queued.
     private static func read(
-        _ session: OpaquePointer, _ state: State, _ buffer: UnsafeMutablePointer<UInt8>, _ size: Int,
+        _ session: OpaquePointer, _ stream: Int32, _ state: State, _ buffer: UnsafeMutablePointer<UInt8>, _ size: Int,
         _ flags: UnsafeMutablePointer<UInt32>
     ) -> Int {
-        let count = unsafe min(size, state.pointee.body.count)
-        if unsafe count == 0 && !state.pointee.bodyHasEnded { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
-        if count > 0 { unsafe state.pointee.take(count, into: buffer) }
-        guard unsafe state.pointee.bodyHasEnded && state.pointee.body.isEmpty else { return count }
+        guard let slot = unsafe slot(session, state, stream) else { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
+        let count = unsafe min(size, state.pointee.streams[slot].body.count)
+        if unsafe count == 0 && !state.pointee.streams[slot].bodyHasEnded {
+            return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        }
+        if count > 0 { unsafe state.pointee.streams[slot].take(count, into: buffer) }
+        guard unsafe state.pointee.streams[slot].bodyHasEnded && state.pointee.streams[slot].body.isEmpty else {
+            return count
+        }
         unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-        let lines = unsafe state.pointee.trailers
+        let lines = unsafe state.pointee.streams[slot].bodyTrailers
         if !lines.isEmpty {
             var list = FieldList()
             list.begin()
             list.add(lines.span)
             unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-            let stream = unsafe state.pointee.stream
             _ = unsafe SessionCallbacks.withFields(list) { unsafe nghttp2_submit_trailer(session, stream, $0, $1) }
         }
         return count
     }
 }
 
-extension ClientState {
+extension ClientStream {
     /// Moves the first `count` bytes that wait to `buffer`, which has room for them.
     fileprivate mutating func take(_ count: Int, into buffer: UnsafeMutablePointer<UInt8>) {
         unsafe copy(count, to: buffer)

@@ -104,7 +104,7 @@ extension Worker {
     /// True: the connection waits for its next request.
     @inline(__always) mutating func endResponse(_ id: SlotID) -> Bool {
         let client = exchanges[id].client, stream = exchanges[id].stream
-        if !upstreams[exchanges[id].upstream].trailers.isEmpty { return endResponseWithTrailers(id) }
+        if hasTrailers(id) { return endResponseWithTrailers(id) }
         if stream == .none { return clients[client].endResponse(&buffers) }
         sessions[streams[stream].session].finish(streams[stream].number)
         return false
@@ -146,11 +146,9 @@ extension Worker {
     /// The client left: nobody wants the answer.
     mutating func dropExchange(_ id: SlotID) {
         let upstream = exchanges[id].upstream
-        if upstreams.contains(upstream) {
-            // It may have left when it had said all.
-            if upstreams[upstream].isTunnel { _ = upstreams[upstream].flush(&buffers) }
-            closeUpstream(upstream)
-        }
+        // It may have left when it had said all.
+        if upstreams.contains(upstream), upstreams[upstream].isTunnel { _ = upstreams[upstream].flush(&buffers) }
+        leaveUpstream(id)
         log(id)
     }
 }

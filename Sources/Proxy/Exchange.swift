@@ -23,6 +23,9 @@ struct Exchange: ~Copyable {
     /// Bytes of the path that the location matched, for `proxy_pass` with a URI.
     var matchedPrefix: Int32 = 0
     var upstream = SlotID.none
+    /// Where the upstream's connection carries several at once: which of them, and until when the upstream has time.
+    var call = SlotID.none
+    var callDue = Instant(nanoseconds: 0)
     /// Place of the chosen endpoint in its group, and those tried before it, a bit each.
     var peer: Int32 = -1
     var tried: UInt64 = 0
@@ -91,14 +94,13 @@ extension Worker {
         }
     }
     /// A body is read only while somebody takes it.
-    mutating func bodyMayFlow(_ id: SlotID) -> Bool { takesBody(upstreamOf(client: id)) }
-    mutating func takesBody(_ upstream: SlotID) -> Bool {
-        upstreams.contains(upstream) && !upstreams[upstream].isConnecting
-            && upstreams[upstream].outputCount < ConnectionLimits.backPressure
-    }
-    mutating func upstreamOf(client id: SlotID) -> SlotID {
-        let exchange = clients[id].exchange
-        return exchanges.contains(exchange) ? exchanges[exchange].upstream : .none
+    mutating func bodyMayFlow(_ id: SlotID) -> Bool { takesBody(clients[id].exchange) }
+    mutating func takesBody(_ id: SlotID) -> Bool {
+        guard exchanges.contains(id) else { return false }
+        let upstream = exchanges[id].upstream, call = exchanges[id].call
+        guard upstreams.contains(upstream), !upstreams[upstream].isConnecting else { return false }
+        let waiting = call == .none ? upstreams[upstream].outputCount : upstreams[upstream].waiting(call)
+        return waiting < ConnectionLimits.backPressure
     }
     private mutating func takeRequests(_ id: SlotID) {
         let limits = snapshots[current].limits[Int(clients[id].listener)].http
@@ -130,8 +132,8 @@ extension Worker {
         let upstream = exchanges[exchange].upstream
         guard countBody(exchange, n) else { return false }
         exchanges[exchange].bodyWasForwarded = true
-        relayRequestBody(n, of: &input, to: &upstreams[upstream], &buffers)
-        armUpstream(upstream, route(of: exchange).upstreamSendNanoseconds)
+        relayRequestBody(n, of: &input, to: &upstreams[upstream], exchanges[exchange].call, &buffers)
+        armAnswer(exchange, upstream, route(of: exchange).upstreamSendNanoseconds)
         markDirty(upstream: upstream)
         return true
     }

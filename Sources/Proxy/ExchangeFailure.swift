@@ -30,21 +30,19 @@ struct ExchangeFailure {
 extension Worker {
     /// An upstream's connection ended, failed, lied or was late.
     mutating func upstreamGone(_ id: SlotID, _ kind: LocalResponse) {
+        if upstreams[id].isFramed { return sharedGone(id, kind) }
         let exchange = upstreams[id].exchange
         if upstreams[id].isTunnel && exchanges.contains(exchange) { return tunnelBroken(exchange, kind) }
-        let wasRefused = upstreams[id].wasRefused
         let neverSent = upstreams[id].isConnecting || !upstreams[id].hasSent
         let wasReused = upstreams[id].isReused && !upstreams[id].hasReceived && kind == .upstreamClosed
         let isUnreachable = upstreams[id].isConnecting
         closeUpstream(id)
         guard exchanges.contains(exchange) else { return }
         exchanges[exchange].upstream = .none
-        // Once, and nobody is to blame for it.
-        let mayAskAgain = wasRefused && !exchanges[exchange].wantsFreshConnection
-        if wasReused || mayAskAgain { exchanges[exchange].wantsFreshConnection = true }
+        // Nobody is to blame for it.
+        if wasReused { exchanges[exchange].wantsFreshConnection = true }
         let shown: LocalResponse = isUnreachable && kind == .upstreamClosed ? .upstreamUnavailable : kind
-        let retry: ExchangeFailure.Retry =
-            neverSent || mayAskAgain ? .always : wasReused ? .ifConnectionWasReused : .never
+        let retry: ExchangeFailure.Retry = neverSent ? .always : wasReused ? .ifConnectionWasReused : .never
         failed(exchange, ExchangeFailure(shown, .upstream, retry))
     }
 
@@ -93,9 +91,7 @@ extension Worker {
     /// Answers an exchange ourselves, and ends it.
     mutating func refuse(_ id: SlotID, _ kind: LocalResponse) {
         if exchanges[id].long != .none && endsForGood(id, kind) { return }
-        let upstream = exchanges[id].upstream
-        if upstreams.contains(upstream) { closeUpstream(upstream) }
-        exchanges[id].upstream = .none
+        leaveUpstream(id)
         exchanges[id].reason = kind
         counters.rejected(Int(kind.rawValue))
         if responseBegun(id) { return cutOff(id) }

@@ -21,15 +21,18 @@ extension Worker {
         exchanges[id].upstreamStarted = loop.now
         exchanges[id].upstreamConnected = nil
         var taken: SlotID?
-        if !exchanges[id].wantsFreshConnection && route.isPooled { taken = pool.take(endpoint, from: &upstreams) }
+        if route.isPooled && (!exchanges[id].wantsFreshConnection || pool.isShared(endpoint)) {
+            taken = pool.take(endpoint, from: &upstreams)
+        }
         if let taken {
             counters.upstream(group, .reuse)
-            exchanges[id].upstreamConnected = loop.now
+            if !upstreams[taken].isConnecting { exchanges[id].upstreamConnected = loop.now }
             return send(id, to: taken, route)
         }
         switch connect(endpoint, for: id, route) {
         case .made(let upstream):
             counters.upstream(group, .connect)
+            if upstreams[upstream].isFramed && route.isPooled { pool.share(upstream, of: endpoint) }
             send(id, to: upstream, route)
         case .refused: failed(id, ExchangeFailure(.upstreamUnavailable, .upstream, .always))
         case .exhausted: failed(id, ExchangeFailure(.overloaded, .gateway, .never))
@@ -39,10 +42,12 @@ extension Worker {
         let head = exchanges[id].head, snapshot = exchanges[id].snapshot
         let isAuthenticated = exchanges[id].principal.isKnown
         exchanges[id].upstream = upstream
-        upstreams[upstream].exchange = id
         let asksUpgrade = stage(of: id) == .asked
-        upstreams[upstream].beginRequest(
-            heads[head].framing, isHEAD: heads[head].isHEAD, asksUpgrade: asksUpgrade)
+        if !upstreams[upstream].isFramed {
+            upstreams[upstream].exchange = id
+            upstreams[upstream].beginRequest(
+                heads[head].framing, isHEAD: heads[head].isHEAD, asksUpgrade: asksUpgrade)
+        }
         let filter =
             isAuthenticated
             ? route.authenticatedFilter : exchanges[id].isPreflight ? route.preflightFilter : route.requestFilter
@@ -54,13 +59,16 @@ extension Worker {
         }
         if asksUpgrade { writeUpgrade(id) } else if heads[head].takesTrailers() { askForTrailers() }
         if upstreams[upstream].isFramed {
-            submitRequest(id, to: upstream, route, filter)
+            guard submitRequest(id, to: upstream, route, filter) else {
+                exchanges[id].upstream = .none
+                return failed(id, ExchangeFailure(.overloaded, .gateway, .never))
+            }
         } else {
             sendRequestHead(
                 heads[head], snapshots[snapshot], route, filter, matchedPrefix: Int(exchanges[id].matchedPrefix),
                 adding: added, to: &upstreams[upstream].output, &buffers)
         }
-        if !upstreams[upstream].isConnecting { armUpstream(upstream, route.readNanoseconds) }
+        if !upstreams[upstream].isConnecting { armAnswer(id, upstream, route.readNanoseconds) }
         markDirty(upstream: upstream)
         if requestIsComplete(id) || asksUpgrade { requestEnded(id) } else { awaitBody(id) }
     }
@@ -89,8 +97,6 @@ extension Worker {
             case .bytes:
                 counters.tally.upstreamBytesReceived &+= upstreams[id].takeReceived()
                 relay(exchange, id, client)
-                // Whatever came may have to be answered.
-                if upstreams.contains(id) && upstreams[id].isFramed { markDirty(upstream: id) }
             }
             guard upstreams.contains(id), upstreams[id].canProceed else { return }
         }
@@ -108,13 +114,12 @@ extension Worker {
                 if exchanges[id].long != .none, looksAgreed(id) { return upstreamGone(upstream, .upstreamInvalid) }
                 responseBegan(id, route)
             case .end: return finish(id)
-            case .malformed:
-                return upstreamGone(upstream, upstreams[upstream].wasRefused ? .upstreamClosed : .upstreamInvalid)
+            case .malformed: return upstreamGone(upstream, .upstreamInvalid)
             case .body, .starved, .paused, .overrun, .streams: return
             }
         }
     }
-    private mutating func responseBegan(_ id: SlotID, _ route: Route) {
+    mutating func responseBegan(_ id: SlotID, _ route: Route) {
         let snapshot = exchanges[id].snapshot
         let filter = exchanges[id].isPreflight ? snapshots[snapshot].responseFilter : route.responseFilter
         if response.isInterim {
@@ -143,12 +148,12 @@ extension Worker {
         finish(id)
     }
 
-    private mutating func finish(_ id: SlotID) {
+    mutating func finish(_ id: SlotID) {
         let client = exchanges[id].client, upstream = exchanges[id].upstream
         let route = route(of: id)
         let goesOn = endResponse(id)
         markDirty(client: client)
-        release(upstream)
+        if exchanges[id].call == .none { release(upstream) } else { releaseCall(id) }
         log(id)
         if goesOn { awaitRequest(client, route.keepaliveNanoseconds) }
     }

@@ -82,8 +82,7 @@ extension Worker {
     /// What the client has of the answer is all it gets, and it can tell.
     private mutating func endAnswer(_ id: SlotID, _ kind: LocalResponse) {
         let client = exchanges[id].client, stream = exchanges[id].stream
-        let upstream = exchanges[id].upstream
-        if upstreams.contains(upstream) { closeUpstream(upstream) }
+        leaveUpstream(id)
         if stream == .none {
             // Without the end of the message the end of the connection says that it is not whole; where it would say that it
             // is, the connection is reset.

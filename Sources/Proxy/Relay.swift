@@ -7,9 +7,10 @@ import Policy
 /// Moves `n` bytes of data from the front of the input.
 @inline(__always)
 func relayRequestBody(
-    _ n: Int, of input: inout ByteBuffer, to upstream: inout ClientConnection, _ buffers: inout BufferPool
+    _ n: Int, of input: inout ByteBuffer, to upstream: inout ClientConnection, _ call: SlotID,
+    _ buffers: inout BufferPool
 ) {
-    upstream.sendBody(input.prefix(n), &buffers)
+    upstream.sendBody(input.prefix(n), on: call, &buffers)
     input.consume(n)
 }
 
@@ -37,9 +38,9 @@ func relayAnswer(
 
 func relayRequestBody(
     _ range: Range<Int>, of session: inout ServerSession, _ number: Int32, to upstream: inout ClientConnection,
-    _ buffers: inout BufferPool
+    _ call: SlotID, _ buffers: inout BufferPool
 ) {
-    upstream.sendBody(session.part(range), &buffers)
+    upstream.sendBody(session.part(range), on: call, &buffers)
     session.consume(range.count, number)
 }
 func keepRequestBody(
@@ -49,10 +50,10 @@ func keepRequestBody(
     stream.keep(session.part(range), &buffers)
 }
 func relayKeptBody(
-    of stream: inout ServerStream, to upstream: inout ClientConnection, _ session: inout ServerSession,
-    _ buffers: inout BufferPool
+    of stream: inout ServerStream, to upstream: inout ClientConnection, _ call: SlotID,
+    _ session: inout ServerSession, _ buffers: inout BufferPool
 ) {
-    session.consume(stream.sendKept(to: &upstream, &buffers), stream.number)
+    session.consume(stream.sendKept(to: &upstream, call, &buffers), stream.number)
 }
 func relayAnswer(
     from upstream: inout ClientConnection, to session: inout ServerSession, _ number: Int32, _ input: inout ByteBuffer,

@@ -107,17 +107,18 @@ extension Worker {
             return sessions[session].consume(range.count, streams[stream].number)
         }
         let upstream = exchanges[id].upstream
-        guard !streams[stream].keepsBytes && takesBody(upstream) else {
+        guard !streams[stream].keepsBytes && takesBody(id) else {
             return keepRequestBody(range, of: sessions[session], in: &streams[stream], &buffers)
         }
         exchanges[id].bodyWasForwarded = true
         relayRequestBody(
-            range, of: &sessions[session], streams[stream].number, to: &upstreams[upstream], &buffers)
+            range, of: &sessions[session], streams[stream].number, to: &upstreams[upstream], exchanges[id].call,
+            &buffers)
         bodyWentOn(id, upstream)
     }
     private mutating func takeTunnelled(_ stream: SlotID, _ range: Range<Int>) {
         let id = streams[stream].exchange, session = streams[stream].session
-        let isOpen = stage(of: id) == .tunnel && takesBody(exchanges[id].upstream)
+        let isOpen = stage(of: id) == .tunnel && takesBody(id)
         if isOpen && !streams[stream].keepsBytes { return passUp(stream, range) }
         keepRequestBody(range, of: sessions[session], in: &streams[stream], &buffers)
     }
@@ -128,28 +129,20 @@ extension Worker {
     /// Sends on what was kept, if the upstream takes it now.
     mutating func resumeStreamBody(_ id: SlotID) {
         let stream = exchanges[id].stream, upstream = exchanges[id].upstream
-        guard streams[stream].keepsBytes && takesBody(upstream) else { return }
+        guard streams[stream].keepsBytes && takesBody(id) else { return }
         let stage = stage(of: id)
         if stage == .asked || stage == .tunnel && !followsKept(id) { return }
         exchanges[id].bodyWasForwarded = true
-        relayKeptBody(of: &streams[stream], to: &upstreams[upstream], &sessions[streams[stream].session], &buffers)
+        relayKeptBody(
+            of: &streams[stream], to: &upstreams[upstream], exchanges[id].call, &sessions[streams[stream].session],
+            &buffers)
         // The client may send more.
         markDirty(client: streams[stream].client)
         bodyWentOn(id, upstream)
         if streams[stream].requestIsComplete { requestEnded(id) }
     }
-    /// The head of a request for an upstream that is spoken to in frames.
-    mutating func submitRequest(_ id: SlotID, to upstream: SlotID, _ route: Route, _ filter: SlotID) {
-        let head = exchanges[id].head
-        sendRequestHead(
-            heads[head], snapshots[exchanges[id].snapshot], route, filter,
-            matchedPrefix: Int(exchanges[id].matchedPrefix), adding: added, to: &requestText, &buffers)
-        streamFields.take(request: requestText, isTLS: upstreams[upstream].isSecured)
-        requestText.release(to: &buffers)
-        upstreams[upstream].submit(streamFields, hasBody: heads[head].framing != .none)
-    }
     private mutating func bodyWentOn(_ id: SlotID, _ upstream: SlotID) {
-        armUpstream(upstream, route(of: id).upstreamSendNanoseconds)
+        armAnswer(id, upstream, route(of: id).upstreamSendNanoseconds)
         markDirty(upstream: upstream)
         if !streams[exchanges[id].stream].requestIsComplete { startBodyClock(id) }
     }
@@ -163,8 +156,7 @@ extension Worker {
     private mutating func resumeAnswer(_ stream: SlotID) {
         let id = streams[stream].exchange
         guard exchanges.contains(id) else { return }
-        let upstream = exchanges[id].upstream
-        if upstreams.contains(upstream) { resumeUpstream(upstream) }
+        resumeUpstream(of: id)
     }
     /// Writes what all streams have to send, as much as the socket takes.
     mutating func flushSession(_ client: SlotID) {
@@ -215,7 +207,7 @@ extension Worker {
         let id = streams[stream].exchange
         guard exchanges.contains(id), !keysAreLate(id), stage(of: id) == .request else { return }
         // What is kept here waits for the upstream.
-        guard !streams[stream].requestIsComplete, !streams[stream].keepsBytes, takesBody(exchanges[id].upstream) else {
+        guard !streams[stream].requestIsComplete, !streams[stream].keepsBytes, takesBody(id) else {
             return
         }
         if streams[stream].responseBegun { abandon(id) } else { refuse(id, .requestTimeout) }

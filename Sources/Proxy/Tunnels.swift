@@ -106,7 +106,7 @@ extension Worker {
         let upstream = exchanges[id].upstream
         guard tunnelTakes(id, n) else { return input.consume(n) }
         _ = follow(n, of: input, &longExchanges[exchanges[id].long].up, toEnd: false)
-        relayRequestBody(n, of: &input, to: &upstreams[upstream], &buffers)
+        relayRequestBody(n, of: &input, to: &upstreams[upstream], .none, &buffers)
         markDirty(upstream: upstream)
     }
     /// The same of a stream.
@@ -118,7 +118,7 @@ extension Worker {
         }
         follow(range, of: sessions[session], &longExchanges[exchanges[id].long].up)
         relayRequestBody(
-            range, of: &sessions[session], streams[stream].number, to: &upstreams[upstream], &buffers)
+            range, of: &sessions[session], streams[stream].number, to: &upstreams[upstream], .none, &buffers)
         markDirty(upstream: upstream)
     }
     /// What a stream sent while the upstream took nothing is about to go on. False: it is not.

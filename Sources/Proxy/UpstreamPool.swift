@@ -20,6 +20,9 @@ struct UpstreamPool: ~Copyable {
         var keepaliveNanoseconds: UInt64
         var keepaliveRequests: UInt32
         var idle: [SlotID] = []
+        /// Connections that carry many requests at once, idle or not; and how many the server said it takes on one.
+        var shared: [SlotID] = []
+        var streamLimit = ConnectionLimits.upstreamStreams
     }
     private(set) var endpoints: [EndpointState] = []
 
@@ -54,9 +57,31 @@ struct UpstreamPool: ~Copyable {
     mutating func keep(_ session: ResumableSession, of endpoint: Int32) { endpoints[Int(endpoint)].session = session }
 
     mutating func take(_ endpoint: Int32, from upstreams: inout SlotTable<ClientConnection>) -> SlotID? {
+        if endpoints[Int(endpoint)].isFramed { return takeShared(Int(endpoint), &upstreams) }
         guard let id = endpoints[Int(endpoint)].idle.popLast() else { return nil }
         upstreams[id].place = -1
         return id
+    }
+    /// The first that has room: requests that share a connection share its writes.
+    private mutating func takeShared(_ i: Int, _ upstreams: inout SlotTable<ClientConnection>) -> SlotID? {
+        for id in endpoints[i].shared {
+            if upstreams[id].hasReceived { endpoints[i].streamLimit = upstreams[id].streamLimit }
+            if upstreams[id].takesRequests && upstreams[id].requests < endpoints[i].keepaliveRequests
+                && upstreams[id].streamCount < endpoints[i].streamLimit
+            {
+                return id
+            }
+        }
+        return nil
+    }
+    func isShared(_ endpoint: Int32) -> Bool { endpoints[Int(endpoint)].isFramed }
+    /// A new connection that others may use, too.
+    mutating func share(_ id: SlotID, of endpoint: Int32) { endpoints[Int(endpoint)].shared.append(id) }
+    /// A connection without requests may wait for the next one.
+    func keepsShared(_ id: SlotID, in upstreams: inout SlotTable<ClientConnection>) -> Bool {
+        let i = Int(upstreams[id].endpoint)
+        return endpoints[i].keepalive > 0 && upstreams[id].takesRequests
+            && upstreams[id].requests < endpoints[i].keepaliveRequests
     }
     /// False: the endpoint keeps no more, or the connection served its share; the caller closes it.
     mutating func put(_ id: SlotID, in upstreams: inout SlotTable<ClientConnection>) -> Bool {
@@ -70,6 +95,7 @@ struct UpstreamPool: ~Copyable {
     }
     /// Forgets a connection that is about to close; nothing when it is not idle.
     mutating func forget(_ id: SlotID, in upstreams: inout SlotTable<ClientConnection>) {
+        if upstreams[id].isFramed { return endpoints[Int(upstreams[id].endpoint)].shared.removeAll { $0 == id } }
         let place = upstreams[id].place
         guard place >= 0 else { return }
         let i = Int(upstreams[id].endpoint)
@@ -81,10 +107,20 @@ struct UpstreamPool: ~Copyable {
         upstreams[id].place = -1
     }
     /// The idle connection that rested longest, of any endpoint: the first to go when descriptors are short.
-    func oldestIdle() -> SlotID? {
-        for endpoint in endpoints { if let id = endpoint.idle.first { return id } }
+    func oldestIdle(in upstreams: inout SlotTable<ClientConnection>) -> SlotID? {
+        for endpoint in endpoints {
+            if let id = endpoint.idle.first { return id }
+            for id in endpoint.shared where upstreams[id].streamCount == 0 { return id }
+        }
         return nil
     }
     /// Idle connections of endpoints that keep none any more.
-    func surplus() -> [SlotID] { endpoints.flatMap { $0.keepalive == 0 ? $0.idle : [] } }
+    func surplus(in upstreams: inout SlotTable<ClientConnection>) -> [SlotID] {
+        var surplus: [SlotID] = []
+        for endpoint in endpoints where endpoint.keepalive == 0 {
+            surplus += endpoint.idle
+            for id in endpoint.shared where upstreams[id].streamCount == 0 { surplus.append(id) }
+        }
+        return surplus
+    }
 }

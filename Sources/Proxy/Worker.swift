@@ -190,7 +190,7 @@ struct Worker: ~Copyable {
             i += 1
             if upstreams.contains(id) {
                 upstreams[id].isQueued = false
-                readUpstream(id)
+                if upstreams[id].isFramed { readShared(id) } else { readUpstream(id) }
             }
         }
         resumedUpstreams.removeAll(keepingCapacity: true)
@@ -222,13 +222,11 @@ struct Worker: ~Copyable {
         switch result {
         case .emptied:
             if clients[id].isClosing { return endClient(id) }
-            let upstream = upstreamOf(client: id)
-            if upstreams.contains(upstream) { resumeUpstream(upstream) }
+            resumeUpstream(of: clients[id].exchange)
         case .blocked:
             armClient(id, sendNanoseconds(id))
             if clients[id].outputCount < ConnectionLimits.refill {
-                let upstream = upstreamOf(client: id)
-                if upstreams.contains(upstream) { resumeUpstream(upstream) }
+                resumeUpstream(of: clients[id].exchange)
             }
         case .broken: clientGone(id)
         }
@@ -241,6 +239,7 @@ struct Worker: ~Copyable {
         switch result {
         case .emptied:
             if upstreams[id].isTunnel { return tunnelDrained(id) }
+            if upstreams[id].isFramed { return resumeBodies(over: id) }
             let exchange = upstreams[id].exchange
             if exchanges.contains(exchange) { resumeBody(exchange) }
         case .blocked: break

@@ -90,7 +90,7 @@ extension Worker {
     }
     /// Closes an idle upstream connection, or else an idle client: they lose least. False: everybody is busy.
     private mutating func evictIdleClient() -> Bool {
-        if let id = pool.oldestIdle() {
+        if let id = pool.oldestIdle(in: &upstreams) {
             closeUpstream(id)
             if clientCount < options.connections { return true }
         }
@@ -118,6 +118,7 @@ extension Worker {
         if clients[id].isHandshaking { awaitHandshake(id) } else { readClient(id) }
     }
     mutating func upstreamReady(_ id: SlotID, _ readiness: Readiness) {
+        if upstreams[id].isFramed { return sharedReady(id, readiness) }
         let wasConnecting = upstreams[id].isConnecting
         if !upstreams[id].note(readiness) { return connectFailed(id) }
         if wasConnecting && !upstreams[id].isConnecting {
@@ -128,24 +129,16 @@ extension Worker {
         if upstreams[id].outputCount > 0 && readiness.isWritable { markDirty(upstream: id) }
         if !(readiness.isReadable || readiness.isFailed) { return }
         // An idle connection has nothing to say but goodbye, and one that speaks before it is asked is poisoned.
-        if upstreams[id].isFramed {
-            if upstreams[id].isIdle { return absorb(id) }
-        } else {
-            if upstreams[id].isIdle { return closeUpstream(id) }
-            if upstreams[id].isReused && !upstreams[id].hasSent { return upstreamGone(id, .upstreamClosed) }
-        }
+        if upstreams[id].isIdle { return closeUpstream(id) }
+        if upstreams[id].isReused && !upstreams[id].hasSent { return upstreamGone(id, .upstreamClosed) }
         readUpstream(id)
-    }
-    /// Frames that belong to no request: answered where that is due.
-    private mutating func absorb(_ id: SlotID) {
-        if upstreams[id].absorb(into: &input, &buffers) { markDirty(upstream: id) } else { closeUpstream(id) }
     }
     private mutating func upstreamConnected(_ id: SlotID) {
         let exchange = upstreams[id].exchange
         guard exchanges.contains(exchange) else { return }
         exchanges[exchange].upstreamConnected = loop.now
         if upstreams[id].isSecured { noteHandshake(id) }
-        // Frames are made when they can be sent, and a handshake ends with something to read.
+        // A handshake may end with something to read.
         markDirty(upstream: id)
         armUpstream(id, route(of: exchange).readNanoseconds)
         resumeBody(exchange)
@@ -169,6 +162,7 @@ extension Worker {
         clients[id].deadline = next
     }
     mutating func upstreamDeadline(_ id: SlotID) {
+        if upstreams[id].isFramed { return sharedDeadline(id) }
         guard var deadline = upstreams[id].deadline else { return }
         if deadline.at <= loop.now {
             if upstreamLate(id) { return }
@@ -275,8 +269,7 @@ extension Worker {
     mutating func clientGone(_ id: SlotID) {
         let exchange = clients[id].exchange
         if exchanges.contains(exchange) {
-            let upstream = exchanges[exchange].upstream
-            if upstreams.contains(upstream) { closeUpstream(upstream) }
+            leaveUpstream(exchange)
             log(exchange)
         }
         if clients[id].outputCount > 0 { clients[id].abort() }

@@ -12,6 +12,7 @@ extension Worker {
     /// The exchange is over; its head, its identity and its snapshot are let go.
     mutating func log(_ id: SlotID) {
         let route = route(of: id)
+        if exchanges[id].call != .none { leaveUpstream(id) }
         if !exchanges[id].secrets.isEmpty { maskSecrets(of: id) }
         counters.request(
             route: Int(exchanges[id].route), status: Int(exchanges[id].status),

@@ -79,7 +79,7 @@ extension Worker {
         tls = TLSOffers(profiles, tickets)
         retire(older, after: configuration.process.shutdownTimeout)
         renew(labels)
-        for surplus in pool.surplus() where upstreams.contains(surplus) { closeUpstream(surplus) }
+        for surplus in pool.surplus(in: &upstreams) where upstreams.contains(surplus) { closeUpstream(surplus) }
     }
     /// Who waits at an address that is about to be closed is let in first, under the configuration that still has it.
     private mutating func emptyQueues(notIn kept: [ListenAddress]) {

@@ -152,6 +152,23 @@ def test_many_calls_at_once(channel):
     assert [call.result() for call in calls] == [(b"%d" % n)[::-1] for n in range(60)]
 
 
+def test_calls_share_a_connection(gateway):
+    """Of four kinds at once; each of the server's connections takes a hundred."""
+    with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        name = "gateway_upstream_connects_total"
+        assert channel.unary_unary("/test.Open/Unary")(b"ab", timeout=10) == b"ba"
+        before = gateway.metrics().sum(name, upstream="grpc://calls")
+        unary, count = channel.unary_unary("/test.Open/Unary"), channel.unary_stream("/test.Open/Count")
+        chat = channel.stream_stream("/test.Open/Chat")
+        calls = [unary.future(b"%d" % n, timeout=30) for n in range(100)]
+        counts = [count(b"20", timeout=30) for _ in range(10)]
+        chats = [chat(iter([b"a", b"b"]), timeout=30) for _ in range(10)]
+        assert [call.result() for call in calls] == [(b"%d" % n)[::-1] for n in range(100)]
+        assert all(list(answers) == [b"%d" % n for n in range(20)] for answers in counts)
+        assert all(list(answers) == [b"re: a", b"re: b"] for answers in chats)
+        assert gateway.metrics().sum(name, upstream="grpc://calls") <= before + 1
+
+
 def test_an_error_keeps_its_status_and_its_words(channel):
     call = channel.unary_unary("/test.Open/Fail")
     assert status_of(lambda: call(b"", timeout=5)) == (grpc.StatusCode.NOT_FOUND, "nothing of that name: é")

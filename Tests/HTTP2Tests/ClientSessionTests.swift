@@ -11,6 +11,8 @@ private struct Pair: ~Copyable {
     var server: Conversation
     var pool = BufferPool()
     var said: [String] = []
+    /// The newest request.
+    var call = SlotID.none
 
     init(_ client: consuming HTTP2ClientSession, _ server: consuming Conversation) {
         self.client = client
@@ -18,14 +20,17 @@ private struct Pair: ~Copyable {
     }
     static func make() throws -> Pair {
         let server = try Conversation()
-        guard let client = HTTP2ClientSession() else { throw Conversation.NoMemory() }
+        guard let client = HTTP2ClientSession(streams: 100) else { throw Conversation.NoMemory() }
         return Pair(client, server)
     }
 
     mutating func request(_ text: String, hasBody: Bool) -> Bool {
         var fields = FieldList()
         fields.take(request: Array(text.utf8).span, scheme: "http")
-        return client.submit(fields, hasBody: hasBody)
+        let owner = SlotID(index: Int32(client.streamCount()), generation: 1)
+        let begun = client.begin(fields, owner: owner, hasBody: hasBody, isHEAD: false, isOnUsed: false)
+        call = begun ?? .none
+        return begun != nil
     }
     /// What each has to say reaches the other, until both are silent.
     mutating func exchange() {
@@ -51,14 +56,23 @@ private struct Pair: ~Copyable {
         if !client.receive(bytes.span) { said.append("broken") }
         while let event = client.next() {
             switch event {
-            case .head(let range, let isWhole):
+            case .head(let call, let range, let isWhole):
                 var head = ResponseHead()
-                let error = client.readHead(range, isWhole: isWhole, isHEAD: false, into: &head)
+                let error = client.readHead(range, of: call, isWhole: isWhole, into: &head)
                 said.append(error.map { "\($0)" } ?? "head \(head.status)\(head.isWhole ? " whole" : "")")
-            case .body(let range): said.append("body \(range.count)")
-            case .trailers(let range): said.append(String(decoding: client.lines(range), as: UTF8.self))
-            case .end: said.append("end")
-            case .failed(let isSafe): said.append("failed\(isSafe ? " safely" : "")")
+            case .body(let call, let range):
+                said.append("body \(range.count)")
+                client.consume(range.count, of: call)
+            case .trailers(let call, let range):
+                client.keepTrailers(range, of: call)
+                said.append(String(decoding: client.trailers(call), as: UTF8.self))
+            case .end(let call):
+                said.append("end")
+                client.end(call)
+                client.release(call, pool: &pool)
+            case .failed(let call, let isSafe):
+                said.append("failed\(isSafe ? " safely" : "")")
+                client.release(call, pool: &pool)
             }
         }
     }
@@ -90,22 +104,78 @@ struct ClientSessionTests {
         var pair = try Pair.make()
         for stream in [Int32(1), 3] {
             _ = pair.request("POST / HTTP/1.1\r\nHost: a\r\n\r\n", hasBody: true)
-            pair.client.send([UInt8](repeating: 7, count: 100_000).span, pool: &pair.pool)
+            let call = pair.call
+            pair.client.send([UInt8](repeating: 7, count: 100_000).span, on: call, pool: &pair.pool)
             pair.exchange()
-            let isOver = pair.client.isReusable()
+            let isOver = pair.client.streamCount() == 0
             #expect(
                 pair.server.bodies[stream]?.utf8.count == 100_000 && pair.server.ended.count == (stream == 1 ? 0 : 1))
-            pair.client.finish()
+            pair.client.finish(call)
             pair.exchange()
             let done = pair.server.respond(200, "x-two: 2\r\n", stream: stream, ends: false)
             _ = pair.server.send([UInt8](repeating: 8, count: 10), stream: stream)
             let end = pair.server.session.finish(stream: stream, trailers: Array("grpc-status: 0\r\n".utf8))
             pair.exchange()
-            let isReusable = pair.client.isReusable()
+            let isReusable = pair.client.isOpen() && pair.client.streamCount() == 0
             #expect(done && end && !isOver && isReusable)
             #expect(pair.said == ["head 200", "body 10", "grpc-status: 0\r\n", "end"])
             pair.said = []
         }
+    }
+
+    @Test func `requests run side by side, and what ends one leaves the others`() throws {
+        var pair = try Pair.make()
+        var calls: [SlotID] = []
+        for _ in 0..<100 {
+            _ = pair.request(Self.get, hasBody: false)
+            calls.append(pair.call)
+        }
+        let isFull = !pair.request(Self.get, hasBody: false)
+        pair.exchange()
+        #expect(isFull && pair.server.heads.count == 100)
+        // The last is nobody's any more, one is refused, the others are answered, the newest first.
+        pair.client.release(calls[99], pool: &pair.pool)
+        pair.server.session.reset(3, code: 7)
+        for stream in stride(from: Int32(197), through: 1, by: -2) where stream != 3 {
+            _ = pair.server.respond(200, "", stream: stream, ends: true)
+        }
+        pair.exchange()
+        let left = pair.client.streamCount(), isOpen = pair.client.isOpen()
+        #expect(pair.said.filter { $0 == "head 200 whole" }.count == 98)
+        #expect(pair.said.filter { $0 == "failed safely" }.count == 1 && left == 0 && isOpen)
+    }
+
+    @Test func `a stream whose answer is kept has a window of its own`() throws {
+        var pair = try Pair.make()
+        _ = pair.request(Self.get, hasBody: false)
+        let call = pair.call
+        pair.exchange()
+        _ = pair.server.respond(200, "", stream: 1, ends: false)
+        _ = pair.server.send([UInt8](repeating: 8, count: 1_000_000), stream: 1)
+        var kept = 0
+        for _ in 0..<100 {
+            var out = ByteQueue()
+            _ = pair.client.write(to: &out, upTo: 1 << 20, pool: &pair.pool)
+            var bytes: [UInt8] = []
+            do {
+                let all = out.bytes
+                for i in all.indices { bytes.append(all[i]) }
+            }
+            out.release(to: &pair.pool)
+            pair.server.sent = []
+            if bytes.isEmpty { pair.server.flush() } else { pair.server.receive(bytes) }
+            if !pair.server.sent.isEmpty { _ = pair.client.receive(pair.server.sent.span) }
+            while let event = pair.client.next() {
+                if case .body(let call, let range) = event {
+                    pair.client.keep(range, of: call, pool: &pair.pool)
+                    kept += range.count
+                }
+            }
+        }
+        var taken = ByteBuffer(capacity: 1)
+        pair.client.takeKept(call, to: &taken, pool: &pair.pool)
+        let keepsMore = pair.client.keepsBytes(call)
+        #expect(kept == 256 * 1024 && taken.count == kept && !keepsMore)
     }
 
     @Test func `a head may be all there is`() throws {
@@ -126,7 +196,7 @@ struct ClientSessionTests {
             pair.exchange()
             pair.server.session.reset(1, code: code)
             pair.exchange()
-            let isReusable = pair.client.isReusable()
+            let isReusable = pair.client.isOpen() && pair.client.streamCount() == 0
             #expect(pair.said == [word] && isReusable)
         }
         var pair = try Pair.make()
@@ -138,7 +208,7 @@ struct ClientSessionTests {
         var out = ByteQueue()
         _ = pair.client.write(to: &out, upTo: 1 << 20, pool: &pair.pool)
         pair.take(preface.bytes)
-        let isReusable = pair.client.isReusable()
+        let isReusable = pair.client.isOpen() && pair.client.streamCount() == 0
         #expect(pair.said == ["failed safely"] && !isReusable)
     }
 

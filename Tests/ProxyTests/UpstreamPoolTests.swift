@@ -35,8 +35,8 @@ private final class Pooled {
     func forget(_ id: SlotID) { pool.forget(id, in: &upstreams) }
     func idle(_ endpoint: Int32) -> Int { pool.endpoints[Int(endpoint)].idle.count }
     func begin(_ id: SlotID) { upstreams[id].beginRequest(.none, isHEAD: false) }
-    var surplus: [SlotID] { pool.surplus() }
-    var oldestIdle: SlotID? { pool.oldestIdle() }
+    var surplus: [SlotID] { pool.surplus(in: &upstreams) }
+    var oldestIdle: SlotID? { pool.oldestIdle(in: &upstreams) }
     func rest(_ endpoint: Int32) -> UInt64 { pool.keepaliveNanoseconds(endpoint) }
 }
 

@@ -12,6 +12,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.settings
 
 from .waiting import wait_until
 
@@ -60,6 +61,11 @@ class Call:
         self.send_head(200, ("content-length", str(len(body))), *fields)
         self.send_body(body)
 
+    def announce_end(self) -> None:
+        """GOAWAY: this request and those before it are answered, later ones were not looked at."""
+        frame = (8).to_bytes(3, "big") + b"\7\0" + bytes(4) + self.stream.to_bytes(4, "big") + bytes(4)
+        self.connection.socket.sendall(frame)
+
     def refuse(self, code: int) -> None:
         self.connection.state.reset_stream(self.stream, code)
         self.connection.flush()
@@ -72,6 +78,8 @@ class Connection:
     state: h2.connection.H2Connection = field(init=False)
     calls: dict[int, Call] = field(default_factory=dict)
     pings: int = 0
+    # Requests that were on their way at once, at most.
+    most: int = 0
 
     def __post_init__(self):
         config = h2.config.H2Configuration(client_side=False, header_encoding="latin-1", validate_outbound_headers=False)
@@ -89,9 +97,14 @@ class Connection:
         for event in self.state.receive_data(data):
             if isinstance(event, h2.events.RequestReceived):
                 self.calls[event.stream_id] = Call(self.origin, self, event.stream_id, list(event.headers))
+                self.most = max(self.most, self.state.open_inbound_streams)
             elif isinstance(event, h2.events.DataReceived):
                 self.calls[event.stream_id].body += event.data
-                self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                # The connection's window is given back in any case, a stream's unless its body is to stay where it is.
+                if self.origin.holds(self.calls[event.stream_id]):
+                    self.state.increment_flow_control_window(event.flow_controlled_length)
+                else:
+                    self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, h2.events.TrailersReceived):
                 self.calls[event.stream_id].trailers = list(event.headers)
             elif isinstance(event, h2.events.StreamEnded):
@@ -105,6 +118,9 @@ class Connection:
         return whole
 
     def serve(self) -> None:
+        if self.origin.limit:
+            limit = {h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self.origin.limit}
+            self.state.local_settings = h2.settings.Settings(client=False, initial_values=limit)
         self.state.initiate_connection()
         self.flush()
         while True:
@@ -116,8 +132,10 @@ class Connection:
 class FramedOrigin:
     """Listens on 127.0.0.1 until closed; a thread for each connection."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None):
+    def __init__(self, tls: ssl.SSLContext | None = None, limit: int | None = None):
         self._tls = tls
+        self.limit = limit
+        self.holds: Callable[[Call], bool] = lambda call: False
         self.default: Callable[[Call], None] = lambda call: call.answer()
         self.script = self.default
         self.calls: list[Call] = []
@@ -137,6 +155,7 @@ class FramedOrigin:
     def reset(self) -> None:
         """Back to the default script, nothing recorded."""
         self.script = self.default
+        self.holds = lambda call: False
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
