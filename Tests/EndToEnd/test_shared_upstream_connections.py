@@ -109,6 +109,8 @@ def test_clients_share_a_connection_whatever_they_speak(gateway, framed, session
 
 def test_no_more_than_the_server_takes(gateway, limited, session):
     limited.script = lambda call: (time.sleep(0.01), call.answer(path_of(call).encode()))
+    # Until its SETTINGS come nobody knows.
+    assert session.request(request("/few")).status == 200
     for _ in range(3):
         streams = [session.begin(request(f"/few/{n}")) for n in range(30)]
         for n, stream in enumerate(streams):
@@ -256,7 +258,7 @@ def test_a_client_that_takes_nothing_holds_up_itself_alone(gateway, framed, sess
         assert 0 < len(sent) < 1_500_000 and gateway.resident_bytes() - before < 8_000_000
         # It takes a little, and gets what was kept in order.
         slow.update_window(stream, 100_000)
-        slow.read_until(lambda: len(slow.answers[stream].body) == 100_000, 5)
+        slow.read_until(lambda: len(slow.answers[stream].body) >= 100_000, 5)
     assert framed.accepted == 1
 
 
