@@ -51,7 +51,7 @@ enum ClientCallbacks {
         unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { session, frame, user in
             let state = unsafe ClientCallbacks.state(user), stream = unsafe frame!.pointee.hd.stream_id
             let slot = unsafe ClientCallbacks.slot(session, state, stream)
-            let hasHead = unsafe slot.map { unsafe state.pointee.streams[$0].hasHead } ?? false
+            let hasHead = slot.map { unsafe state.pointee.streams[$0].hasHead } ?? false
             unsafe state.pointee.beginFields(isTrailer: hasHead)
             return 0
         }

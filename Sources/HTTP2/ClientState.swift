@@ -1,5 +1,5 @@
 // What the callbacks of a client's session write to: what came of the answers, and what of the requests waits to be sent.
-import Bytes
+package import Bytes
 import HTTP
 
 /// What a session says of a request that it carries, which is named by its slot. Ranges are of the session's `bytes`.

@@ -154,6 +154,8 @@ extension Worker {
         let upstream = exchanges[id].upstream
         guard upstreams.contains(upstream), !upstreams[upstream].requestHasEnded else { return }
         endRequest(id, to: upstream)
+        // It has all there is: now its answer is due.
+        if exchanges[id].bodyWasForwarded { armAnswer(id, upstream, route(of: id).readNanoseconds) }
         markDirty(upstream: upstream)
     }
 

@@ -30,9 +30,11 @@ extension Worker {
         exchanges[id].callDue = at
         if let deadline = upstreams[upstream].deadline, at < deadline.at { armUpstream(upstream, nanoseconds) }
     }
-    /// More of the bodies that go over the connection can be taken.
-    mutating func resumeBodies(over id: SlotID) {
-        guard upstreams[id].uploadCount > 0 else { return }
+    /// What was to be sent is out, or as much of it as the socket takes: streams that ended with it are looked after, and more
+    /// of the bodies can be taken.
+    mutating func sharedFlushed(_ id: SlotID) {
+        takeAnswers(id)
+        guard upstreams.contains(id), upstreams[id].uploadCount > 0 else { return }
         var place = 0
         while upstreams.contains(id) && place < upstreams[id].places {
             if let call = upstreams[id].call(at: place) { resumeBody(upstreams[id].owner(of: call)) }

@@ -236,10 +236,10 @@ struct Worker: ~Copyable {
         upstreams[id].isDirty = false
         let result = upstreams[id].flush(&buffers)
         counters.tally.upstreamBytesSent &+= upstreams[id].takeSent()
+        if upstreams[id].isFramed && result != .broken { return sharedFlushed(id) }
         switch result {
         case .emptied:
             if upstreams[id].isTunnel { return tunnelDrained(id) }
-            if upstreams[id].isFramed { return resumeBodies(over: id) }
             let exchange = upstreams[id].exchange
             if exchanges.contains(exchange) { resumeBody(exchange) }
         case .blocked: break

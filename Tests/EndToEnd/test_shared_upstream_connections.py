@@ -23,6 +23,7 @@ server {
     client_max_body_size 0;
     location / { proxy_pass http://framed; proxy_read_timeout 20s; }
     location /soon { proxy_pass http://framed; proxy_read_timeout 500ms; }
+    location /held { proxy_pass http://framed; proxy_send_timeout 3s; }
     location /few { proxy_pass http://@limited@; }
 }
 """
