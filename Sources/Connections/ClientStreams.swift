@@ -47,9 +47,6 @@ extension ClientConnection {
             endRequest(trailers: trailers, &pool)
         }
     }
-    package func hasEndedRequest(on call: SlotID) -> Bool {
-        call == .none ? requestHasEnded : frames?.hasFinished(call) == true
-    }
     /// Bytes of the request's body that wait.
     package func waiting(_ call: SlotID) -> Int { frames?.waiting(call) ?? 0 }
     package func owner(of call: SlotID) -> SlotID { frames?.owner(call) ?? .none }
