@@ -164,7 +164,8 @@ struct ClientSessionTests {
             out.release(to: &pair.pool)
             pair.server.sent = []
             if bytes.isEmpty { pair.server.flush() } else { pair.server.receive(bytes) }
-            if !pair.server.sent.isEmpty { _ = pair.client.receive(pair.server.sent.span) }
+            let answer = pair.server.sent
+            if !answer.isEmpty { _ = pair.client.receive(answer.span) }
             while let event = pair.client.next() {
                 if case .body(let call, let range) = event {
                     pair.client.keep(range, of: call, pool: &pair.pool)
