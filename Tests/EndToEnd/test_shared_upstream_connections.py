@@ -195,7 +195,7 @@ def test_a_server_that_goes_away_answers_what_it_took(framed, session):
 
 def test_a_connection_that_is_lost_answers_each(framed, session):
     def script(call: Call) -> None:
-        if len(framed.calls) == 4:
+        if path_of(call) == "/3":
             call.connection.socket.close()
 
     framed.script = script

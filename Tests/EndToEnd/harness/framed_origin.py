@@ -159,7 +159,8 @@ class FramedOrigin:
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
-        time.sleep(0.05)
+        # What was under way may be asked for once more, elsewhere.
+        time.sleep(0.1)
         self.calls, self.connections = [], []
 
     def wait_for(self, count: int, within: float = 5.0) -> list[Call]:
