@@ -14,31 +14,35 @@ extension HealthChecker {
         case .tcp: return
         case .http(let path, _):
             connections[id].beginRequest(.none, isHEAD: false)
-            send("GET \(path) HTTP/1.1\r\nHost: \(target.authority)\r\nUser-Agent: gateway-health-check\r\n\r\n", id)
-            connections[id].endRequest(&buffers)
+            let call = send(
+                "GET \(path) HTTP/1.1\r\nHost: \(target.authority)\r\nUser-Agent: gateway-health-check\r\n\r\n", id)
+            if let call { connections[id].endRequest(on: call, &buffers) }
         case .grpc(let service):
             let message = HealthMessage.request(service: service)
             connections[id].beginRequest(.chunked, isHEAD: false)
             let milliseconds = target.check.timeout.nanoseconds / 1_000_000
-            send(
+            let call = send(
                 "POST \(HealthMessage.path) HTTP/1.1\r\nHost: \(target.authority)\r\nContent-Type: application/grpc\r\n"
                     + "User-Agent: gateway-health-check\r\ngrpc-timeout: \(milliseconds)m\r\n\r\n", id, hasBody: true)
-            connections[id].sendBody(message.span, &buffers)
-            connections[id].endRequest(&buffers)
+            guard let call else { return }
+            connections[id].sendBody(message.span, on: call, &buffers)
+            connections[id].endRequest(on: call, &buffers)
         }
     }
-    private mutating func send(_ head: String, _ id: SlotID, hasBody: Bool = false) {
+    /// The stream of the question, where the connection has such. Nil: it took none, which shows when it is late.
+    private mutating func send(_ head: String, _ id: SlotID, hasBody: Bool = false) -> SlotID? {
         let bytes = Array(head.utf8)
         guard connections[id].isFramed else {
             connections[id].output.reserve(bytes.count, &buffers)
-            return connections[id].output.append(bytes.span)
+            connections[id].output.append(bytes.span)
+            return SlotID.none
         }
         var text = ByteQueue()
         text.reserve(bytes.count, &buffers)
         text.append(bytes.span)
         fields.take(request: text, isTLS: connections[id].isSecured)
         text.release(to: &buffers)
-        connections[id].submit(fields, hasBody: hasBody)
+        return connections[id].begin(fields, of: connections[id].exchange, hasBody: hasBody, isHEAD: false)
     }
 
     // MARK: the answer
@@ -50,7 +54,7 @@ extension HealthChecker {
             switch connections[id].receive(into: &input, &buffers) {
             case .nothing: break
             case .closed, .failed: return ended(target, "it closed the connection")
-            case .bytes: if takeEvents(id, target) { return }
+            case .bytes: if connections[id].isFramed ? takeFrames(id, target) : takeEvents(id, target) { return }
             }
             guard connections[id].canProceed else { break }
         }
@@ -62,22 +66,8 @@ extension HealthChecker {
     private mutating func takeEvents(_ id: SlotID, _ target: SlotID) -> Bool {
         while true {
             switch connections[id].next(in: &input, head: &response) {
-            case .head:
-                if response.isInterim { continue }
-                watched[target].status = response.status
-                watched[target].headStatus = grpcStatus(of: response)
-                if case .http(_, let expected) = watched[target].target.check.kind {
-                    let isGood = expected.contains(response.status)
-                    ended(target, isGood ? nil : "it answered \(response.status)")
-                    return true
-                }
-            case .body(let n):
-                guard watched[target].body.count + n <= Self.bodyLimit else {
-                    ended(target, "its answer is no HealthCheckResponse")
-                    return true
-                }
-                append(input, n, to: &watched[target].body)
-                input.consume(n)
+            case .head: if takeHead(target) { return true }
+            case .body(let n): if takeBody(n, target) { return true }
             case .end:
                 ended(target, failure(of: target, trailers: connections[id].trailers))
                 return true
@@ -89,6 +79,46 @@ extension HealthChecker {
                 return true
             }
         }
+    }
+    private mutating func takeFrames(_ id: SlotID, _ target: SlotID) -> Bool {
+        let goesOn = connections[id].takeFrames(input)
+        while let message = connections[id].nextAnswer(into: &response) {
+            switch message {
+            case .head: if takeHead(target) { return true }
+            case .body(let call, let range):
+                input.clear()
+                connections[id].append(range, to: &input)
+                if takeBody(range.count, target) { return true }
+                connections[id].consume(range.count, of: call)
+            case .end(let call):
+                ended(target, failure(of: target, trailers: connections[id].trailers(of: call)))
+                return true
+            case .malformed, .failed:
+                ended(target, "its answer is no HTTP, or was refused")
+                return true
+            }
+        }
+        input.clear()
+        if !goesOn { ended(target, "its answer is no HTTP, or was refused") }
+        return !goesOn
+    }
+    private mutating func takeHead(_ target: SlotID) -> Bool {
+        if response.isInterim { return false }
+        watched[target].status = response.status
+        watched[target].headStatus = grpcStatus(of: response)
+        guard case .http(_, let expected) = watched[target].target.check.kind else { return false }
+        let isGood = expected.contains(response.status)
+        ended(target, isGood ? nil : "it answered \(response.status)")
+        return true
+    }
+    private mutating func takeBody(_ n: Int, _ target: SlotID) -> Bool {
+        guard watched[target].body.count + n <= Self.bodyLimit else {
+            ended(target, "its answer is no HealthCheckResponse")
+            return true
+        }
+        append(input, n, to: &watched[target].body)
+        input.consume(n)
+        return false
     }
     /// Of a whole answer in gRPC; nil: it serves.
     private func failure(of id: SlotID, trailers: [UInt8]) -> String? {
