@@ -57,10 +57,10 @@ struct FieldBlockTests {
     }
 
     private static func coded(_ head: String) throws -> [UInt8] {
-        guard var client = HTTP2ClientSession() else { throw Conversation.NoMemory() }
+        guard var client = HTTP2ClientSession(streams: 1) else { throw Conversation.NoMemory() }
         var fields = FieldList(), pool = BufferPool(), out = ByteQueue()
         fields.take(request: Array(head.utf8).span, scheme: "http")
-        _ = client.submit(fields, hasBody: false)
+        _ = client.begin(fields, owner: .none, hasBody: false, isHEAD: false, isOnUsed: false)
         _ = client.write(to: &out, upTo: 1 << 20, pool: &pool)
         var bytes: [UInt8] = []
         do {
