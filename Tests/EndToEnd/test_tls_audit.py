@@ -334,4 +334,6 @@ def test_T16_testssl_finds_nothing_of_weight(gateway, authority, tmp_path):
     found = json.loads(report.read_text())
     assert len(found) > 30, done.stdout + done.stderr
     bad = [f for f in found if f["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "FATAL", "WARN")]
+    # Of the scanner's own OpenSSL, which has no engine for GOST.
+    bad = [f for f in bad if f["id"] != "engine_problem"]
     assert not bad, bad
