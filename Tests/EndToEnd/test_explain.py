@@ -694,7 +694,7 @@ def test_a_running_gateway_does_what_explain_says(gateway, origin, tmp_path, nam
 
 
 def test_the_cases_reach_what_can_be_reached_without_an_upstream():
-    """A refusal that no case reaches depends on time, on an upstream, on a body, or on bytes that no argument can make."""
+    """A refusal that no case reaches depends on time, on an upstream, on a connection, on a body, or on bytes that no argument makes."""
     table = (Path(__file__).parents[2] / "Sources/Policy/LocalResponse.swift").read_text()
     codes = set(re.findall(r'(?:Answer\(\d+, |\.token\(|\.closing\(\d+, )"([a-z_]+)"', table))
     beyond = {
@@ -702,6 +702,6 @@ def test_the_cases_reach_what_can_be_reached_without_an_upstream():
         "token_revoked", "revocation_stale", "certificate_missing", "certificate_invalid", "token_inactive",
         "auth_service_refused", "auth_service_unavailable", "introspection_unavailable", "upgrade_unsupported",
         "upstream_unavailable", "upstream_invalid", "upstream_closed", "upstream_timeout", "no_live_upstream",
-        "upstream_untrusted", "upstream_tls_failed",
+        "upstream_untrusted", "upstream_tls_failed", "misdirected_request",
     }  # fmt: skip
     assert codes - {case.code for case in CASES.values()} == beyond
