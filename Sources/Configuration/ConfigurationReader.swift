@@ -8,7 +8,9 @@ struct ConfigurationReader {
     var folder: String { references.folder }
     private(set) var diagnostics: [Diagnostic] = []
     /// Notes left out.
-    var errorCount: Int { diagnostics.count { $0.severity == .error } }
+    var errorCount: Int { unreadLines + diagnostics.count { $0.severity == .error } }
+    /// Lines with words that could not be read, which was said before: what they would have set is not missing.
+    private var unreadLines = 0
     private var said: Set<String> = []
     var configuration = GatewayConfiguration()
     /// Text of directives that must not be shown, by the block they are in.
@@ -67,7 +69,9 @@ struct ConfigurationReader {
             first[name] = first[name] ?? statement.position
             if let complaint = complaint(about: statement, row) {
                 report(complaint)
-            } else if !statement.isFaulty {
+            } else if statement.isFaulty {
+                unreadLines += 1
+            } else {
                 accepted.append((index, statement))
             }
         }

@@ -49,10 +49,10 @@ extension ConfigurationReader {
         }
         var settings = RouteSettings()
         settings.captures = nil
-        let before = diagnostics.count
+        let before = errorCount
         read(statement.block ?? [], in: .policy, at: statement.position, rows: AccessPolicy.rows, into: &settings)
         let requirements = settings.requirements + settings.policies
-        if requirements.isEmpty, diagnostics.count == before {
+        if requirements.isEmpty, errorCount == before {
             report(statement.error("policy \"\(name.shown)\" requires nothing: everybody would meet it"))
         }
         configuration.policies.append(

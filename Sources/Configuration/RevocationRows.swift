@@ -144,11 +144,11 @@ extension ConfigurationReader {
             throw statement.error("at most \(Revocation.maximumCount) revocations can be configured")
         }
         var draft = RevocationDraft(Revocation(name: name.text, position: statement.position))
-        let before = diagnostics.count
+        let before = errorCount
         read(statement.block ?? [], in: .revocation, at: statement.position, rows: RevocationDraft.rows, into: &draft)
         configuration.revocations.append(draft.revocation)
         // A line that could not be read would be called missing.
-        if diagnostics.count == before { try check(draft) }
+        if errorCount == before { try check(draft) }
     }
 
     private mutating func check(_ draft: RevocationDraft) throws(Diagnostic) {

@@ -88,11 +88,11 @@ extension ConfigurationReader {
             throw name.error("duplicate upstream \"\(name.shown)\": the first one is at \(earlier.position.text)")
         }
         var upstream = Upstream(name: name.text, position: statement.position)
-        let before = diagnostics.count
+        let before = errorCount
         read(statement.block ?? [], in: .upstream, at: statement.position, rows: Upstream.rows, into: &upstream)
         configuration.upstreams.append(upstream)
         configuration.namedUpstreams += 1
-        guard diagnostics.count == before else { return }
+        guard errorCount == before else { return }
         if upstream.endpoints.isEmpty { throw statement.error("upstream \"\(name.shown)\" has no \"server\"") }
         if upstream.endpoints.allSatisfy(\.isDown) {
             throw statement.error("every server of upstream \"\(name.shown)\" is down")

@@ -24,6 +24,19 @@ struct LanguageTests {
         #expect(errors[19].hasPrefix("gateway.conf:20:1: error:"))
     }
 
+    /// A secret that cannot be read is one mistake, not also a secret that is missing.
+    @Test(arguments: [
+        "auth_provider p api_key { url http://127.0.0.1:1/i; client_id me; client_secret ${env:ABSENT}; }",
+        "revocation r { feed http://127.0.0.1:1/r; client_id me; client_secret ${env:ABSENT}; }",
+        "upstream u { server ${env:ABSENT}; }",
+        "policy p { require ${env:ABSENT}; }",
+    ])
+    func whatCannotBeReadIsNotCalledMissing(_ block: String) {
+        let errors = Fixture.errors(block + "\nserver { listen 8080; auth off; location / { return 200; } }\n")
+        #expect(errors.count == 1)
+        #expect(errors[0].contains("ABSENT"))
+    }
+
     @Test func providersAreBounded() {
         let provider = { (i: Int) in "auth_provider p\(i) jwt { issuer i; audience a; jwks http://127.0.0.1:1/k; }\n" }
         let server = "server { listen 8080; auth off; location / { return 200; } }\n"
