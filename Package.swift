@@ -12,8 +12,8 @@ let testSettings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Lifetimes"),
 ]
-// The toolchain's own linker, in a third of the time; addresses that depend on where the program is loaded, of which Swift has
-// 45 000, are packed (DT_RELR), which saves a megabyte to read at each start.
+// The toolchain's own linker is faster than the system's, and packs the addresses that depend on where the program is loaded
+// (DT_RELR): Swift has tens of thousands, which each start would read.
 let linking: [LinkerSetting] = [.unsafeFlags(["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"])]
 
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {

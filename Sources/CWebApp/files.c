@@ -1,4 +1,4 @@
-/* #embed, because Swift takes ten seconds to compile the same bytes as arrays. */
+/* #embed, because arrays of so many bytes are slow to compile in Swift. */
 #pragma clang diagnostic ignored "-Wc23-extensions"
 #include "web_app.h"
 #include <string.h>

@@ -11,7 +11,7 @@ SOURCES = BENCH / "tools"
 TOOLS = {
     "floor": (["floor.c"], []),
     "load": ([f"load/{name}.c" for name in (
-        "main", "line", "client", "channel", "handshake", "socket", "origin", "origin_frames", "origin_echo", "frames",
+        "main", "loop", "line", "client", "channel", "handshake", "socket", "origin", "origin_frames", "origin_echo", "frames",
         "requests", "meter")], ["-lssl", "-lcrypto", "-lnghttp2"]),
     "verify": (["verify.c"], ["-lcrypto"]),
     "counting.so": (["counting.c"], ["-shared", "-fPIC"]),

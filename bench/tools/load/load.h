@@ -36,8 +36,12 @@ struct endpoint {
     int fd;
 };
 
+/* loop.c: the event loop */
 void die(const char *what);
+void loop_begin(void);
+void loop_turn(void);    /* waits, briefly, and hands each event to its endpoint */
 void watch(struct endpoint *endpoint, uint32_t events, int operation);
+extern int clients_may_fire;    /* 0 once the window is over */
 
 /* What there is in so many ways: a load of one kind. */
 struct load {
@@ -45,7 +49,6 @@ struct load {
     void (*dial)(void);    /* once a turn: dials those that were not dialled yet, some at a time */
 };
 extern const struct load client_load, channel_load, handshake_load, socket_load;
-extern int clients_may_fire;
 
 /* line.c: one connection to the proxy, in clear text or over TLS */
 enum { DIALS_AT_ONCE = 64 };    /* a proxy's accept queue is no part of what is measured */

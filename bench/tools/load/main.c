@@ -1,4 +1,4 @@
-/* main.c - the load generator for measuring proxies on loopback: options and the event loop. One thread.
+/* main.c - the load generator for measuring proxies on loopback: options and phases. One thread.
  *
  *   load closed -p PORT …    every connection always has one request out, for -t seconds after a warm-up; with -2 N it
  *                            speaks HTTP/2 and has one out on each of N streams (clear text: with prior knowledge)
@@ -30,44 +30,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 512 };
-static const uint64_t TURN_NS = 20000000;            /* sleep at most so long, so that phases end on time */
 static const double GIVE_UP_AFTER_SECONDS = 30;      /* beyond what was asked for: the proxy does not answer */
 
-struct options options = {
-    .connections = 64, .tokens = 1, .seconds = 4, .warm_seconds = 1, .path = "/v1/orders/8741?expand=items&limit=50",
-};
-
-int clients_may_fire = 1;
-
-static int epoll;
 static const struct load *load = &client_load;
-
-void die(const char *what) {
-    fprintf(stderr, "load: ");
-    perror(what);
-    exit(1);
-}
-
-void watch(struct endpoint *endpoint, uint32_t events, int operation) {
-    struct epoll_event e = { events, { .ptr = endpoint } };
-    if (epoll_ctl(epoll, operation, endpoint->fd, &e)) die("epoll_ctl");
-}
-
-static void turn(void) {
-    static struct epoll_event events[EVENTS_MAX];
-    const struct timespec sleep = { 0, options.busy ? 0 : (long)TURN_NS };
-    int n = epoll_pwait2(epoll, events, EVENTS_MAX, &sleep, NULL);
-    for (int i = 0; i < n; i++) {
-        struct endpoint *endpoint = events[i].data.ptr;
-        endpoint->event(endpoint, events[i].events);
-    }
-}
 
 static int late(uint64_t now, uint64_t begun) {
     return (double)(now - begun) / 1e9 > options.seconds + options.warm_seconds + GIVE_UP_AFTER_SECONDS;
@@ -78,7 +47,7 @@ static int run_window(void) {
     uint64_t begun = now_ns(), measured_from = 0;
     for (;;) {
         load->dial();
-        turn();
+        loop_turn();
         uint64_t now = now_ns();
         meter_tick(now);
         clients_vanish(now);
@@ -114,7 +83,7 @@ static int hold_idle(void) {
     uint64_t begun = now_ns(), ready_at = 0;
     for (;;) {
         load->dial();
-        turn();
+        loop_turn();
         uint64_t now = now_ns();
         if (!ready_at && totals.answered + totals.broken >= options.connections) {
             ready_at = now;
@@ -196,10 +165,10 @@ int main(int argc, char **argv) {
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
     srand48(7);
-    epoll = epoll_create1(EPOLL_CLOEXEC);
+    loop_begin();
     if (options.origin_port) origin_begin();
     if (options.mode == MODE_ORIGIN)
-        for (;;) turn();
+        for (;;) loop_turn();
     requests_load();
     load->begin();
     return options.mode == MODE_IDLE ? hold_idle() : run_window();
