@@ -4,6 +4,7 @@ The gateways run `gateway.conf.example`. The backend is two processes on one dat
 while the resource service goes on.
 """
 
+import contextlib
 import copy
 import os
 import re
@@ -17,10 +18,14 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.sync.server import ServerConnection
 
 from harness import backend as backends
 from harness.backend import Backend
 from harness.example import BACKEND_FLAGS, Example
+from harness.frames import library_server
 from harness.gateway import Gateway, run_command
 from harness.ports import take_port
 from harness.waiting import wait_until
@@ -32,6 +37,8 @@ KEY_FLAGS = ("--key-set-max-age", "1s", "--access-token-lifetime", f"{LIFETIME_S
 FLAGS = (*KEY_FLAGS, "--refresh-grace", f"{GRACE_SECONDS}s")
 # Key sets are fresh for a minute at least.
 FRESH_SECONDS = 60
+SHUTDOWN_SECONDS = 5
+LIVE = "location = /live { require permission read:data; proxy_pass http://@live@; }"
 
 
 @pytest.mark.timeout(300)
@@ -125,7 +132,7 @@ class Story:
         self.replay_an_old_refresh_token()
         self.use_an_api_key()
         self.take_a_role_away()
-        self.reload_with_connections_open()
+        self.reload_with_websockets_open()
         self.check_a_broken_file()
 
     def session(self, name: str = "alice", password: str = "correct horse") -> Session:
@@ -284,21 +291,61 @@ class Story:
             assert code(alice.get(at=gateway)) == (403, "insufficient_scope")
         assert time.monotonic() < deadline
 
-    def reload_with_connections_open(self) -> None:
-        """A hundred connections that rest, each of which serves a request before and after."""
-        session, gateway = self.session("admin", "battery staple"), self.gateways[0]
-        clients = [gateway.connect() for _ in range(100)]
-        try:
-            request = f"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-            assert all(client.request(request, 10).status == 200 for client in clients)
-            gateway.configure(gateway.configuration.replace('"ok\\n"', '"reloaded\\n"'))
-            gateway.send_signal(signal.SIGHUP)
-            wait_until(lambda: httpx.get(f"{session.origin}/healthz").text == "reloaded\n", what="the new configuration")
-            assert all(client.request(request, 10).status == 200 for client in clients)
-        finally:
+    def reload_with_websockets_open(self) -> None:
+        """A hundred WebSockets, by the library on both sides. They go through a reload as if nothing had happened, and when the
+        time that it gives them is over each end is told so; those that were opened since then live on."""
+        gateway, session = self.gateways[0], self.session("admin", "battery staple")
+        ended: list[int] = []
+
+        def talk(server: ServerConnection) -> None:
+            server.send(server.request.headers["X-Auth-Subject"])
+            for message in server:
+                server.send(message)
+            ended.append(server.close_code)
+
+        with library_server(talk) as gateway.values["live"], contextlib.ExitStack() as stack:
+            self.reload(gateway, "location = /admin {", f"{LIVE}\n    location = /admin {{")
+            with pytest.raises(InvalidStatus) as refused:
+                self.open_websocket(gateway, None, "ws")
+            assert refused.value.response.status_code == 401
+            clients = [stack.enter_context(self.open_websocket(gateway, session, scheme)) for scheme in ["ws", "wss"] * 50]
+            assert [client.recv(5) for client in clients] == ["admin"] * 100
+            self.speak(clients)
+            self.reload(gateway, "worker_shutdown_timeout 30s;", f"worker_shutdown_timeout {SHUTDOWN_SECONDS}s;")
+            reloaded = time.monotonic()
+            self.speak(clients)
+            newer = stack.enter_context(self.open_websocket(gateway, session, "wss"))
+            assert newer.recv(5) == "admin"
+            self.speak(clients)
+            assert time.monotonic() < reloaded + SHUTDOWN_SECONDS and not ended
+            assert gateway.metrics().sum("gateway_upgrades_active") == 101
             for client in clients:
-                client.close()
+                with pytest.raises(ConnectionClosedOK) as goodbye:
+                    client.recv(SHUTDOWN_SECONDS + 5)
+                assert (goodbye.value.rcvd.code, goodbye.value.rcvd.reason) == (1001, "restart")
+            wait_until(lambda: len(ended) == 100, what="the server was told, too")
+            assert ended == [1001] * 100
+            self.speak([newer])
         assert session.fetch().status_code == 200
+
+    def reload(self, gateway: Gateway, old: str, new: str) -> None:
+        done = gateway.metrics().sum("gateway_config_reloads_total", result="ok")
+        assert gateway.configuration.count(old) == 1
+        gateway.configure(gateway.configuration.replace(old, new))
+        gateway.send_signal(signal.SIGHUP)
+        wait_until(lambda: gateway.metrics().sum("gateway_config_reloads_total", result="ok") == done + 1, what="a reload")
+        # Whoever has been asked once more has heard of it.
+        gateway.metrics()
+
+    def open_websocket(self, gateway: Gateway, session: Session | None, scheme: str) -> ClientConnection:
+        port, tls = (gateway.port, None) if scheme == "ws" else (gateway.tls_port, self.example.authority.client_context())
+        return connect(f"{scheme}://localhost:{port}/live", ssl=tls, additional_headers=session and session.bearer)
+
+    def speak(self, clients: list[ClientConnection]) -> None:
+        """All at once, and each hears its own."""
+        for i, client in enumerate(clients):
+            client.send(f"message {i}")
+        assert [client.recv(5) for client in clients] == [f"message {i}" for i in range(len(clients))]
 
     def check_a_broken_file(self) -> None:
         text = self.gateways[0].file.read_text()

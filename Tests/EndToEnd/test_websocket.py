@@ -10,7 +10,6 @@ import time
 
 import pytest
 import websockets.sync.client
-import websockets.sync.server
 
 from harness.frames import (
     ACCEPT,
@@ -26,6 +25,7 @@ from harness.frames import (
     frame,
     handshake,
     header,
+    library_server,
     read_frame,
     speaking,
 )
@@ -71,7 +71,7 @@ server {{
 
 
 def talk(connection):
-    """A server of the library: sends back what comes, in upper case where that is asked for."""
+    """Sends back what comes."""
     for message in connection:
         connection.send(message)
 
@@ -81,11 +81,8 @@ def values(authority, rsa_key, tmp_path_factory):
     certificate, key = authority.issue("localhost")
     keys = tmp_path_factory.mktemp("keys") / "jwks.json"
     keys.write_text(json.dumps(key_set(rsa_key)))
-    with websockets.sync.server.serve(talk, "127.0.0.1", 0, max_size=1 << 26, subprotocols=["b", "c"]) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = server.socket.getsockname()[1]
-        yield {"certificate": certificate, "key": key, "keys": keys, "real": f"127.0.0.1:{port}"}
-        server.shutdown()
+    with library_server(talk, max_size=1 << 26, subprotocols=["b", "c"]) as real:
+        yield {"certificate": certificate, "key": key, "keys": keys, "real": real}
 
 
 def connect(gateway, path="/live", *fields) -> Socket:

@@ -28,6 +28,7 @@ class Example:
         self.backend = Backend(folder / "backend", key)
         self.keys = self.backend.folder / "keys"
         self.secret = provide_keys(self.backend)
+        self.authority = authority
         for name, file in zip(("tls.crt", "tls.key"), authority.issue()):
             (self.keys / name).write_bytes(Path(file).read_bytes())
 

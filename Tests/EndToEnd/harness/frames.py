@@ -1,12 +1,16 @@
-"""Frames of WebSocket byte by byte: an origin and a client that send just what they are told to."""
+"""Frames of WebSocket byte by byte: an origin and a client that send just what they are told to. And a server of the library."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from websockets.sync.server import ServerConnection, serve
 
 from .origin import Connection, Ended, Request
 from .raw import Client, get
@@ -113,6 +117,14 @@ def speaking(serve: Callable[[Server], None], *fields: str) -> Callable[[Connect
         raise Ended
 
     return script
+
+
+@contextlib.contextmanager
+def library_server(talk: Callable[[ServerConnection], None], **options) -> Iterator[str]:
+    """The address of a server of the library, which does with each of its WebSockets what `talk` does."""
+    with serve(talk, "127.0.0.1", 0, **options) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "127.0.0.1:%d" % server.socket.getsockname()[1]
 
 
 def echo(server: Server) -> None:
