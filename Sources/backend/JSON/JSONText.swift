@@ -1,4 +1,4 @@
-// Strings and lists of them as JSON text, for files that people read and edit too.
+// Strings and lists of them as JSON text, for files that people read and edit too, and for whatever needs escapes.
 import Foundation
 
 enum JSONText {

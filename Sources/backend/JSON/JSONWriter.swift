@@ -47,24 +47,14 @@ struct JSONWriter {
         text.append(UInt8(ascii: ":"))
     }
 
-    /// RFC 8259 §7: quotes, backslashes and control characters are escaped, everything else stands as it is.
     private mutating func append(quoted value: String) {
-        text.append(UInt8(ascii: "\""))
-        if value.utf8.allSatisfy(Self.standsAsItIs) {
-            text.append(contentsOf: value.utf8)
-        } else {
-            for byte in value.utf8 { append(escaped: byte) }
+        // Next to no name has anything in it that must be escaped.
+        guard value.utf8.allSatisfy(Self.standsAsItIs) else {
+            return text.append(contentsOf: JSONText.string(value).utf8)
         }
         text.append(UInt8(ascii: "\""))
-    }
-
-    private mutating func append(escaped byte: UInt8) {
-        guard !Self.standsAsItIs(byte) else { return text.append(byte) }
-        text.append(UInt8(ascii: "\\"))
-        guard byte < 0x20 else { return text.append(byte) }
-        text.append(contentsOf: "u00".utf8)
-        text.append(contentsOf: (byte < 0x10 ? "0" : "1").utf8)
-        text.append(contentsOf: String(byte & 0xF, radix: 16).utf8)
+        text.append(contentsOf: value.utf8)
+        text.append(UInt8(ascii: "\""))
     }
 
     private static func standsAsItIs(_ byte: UInt8) -> Bool {
