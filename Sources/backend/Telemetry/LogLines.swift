@@ -11,7 +11,6 @@ struct LogLines: LogHandler {
     let label: String
     var logLevel: Logger.Level = .info
     var metadata: Logger.Metadata = [:]
-    var metadataProvider: Logger.MetadataProvider?
 
     init(label: String) {
         self.label = label
