@@ -17,7 +17,6 @@ struct APIKeyUse: Sendable {
 struct APIKeyService: Sendable {
     let keys: APIKeyTable
     let users: UserTable
-    let rbac: RBACService
     let sessions: any SessionStore
     let audit: AuditLog
 
@@ -75,8 +74,7 @@ struct APIKeyService: Sendable {
     }
 
     private func permissions(of user: String) async throws -> Set<String> {
-        guard let user = try await users.user(named: user) else { return [] }
-        return Set(try await rbac.permissions(of: user.roles))
+        Set(try await users.account(named: user)?.permissions ?? [])
     }
 }
 

@@ -46,7 +46,6 @@ enum TokenStatus: String, Sendable {
 struct AuthService: Sendable {
     let users: UserTable
     let hasher: PasswordHasher
-    let rbac: RBACService
     let tokens: TokenService
     let sessions: any SessionStore
     let callers: CallerVerifier

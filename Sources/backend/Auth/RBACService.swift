@@ -1,14 +1,7 @@
 // Role-based access control: what a set of roles permits, as it stands in the database now.
 import GRDB
 
-struct RBACService: Sendable {
-    let database: Database
-
-    /// The permissions of all these roles, sorted, each once.
-    func permissions(of roles: [String]) async throws -> [String] {
-        try await database.read { try Self.permissions(of: roles, $0) }
-    }
-
+enum RBACService {
     /// The roles of a user in their order, and what they permit.
     static func grants(
         of user: String, _ connection: GRDB.Database
@@ -29,6 +22,7 @@ struct RBACService: Sendable {
         return (roles, permissions.sorted())
     }
 
+    /// The permissions of all these roles, sorted, each once.
     static func permissions(of roles: [String], _ connection: GRDB.Database) throws -> [String] {
         var permissions: Set<String> = []
         for role in roles {

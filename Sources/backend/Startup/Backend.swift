@@ -82,8 +82,8 @@ struct Backend {
             audit: audit, metrics: metrics)
         let callers = CallerVerifier(verifier: verifier, sessions: store)
         let service = AuthService(
-            users: UserTable(database: database), hasher: hasher, rbac: RBACService(database: database),
-            tokens: tokens, sessions: store, callers: callers, clientID: settings.clientID, audit: audit)
+            users: UserTable(database: database), hasher: hasher, tokens: tokens, sessions: store, callers: callers,
+            clientID: settings.clientID, audit: audit)
         let router = Router(context: AuthCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database, sessions: store).add(to: router)
@@ -119,7 +119,7 @@ struct Backend {
         let callers = service.callers
         let apiKeys = APIKeyService(
             keys: APIKeyTable(database: database, revocations: revocations),
-            users: service.users, rbac: service.rbac, sessions: service.sessions, audit: service.audit)
+            users: service.users, sessions: service.sessions, audit: service.audit)
         APIKeyRouter(service: apiKeys, callers: callers).add(to: router)
         OAuthRouter(
             authentication: authentication,
