@@ -83,6 +83,15 @@ static inline int co_ticket_key_for(SSL *s, unsigned char *name, unsigned char *
     return i == 0 && SSL_version(s) != TLS1_3_VERSION ? 1 : 2;
 }
 
+/* A ticket outlives nobody: a client whose certificate has expired since begins anew, and shows one that has not. */
+static inline SSL_TICKET_RETURN co_judge_ticket(SSL *s, SSL_SESSION *x, const unsigned char *name, size_t n, SSL_TICKET_STATUS opened, void *u) {
+    (void)s; (void)name; (void)n; (void)u;
+    X509 *client = x ? SSL_SESSION_get0_peer(x) : NULL;
+    if (client && X509_cmp_current_time(X509_get0_notAfter(client)) < 0) return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return opened == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE
+        : opened == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
+}
+
 /* ---- OCSP (RFC 6066 section 8) ---- */
 
 static inline int co_add_staple(SSL_CTX *c, const X509 *certificate, const void *p, int n, int64_t until) {
@@ -152,6 +161,7 @@ static inline int co_server_defaults(SSL_CTX *c, int slot, int tls12, int tls13,
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(c, 1);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(c, co_ticket_key_for);
+    SSL_CTX_set_session_ticket_cb(c, NULL, co_judge_ticket, NULL);
     SSL_CTX_set_tlsext_status_cb(c, co_give_staple);
     SSL_CTX_set_alpn_select_cb(c, co_select_alpn, NULL);
     return SSL_CTX_set_cipher_list(c, ciphers) != 1 ? -1 : SSL_CTX_set1_groups_list(c, own->curves) != 1 ? -2 : 1;

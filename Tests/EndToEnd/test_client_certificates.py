@@ -1,9 +1,11 @@
 """Certificates of clients: who is let in, who they are, and tokens that are bound to them (security row J69)."""
 
+import datetime
 import ipaddress
 import json
 import socket
 import ssl
+import time
 
 import pytest
 from cryptography import x509
@@ -111,6 +113,39 @@ def test_a_session_is_resumed_only_where_it_would_have_been_made(gateway, author
         stream.sendall(get("/x"))
         assert stream.recv(1000).startswith(b"HTTP/1.1 200")
         assert stream.session_reused
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_ends_with_the_certificate_of_its_client(gateway, authority, version):
+    """Who comes again with a ticket when the certificate has expired begins anew: with another one, or not at all."""
+
+    def visit(ticket=None):
+        plain = socket.create_connection(("127.0.0.1", gateway.tls_port), 5)
+        with context.wrap_socket(
+            plain, server_hostname="localhost", session=ticket, suppress_ragged_eofs=False
+        ) as stream:
+            stream.sendall(get("/x"))
+            assert stream.recv(1000).startswith(b"HTTP/1.1 200")
+            return stream.session_reused, stream.session
+
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client-1")])
+    brief = authority.issue_to(name, [], "brief", remains=datetime.timedelta(seconds=5))
+    context = authority.client_context(brief)
+    context.minimum_version = context.maximum_version = version
+    is_reused, first = visit()
+    assert not is_reused
+    is_reused, second = visit(first)
+    assert is_reused
+    end = x509.load_pem_x509_certificate(brief[0].read_bytes()).not_valid_after_utc
+    time.sleep(max(0, end.timestamp() + 1.1 - time.time()))
+    for ticket in (first, second):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            visit(ticket)
+    context.load_cert_chain(*authority.issue("client-1"))
+    for ticket in (first, second):
+        is_reused, third = visit(ticket)
+        assert not is_reused
+    assert visit(third)[0]
 
 
 IDENTITY = """

@@ -25,7 +25,16 @@ class Authority:
         self.file = folder / "authority.pem"
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def _sign(self, subject: x509.Name, key, issuer: x509.Name, authority: bool, names: list[x509.GeneralName] = (), age: int = 0):
+    def _sign(
+        self,
+        subject: x509.Name,
+        key,
+        issuer: x509.Name,
+        authority: bool,
+        names: list[x509.GeneralName] = (),
+        age: int = 0,
+        remains: datetime.timedelta = datetime.timedelta(days=2),
+    ):
         now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=age)
         builder = (
             x509.CertificateBuilder()
@@ -34,7 +43,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=2))
+            .not_valid_after(now + remains)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
@@ -48,14 +57,22 @@ class Authority:
         return self.issue_to(_name(name.replace("*", "any")), names, file or f"{name}.{kind}".replace("*", "any"), kind)
 
     def issue_to(
-        self, subject: x509.Name, names: list[x509.GeneralName], file: str, kind: str = "ECDSA", age: int = 0
+        self,
+        subject: x509.Name,
+        names: list[x509.GeneralName],
+        file: str,
+        kind: str = "ECDSA",
+        age: int = 0,
+        remains: datetime.timedelta = datetime.timedelta(days=2),
     ) -> tuple[Path, Path]:
         """Certificate and key files for anybody; one of three days of `age` is over."""
         if kind == "RSA":
             key = rsa.generate_private_key(65537, 2048)
         else:
             key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(subject, key, self.certificate.subject, authority=False, names=names, age=age)
+        certificate = self._sign(
+            subject, key, self.certificate.subject, authority=False, names=names, age=age, remains=remains
+        )
         certificate_file, key_file = self.folder / f"{file}.crt", self.folder / f"{file}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(
