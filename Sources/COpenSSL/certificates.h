@@ -22,13 +22,6 @@ static inline int co_add_authorities(SSL_CTX *c, const void *p, int n, int named
     ERR_clear_error();
     return count;
 }
-/* Servers are believed by these authorities (PEM) and by no others. How many; -1: the PEM is damaged. */
-static inline int co_trust_only(SSL_CTX *c, const void *p, int n) {
-    X509_STORE *store = X509_STORE_new();
-    if (!store) return -1;
-    SSL_CTX_set_cert_store(c, store);
-    return co_add_authorities(c, p, n, 0);
-}
 /* Clients are asked for a certificate of one of these authorities (PEM). Authorities taken; -1: the PEM is damaged. */
 static inline int co_verify_clients(SSL_CTX *c, const void *p, int n, int depth, int required) {
     SSL_CTX_set_verify(c, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);

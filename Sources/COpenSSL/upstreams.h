@@ -3,7 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <string.h>
+#include <stdio.h>
 
 /* What is offered: versions, and one protocol by ALPN (RFC 7301); for HTTP/2 none of the ciphers that it forbids
    (RFC 9113 section 9.2.2). */
@@ -19,28 +19,7 @@ static inline void co_upstream_defaults(SSL_CTX *c, int verify, int tls12, int t
     if (frames) SSL_CTX_set_alpn_protos(c, h2, sizeof h2 - 1);
     else SSL_CTX_set_alpn_protos(c, http11, sizeof http11 - 1);
 }
-/* What this one connection expects: a name or an address in the certificate, and the name that it tells. */
-static inline int co_expect_server(SSL *s, const char *host, int is_address, int verify, int tell) {
-    int ok = 1;
-    if (verify && is_address) ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s), host) == 1;
-    if (verify && !is_address) {
-        SSL_set_hostflags(s, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        ok = SSL_set1_host(s, host) == 1;
-    }
-    if (ok && tell && !is_address) ok = SSL_set_tlsext_host_name(s, host) == 1;
-    ERR_clear_error();
-    return ok;
-}
-/* A handshake that remembers why it failed. */
-static inline int co_handshake_noting(SSL *s) {
-    int r = SSL_do_handshake(s);
-    if (r == 1) return 0;
-    unsigned long e = ERR_peek_last_error();          /* what came of all that went wrong before it */
-    int code = co_classify(s, r);
-    if (code < -2) SSL_set_app_data(s, (char *)e);
-    return code;
-}
-/* Why that was, in words. 1: because of the server's certificate; -1: it had not begun. */
+/* Why a handshake failed, in words. 1: because of the server's certificate; -1: it had not begun. */
 static inline int co_handshake_failure(SSL *s, char *out, size_t n) {
     if (SSL_in_before(s)) return -1;
     unsigned long e = (unsigned long)SSL_get_app_data(s);
@@ -48,9 +27,7 @@ static inline int co_handshake_failure(SSL *s, char *out, size_t n) {
     int untrusted = verified != X509_V_OK && SSL_get_verify_mode(s) & SSL_VERIFY_PEER;
     const char *r = untrusted ? X509_verify_cert_error_string(verified) : e ? ERR_reason_error_string(e) : NULL;
     if (!r) r = SSL_is_init_finished(s) ? "the server chose none of the protocols that were offered" : "the connection ended";
-    size_t i = 0;
-    for (; r[i] && i + 1 < n; i++) out[i] = r[i];
-    out[i] = 0;
+    snprintf(out, n, "%s", r);
     return untrusted;
 }
 /* The session, if another connection may go on with it: whoever asks frees it. */

@@ -93,10 +93,13 @@ package struct TLSError: Error, Equatable {
     package static func client(authorities: [UInt8]? = nil) throws(TLSError) -> TLSContext {
         guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else { throw .last(of: .context) }
         let made = unsafe TLSContext(raw)
-        guard unsafe co_client_defaults(raw) == 1 else { throw .last(of: .context) }
-        guard let authorities else { return made }
+        unsafe co_client_defaults(raw)
+        guard let authorities else {
+            guard unsafe SSL_CTX_set_default_verify_paths(raw) == 1 else { throw .last(of: .context) }
+            return made
+        }
         let taken = unsafe authorities.withUnsafeBytes { bytes in
-            unsafe co_trust_only(raw, bytes.baseAddress, Int32(bytes.count))
+            unsafe co_add_authorities(raw, bytes.baseAddress, Int32(bytes.count), 0)
         }
         guard taken > 0 else {
             throw TLSError(subject: .authorities, reason: "it holds no certificates, or damaged ones")
@@ -112,12 +115,15 @@ package struct TLSError: Error, Equatable {
     }
     /// A halted handshake goes on under these settings.
     borrowing func take(_ session: OpaquePointer) -> Bool { unsafe co_adopt(session, context) == 1 }
-    /// `host` is what the server must prove to be: a name (also sent as SNI) or an address.
-    package borrowing func connect(on socket: borrowing Socket, host: String, isAddress: Bool) -> TLSSession? {
+    /// `host` is what the server must prove to be: a name (unless said otherwise also sent as SNI) or an address.
+    package borrowing func connect(
+        on socket: borrowing Socket, host: String, isAddress: Bool, isVerified: Bool = true, sendsName: Bool = true
+    ) -> TLSSession? {
         guard let session = unsafe SSL_new(context) else { return nil }
         let owned = unsafe TLSSession(owning: session)
         unsafe SSL_set_fd(session, socket.descriptor)
-        guard unsafe co_expect_host(session, host, isAddress ? 1 : 0) == 1 else { return nil }
+        let isSet = unsafe co_expect_server(session, host, isAddress ? 1 : 0, isVerified ? 1 : 0, sendsName ? 1 : 0)
+        guard isSet == 1 else { return nil }
         unsafe SSL_set_connect_state(session)
         return owned
     }

@@ -19,7 +19,7 @@ package enum TLSFact: Int32, Sendable {
 
     /// `.bytes(0)` when done.
     borrowing func handshake() -> IOResult {
-        let code = unsafe co_handshake_noting(session)
+        let code = unsafe co_handshake(session)
         return code == 0 ? .bytes(0) : Self.result(code)
     }
     /// The client has said hello, and nothing was answered: which server it wants is to be settled first.

@@ -66,16 +66,11 @@ extension TLSContext {
     package borrowing func connect(
         on socket: borrowing Socket, to upstream: UpstreamSecurity, resuming known: ResumableSession?
     ) -> TLSSession? {
-        guard let session = unsafe SSL_new(context) else { return nil }
-        let owned = unsafe TLSSession(owning: session)
-        unsafe SSL_set_fd(session, socket.descriptor)
-        let isSet = unsafe co_expect_server(
-            session, upstream.name, upstream.isAddress ? 1 : 0, upstream.isVerified ? 1 : 0,
-            upstream.sendsName ? 1 : 0)
-        guard isSet == 1 else { return nil }
-        if let known { unsafe SSL_set_session(session, known.session) }
-        unsafe SSL_set_connect_state(session)
-        return owned
+        let session = connect(
+            on: socket, host: upstream.name, isAddress: upstream.isAddress, isVerified: upstream.isVerified,
+            sendsName: upstream.sendsName)
+        if let known { session?.resume(known) }
+        return session
     }
 }
 
@@ -87,6 +82,7 @@ extension TLSSession {
         let reason = unsafe text.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
         return HandshakeFailure(isUntrusted: code == 1, reason: reason)
     }
+    fileprivate borrowing func resume(_ known: ResumableSession) { unsafe SSL_set_session(session, known.session) }
     borrowing func resumable() -> ResumableSession? {
         guard let taken = unsafe co_take_session(session) else { return nil }
         return unsafe ResumableSession(owning: taken)

@@ -232,11 +232,14 @@ def test_bad_files_are_named(authority, tmp_path):
     _, other_key = authority.issue("elsewhere")
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n")
+    cut = tmp_path / "cut.pem"
+    cut.write_text(certificate.read_text() + garbage.read_text())
     missing = tmp_path / "missing.pem"
     for certificate_file, key_file, named in [
         (missing, key, missing),
         (certificate, missing, missing),
         (garbage, key, garbage),
+        (cut, key, cut),
         (certificate, garbage, garbage),
         (certificate, other_key, other_key),
         (key, key, key),
