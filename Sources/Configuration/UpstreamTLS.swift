@@ -6,9 +6,6 @@ package struct PEMFile: Sendable, Equatable {
     package var file: String
     package var bytes: [UInt8]
     package var position: SourcePosition
-
-    /// Where it is named says nothing about what is in it.
-    package static func == (a: PEMFile, b: PEMFile) -> Bool { a.file == b.file && a.bytes == b.bytes }
 }
 
 /// How an upstream is proven to be the right one, and what is shown to it. Connections under different ones are never mixed.
@@ -25,6 +22,15 @@ package struct UpstreamTLS: Sendable, Equatable {
     package var key: PEMFile?
     package var allowsTLS12 = true
     package var allowsTLS13 = true
+
+    /// What is the same for all upstreams that differ in nothing but their names: each connection says its name itself.
+    package var nameless: UpstreamTLS {
+        var rest = self
+        rest.name = ""
+        rest.isAddress = false
+        rest.sendsName = true
+        return rest
+    }
 }
 
 /// `proxy_ssl_…` of one level; an inner level begins as a copy of the outer one.

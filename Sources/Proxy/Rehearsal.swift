@@ -28,7 +28,11 @@ package struct Rehearsal {
                     Diagnostic(at: authorities.position, "\(authorities.file) is not usable: \(error.reason)"))
             }
         }
-        for upstream in configuration.upstreams { if let tls = upstream.tls { rehearse(tls) } }
+        var rehearsed: [UpstreamTLS] = []
+        for tls in configuration.upstreams.compactMap({ $0.tls?.nameless }) where !rehearsed.contains(tls) {
+            rehearsed.append(tls)
+            rehearse(tls)
+        }
         for server in configuration.servers.indices { profiles.ofServer.append(profile(of: server, configuration)) }
     }
     /// Each of the files is to be blamed once, whoever uses it.

@@ -11,6 +11,7 @@ import Transport
 /// older configuration still asks for is made anew.
 struct SecuredUpstreams: ~Copyable {
     private struct Known {
+        /// Nameless.
         let tls: UpstreamTLS
         let isFramed: Bool
         let context: SlotID
@@ -21,18 +22,21 @@ struct SecuredUpstreams: ~Copyable {
     /// Makes what is new ready, so that no request waits for files of authorities, and forgets what is not named any more.
     mutating func adopt(_ upstreams: [Upstream]) {
         known.removeAll { known in
-            if upstreams.contains(where: { $0.tls == known.tls && $0.isFramed == known.isFramed }) { return false }
+            if upstreams.contains(where: { $0.tls?.nameless == known.tls && $0.isFramed == known.isFramed }) {
+                return false
+            }
             contexts.destroy(known.context)
             return true
         }
-        for upstream in upstreams { if let tls = upstream.tls { _ = context(tls, upstream.isFramed) } }
+        for upstream in upstreams { if let tls = upstream.tls { _ = context(tls.nameless, upstream.isFramed) } }
     }
     mutating func connect(
         on socket: borrowing Socket, _ tls: UpstreamTLS, isFramed: Bool, resuming session: ResumableSession?
     ) -> TLSSession? {
-        guard let id = context(tls, isFramed) else { return nil }
+        guard let id = context(tls.nameless, isFramed) else { return nil }
         return contexts[id].connect(on: socket, to: UpstreamSecurity(tls, isFramed: isFramed), resuming: session)
     }
+    /// - Parameter tls: nameless.
     private mutating func context(_ tls: UpstreamTLS, _ isFramed: Bool) -> SlotID? {
         if let known = known.first(where: { $0.isFramed == isFramed && $0.tls == tls }) { return known.context }
         guard let made = try? TLSContext.towards(UpstreamSecurity(tls, isFramed: isFramed)),
