@@ -209,9 +209,14 @@ extension ConfigurationReader {
         let tls = target.scheme.isTLS ? settings.upstreamTLS.settings(host: target.host) : nil
         guard isFramed || tls != nil else { return target.upstream }
         if let certificate = tls?.certificate, tls?.key == nil {
-            reportOnce(certificate.position, "this \"proxy_ssl_certificate\" has no \"proxy_ssl_certificate_key\"")
+            report(
+                Diagnostic(
+                    at: certificate.position,
+                    "this \"proxy_ssl_certificate\" has no \"proxy_ssl_certificate_key\""))
         } else if let key = tls?.key, tls?.certificate == nil {
-            reportOnce(key.position, "this \"proxy_ssl_certificate_key\" has no \"proxy_ssl_certificate\"")
+            report(
+                Diagnostic(
+                    at: key.position, "this \"proxy_ssl_certificate_key\" has no \"proxy_ssl_certificate\""))
         }
         let base = configuration.upstreams[target.upstream]
         let known = configuration.upstreams.firstIndex {
@@ -234,10 +239,6 @@ extension ConfigurationReader {
         configuration.upstreams.append(upstream)
         usedUpstreams.insert(configuration.upstreams.count - 1)
         return configuration.upstreams.count - 1
-    }
-    private mutating func reportOnce(_ position: SourcePosition, _ message: String) {
-        let diagnostic = Diagnostic(at: position, message)
-        if !diagnostics.contains(where: { $0.position == position }) { report(diagnostic) }
     }
 
     /// The group of that name, or one made for this address.

@@ -123,8 +123,9 @@ struct UpstreamTLSDraft: Sendable {
             read: { statement, tls, reader throws(Diagnostic) in
                 let word = statement.arguments[0]
                 let file = try reader.path(word)
-                tls[keyPath: field] = PEMFile(
-                    file: file, bytes: try reader.pem(word, file, kind, labels: labels), position: word.position)
+                // One that is no good was said all the same: what goes with it is not missing anything.
+                tls[keyPath: field] = PEMFile(file: file, bytes: [], position: word.position)
+                tls[keyPath: field]?.bytes = try reader.pem(word, file, kind, labels: labels)
             },
             write: { $0[keyPath: field].map { [WrittenLine([Syntax.quoted($0.file)])] } ?? [] })
     }

@@ -47,7 +47,7 @@ package struct Rehearsal {
                 case .privateKey: tls.key
                 case .ciphers, .curves, .keyLog: nil
                 }
-            guard let file, !diagnostics.contains(where: { $0.position == file.position }) else { return }
+            guard let file, !diagnostics.contains(where: { $0.position.text == file.position.text }) else { return }
             diagnostics.append(Diagnostic(at: file.position, "\(file.file) is not usable: \(error.reason)"))
         }
     }

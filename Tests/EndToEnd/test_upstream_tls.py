@@ -371,6 +371,35 @@ def test_files_that_are_no_good(tmp_path, authority, lines, message):
     assert done.returncode == 1 and message in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        (
+            ["proxy_ssl_trusted_certificate broken.pem;", "proxy_ssl_trusted_certificate cut.pem;"],
+            ["broken.pem is not usable", "cut.pem is not usable"],
+        ),
+        (
+            ["proxy_ssl_certificate own.pem;", "proxy_ssl_certificate_key own.key;"],
+            ['has no "proxy_ssl_certificate_key"', 'has no "proxy_ssl_certificate"'],
+        ),
+    ],
+)
+def test_every_mistake_is_named(tmp_path, authority, lines, named):
+    certificate, key = authority.issue("files")
+    damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    (tmp_path / "broken.pem").write_text(damaged)
+    (tmp_path / "cut.pem").write_text(authority.file.read_text() + damaged)
+    (tmp_path / "own.pem").write_bytes(certificate.read_bytes())
+    (tmp_path / "own.key").write_bytes(key.read_bytes())
+    locations = [f"location /{i} {{ proxy_pass https://127.0.0.1:1; {line} }}\n" for i, line in enumerate(lines)]
+    configuration = tmp_path / "gateway.conf"
+    configuration.write_text(f"server {{ listen 127.0.0.1:1; auth off;\n{''.join(locations)}}}")
+    done = run_command("check", "-c", configuration)
+    assert done.returncode == 1
+    for text in named:
+        assert done.stderr.count(text) == 1, done.stderr
+
+
 def test_openssl_s_server(start, authority, tmp_path):
     """The server of OpenSSL itself, which sends its tickets behind the handshake."""
     certificate, key = authority.issue("localhost")
