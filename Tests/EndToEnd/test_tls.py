@@ -1,14 +1,17 @@
 """TLS 1.2 and 1.3 on the client side, with Python's ssl and with curl."""
 
+import signal
 import socket
 import ssl
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from harness.gateway import run_command
 from harness.raw import Client, get, post
+from harness.turns import Turns
 from harness.waiting import wait_until
 
 CONFIGURATION = """
@@ -161,6 +164,51 @@ def test_handshake_that_stalls(gateway):
         started = time.monotonic()
         client.expect_cut(8)
         assert time.monotonic() - started < 7, "five seconds are given to a handshake"
+
+
+def hello(authority) -> bytes:
+    """The first bytes of a client."""
+    sent = ssl.MemoryBIO()
+    session = context_of(authority).wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    return sent.read()
+
+
+def test_a_flood_of_handshakes_waits_in_line(start, values, authority, tmp_path):
+    """Whatever arrives at once, and in whatever order: who has a connection is served first, then come eight steps in each
+    turn of the worker."""
+    turns = Turns(tmp_path)
+    configuration = CONFIGURATION.replace("proxy_pass http://@origin@;", "return 200;")
+    gateway = start(configuration, environment=turns.environment, **values)
+    port = gateway.values["new_tls_port"]
+    with Client(port, tls=context_of(authority)) as known:
+        assert known.request(get("/x")).status == 200
+    # Not more than one batch of events brings, with the client that is known.
+    strangers = [Client(port) for _ in range(24)]
+    with gateway.connect() as known:
+        for _ in range(3):
+            assert known.request(get("/x")).status == 200, "and all before it are accepted"
+        before = "|".join(turns.seen())
+        gateway.send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: all(") T " in task.read_text() for task in Path(f"/proc/{gateway.pid}/task").glob("*/stat")))
+            for stranger in strangers:
+                stranger.send(hello(authority))
+            known.send(get("/x"))
+        finally:
+            gateway.send_signal(signal.SIGCONT)
+        assert known.read_response().status == 200
+        for stranger in strangers:
+            assert stranger.socket.recv(1) == b"\x16"
+    after = "|".join(turns.seen())
+    assert after.startswith(before)
+    seen = after[len(before) :].split("|")
+    assert sum(turn.count("H") for turn in seen) == 24, seen
+    assert [turn.count("H") for turn in seen if "H" in turn] == [8, 8, 8], seen
+    assert "S" in next(turn for turn in seen if "H" in turn).split("H")[0], seen
+    for stranger in strangers:
+        stranger.close()
 
 
 @pytest.mark.parametrize("data", [b"\x16\x03\x01\xff\xff" + b"x" * 100, b"\0" * 500, b"\x15\x03\x01\0\x02\x02\x28"])
