@@ -1,5 +1,6 @@
 """Fixtures that every file shares: an origin and a gateway per file, and gateways started by single tests."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from harness.certificates import Authority
+from harness.framed_origin import FramedOrigin
 from harness.gateway import Gateway
 from harness.origin import Origin
-from harness.tokens import SigningKey
+from harness.tokens import SigningKey, key_set
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,20 @@ def origin(module_origin: Origin) -> Origin:
     """The file's origin, with its default script and nothing recorded."""
     module_origin.reset()
     return module_origin
+
+
+@pytest.fixture(scope="module")
+def module_framed() -> Iterator[FramedOrigin]:
+    origin = FramedOrigin()
+    yield origin
+    origin.close()
+
+
+@pytest.fixture
+def framed(module_framed: FramedOrigin) -> FramedOrigin:
+    """The file's origin of HTTP/2, with its default script and nothing recorded."""
+    module_framed.reset()
+    return module_framed
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +63,21 @@ def ec_key() -> SigningKey:
 @pytest.fixture(scope="session")
 def ed_key() -> SigningKey:
     return SigningKey("EdDSA", "ed-1")
+
+
+@pytest.fixture(scope="module")
+def localhost(authority: Authority) -> dict[str, Path]:
+    """`@certificate@` and `@key@` of a server."""
+    certificate, key = authority.issue("localhost")
+    return {"certificate": certificate, "key": key}
+
+
+@pytest.fixture(scope="module")
+def key_file(rsa_key: SigningKey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For `@keys@` of a provider that believes `rsa_key`."""
+    file = tmp_path_factory.mktemp("keys") / "jwks.json"
+    file.write_text(json.dumps(key_set(rsa_key)))
+    return file
 
 
 @pytest.fixture(scope="module")

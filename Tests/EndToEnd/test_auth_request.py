@@ -1,6 +1,5 @@
 """A service that looks at whole requests, as nginx's auth_request asks it (provider kind `request`)."""
 
-import time
 
 import pytest
 

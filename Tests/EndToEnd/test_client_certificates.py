@@ -47,9 +47,8 @@ server {
 
 
 @pytest.fixture(scope="module")
-def values(authority):
-    certificate, key = authority.issue("localhost")
-    return {"certificate": certificate, "key": key, "authority": authority.file}
+def values(localhost, authority):
+    return localhost | {"authority": authority.file}
 
 
 @pytest.fixture(scope="module")

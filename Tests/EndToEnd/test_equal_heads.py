@@ -1,6 +1,5 @@
 """The same request in HTTP/1.1, in HTTP/2 and in HTTP/2 over TLS: rules and origins see the same, whatever it is made of."""
 
-import json
 import random
 import re
 import urllib.parse
@@ -10,7 +9,7 @@ import pytest
 from harness.origin import answering
 from harness.raw import Client
 from harness.streams import Session, request
-from harness.tokens import AUDIENCE, ISSUER, key_set
+from harness.tokens import AUDIENCE, ISSUER
 
 # Every rule reads something else of the request; what it read goes to the origin with it, or refuses it.
 CONFIGURATION = f"""
@@ -69,11 +68,8 @@ UNLIKE = rb"(?i)x-request-id: \S+|x-forwarded-(proto|port): \S+"
 
 
 @pytest.fixture(scope="module")
-def values(authority, rsa_key, tmp_path_factory):
-    certificate, key = authority.issue("localhost")
-    keys = tmp_path_factory.mktemp("keys") / "jwks.json"
-    keys.write_text(json.dumps(key_set(rsa_key.jwk())))
-    return {"certificate": certificate, "key": key, "keys": keys}
+def values(localhost, key_file):
+    return localhost | {"keys": key_file}
 
 
 class Asked:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.framed_origin import Call, FramedOrigin
+from harness.framed_origin import Call
 from harness.raw import chunked, get, post
 from harness.streams import CANCEL, INTERNAL_ERROR, Session, request
 from harness.waiting import wait_until
@@ -27,13 +27,6 @@ server {
     location /strange { proxy_pass grpc://@strange@; proxy_read_timeout 2s; }
 }
 """
-
-
-@pytest.fixture(scope="module")
-def module_framed():
-    origin = FramedOrigin()
-    yield origin
-    origin.close()
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +60,6 @@ class Strange:
 @pytest.fixture(scope="module")
 def values(module_framed, strange):
     return {"framed": module_framed.address, "strange": f"127.0.0.1:{strange.listener.getsockname()[1]}"}
-
-
-@pytest.fixture
-def framed(module_framed):
-    module_framed.reset()
-    return module_framed
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from harness.streams import Session, request
-from harness.tokens import AUDIENCE, ISSUER, key_set
+from harness.tokens import AUDIENCE, ISSUER
 
 CONFIGURATION = f"""
 worker_processes 1;
@@ -83,17 +83,12 @@ def handlers():
 
 
 @pytest.fixture(scope="module")
-def values(authority, rsa_key, handlers, tmp_path_factory):
-    import json
-
-    certificate, key = authority.issue("localhost")
-    keys = tmp_path_factory.mktemp("keys") / "jwks.json"
-    keys.write_text(json.dumps(key_set(rsa_key)))
+def values(localhost, key_file, handlers):
     server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((handlers,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    yield {"certificate": certificate, "key": key, "keys": keys, "server": f"127.0.0.1:{port}"}
+    yield localhost | {"keys": key_file, "server": f"127.0.0.1:{port}"}
     server.stop(None)
 
 

@@ -1,13 +1,12 @@
 """More work than there is room for, clients that vanish in the middle of it, and what is left afterwards."""
 
-import json
 import random
 import subprocess
 import threading
 import time
 
 from harness.raw import Client, get, post
-from harness.tokens import AUDIENCE, ISSUER, bearer, key_set
+from harness.tokens import AUDIENCE, ISSUER, bearer
 from harness.waiting import wait_until
 
 import pytest
@@ -31,11 +30,8 @@ server {{
 
 
 @pytest.fixture(scope="module")
-def values(rsa_key, authority, tmp_path_factory):
-    file = tmp_path_factory.mktemp("keys") / "jwks.json"
-    file.write_text(json.dumps(key_set(rsa_key)))
-    certificate, key = authority.issue("localhost")
-    return {"keys": file, "certificate": certificate, "key": key}
+def values(localhost, key_file):
+    return localhost | {"keys": key_file}
 
 
 def vanish(gateway, authority, ended: threading.Event) -> None:

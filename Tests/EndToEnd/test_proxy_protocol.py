@@ -1,16 +1,13 @@
 """The PROXY protocol on both sides: headers of our own and haproxy's towards the gateway, the gateway's towards nginx."""
 
-import getpass
 import socket
 import struct
-import subprocess
 import time
 
 import pytest
 
-from harness.gateway import accepts, fill_in
+from harness import peers
 from harness.origin import OK, Connection, Ended
-from harness.ports import take_port
 from harness.raw import Client, get
 from harness.streams import PREFACE, SETTINGS, Session, frame, request
 from harness.waiting import wait_until
@@ -46,16 +43,10 @@ server {
 """
 
 NGINX = """
-user @user@; daemon off; worker_processes 1; pid @folder@/nginx.pid; error_log stderr;
-events { worker_connections 100; }
-http {
-    access_log off; client_body_temp_path @folder@/body; proxy_temp_path @folder@/p; fastcgi_temp_path @folder@/f;
-    uwsgi_temp_path @folder@/u; scgi_temp_path @folder@/s;
-    server {
-        listen 127.0.0.1:@nginx@ proxy_protocol;
-        location / {
-            return 200 "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port";
-        }
+server {
+    listen 127.0.0.1:@nginx@ proxy_protocol;
+    location / {
+        return 200 "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port";
     }
 }
 """
@@ -92,38 +83,20 @@ def text(source: str, port: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory):
-    folder, port = tmp_path_factory.mktemp("nginx"), take_port()
-    (folder / "nginx.conf").write_text(fill_in(NGINX, {"folder": folder, "nginx": port, "user": getpass.getuser()}))
-    process = subprocess.Popen(
-        ["/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"], stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_until(lambda: accepts(port), what="nginx accepts")
+    with peers.nginx(tmp_path_factory.mktemp("nginx"), NGINX) as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait(5)
 
 
 @pytest.fixture(scope="module")
-def values(nginx, authority):
-    certificate, key = authority.issue("localhost")
-    return {"nginx": nginx, "certificate": certificate, "key": key}
+def values(nginx, localhost):
+    return localhost | {"nginx": nginx}
 
 
 @pytest.fixture
 def haproxy(gateway, tmp_path):
-    ports = {name: take_port() for name in ("one", "two", "tls")}
-    file = tmp_path / "haproxy.cfg"
-    file.write_text(fill_in(HAPROXY, ports | {"port": gateway.port, "tls_port": gateway.tls_port}))
-    process = subprocess.Popen(["/usr/sbin/haproxy", "-f", file, "-db"], stderr=subprocess.DEVNULL)
-    try:
-        for port in ports.values():
-            wait_until(lambda port=port: accepts(port), what="haproxy accepts")
-        yield ports
-    finally:
-        process.terminate()
-        process.wait(5)
+    ports = ["one", "two", "tls"]
+    with peers.haproxy(tmp_path, HAPROXY, ports, port=gateway.port, tls_port=gateway.tls_port) as taken:
+        yield taken
 
 
 def counted(gateway, result: str) -> float:

@@ -1,14 +1,11 @@
 """Programs that other people wrote on both sides: nginx as the origin; curl and httpx as clients."""
 
-import getpass
 import subprocess
 
 import httpx
 import pytest
 
-from harness.gateway import accepts, fill_in
-from harness.ports import take_port
-from harness.waiting import wait_until
+from harness import peers
 
 CONFIGURATION = """
 worker_processes 2;
@@ -25,19 +22,13 @@ server {
 """
 
 NGINX = """
-user @user@; daemon off; worker_processes 1; pid @folder@/nginx.pid; error_log stderr;
-events { worker_connections 500; }
-http {
-    access_log off; client_body_temp_path @folder@/body; proxy_temp_path @folder@/p; fastcgi_temp_path @folder@/f;
-    uwsgi_temp_path @folder@/u; scgi_temp_path @folder@/s;
-    server {
-        listen 127.0.0.1:@nginx@;
-        root @folder@/files; gzip on; gzip_types *; gzip_min_length 10; keepalive_requests 7; client_max_body_size 0;
-        location /moved { return 301 http://$host/elsewhere; }
-        location /upload { client_body_in_file_only clean; proxy_pass http://127.0.0.1:@nginx@/taken; }
-        location /taken { return 200 "$content_length"; }
-        location /fields { add_header X-Seen "$http_x_forwarded_for $http_x_forwarded_proto"; return 204; }
-    }
+server {
+    listen 127.0.0.1:@nginx@;
+    root @folder@/files; gzip on; gzip_types *; gzip_min_length 10; keepalive_requests 7; client_max_body_size 0;
+    location /moved { return 301 http://$host/elsewhere; }
+    location /upload { client_body_in_file_only clean; proxy_pass http://127.0.0.1:@nginx@/taken; }
+    location /taken { return 200 "$content_length"; }
+    location /fields { add_header X-Seen "$http_x_forwarded_for $http_x_forwarded_proto"; return 204; }
 }
 """
 
@@ -45,26 +36,16 @@ http {
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nginx")
-    port = take_port()
     (folder / "files").mkdir()
     (folder / "files" / "page.txt").write_text("line of text\n" * 1000)
     (folder / "files" / "large.bin").write_bytes(bytes(range(256)) * 40_000)
-    (folder / "nginx.conf").write_text(fill_in(NGINX, {"folder": folder, "nginx": port, "user": getpass.getuser()}))
-    process = subprocess.Popen(
-        ["/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"], stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_until(lambda: accepts(port), what="nginx accepts")
+    with peers.nginx(folder, NGINX) as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait(5)
 
 
 @pytest.fixture(scope="module")
-def values(nginx, authority):
-    certificate, key = authority.issue("localhost")
-    return {"nginx": nginx, "certificate": certificate, "key": key}
+def values(nginx, localhost):
+    return localhost | {"nginx": nginx}
 
 
 def curl(gateway, authority, *options: str, path: str = "/page.txt", scheme: str = "http"):

@@ -1,11 +1,10 @@
 """What a refusal says: RFC 9457 problem documents, RFC 6750 challenges, and how much of it `error_detail` shows."""
 
-import json
 
 import pytest
 
 from harness.raw import Client, Response, get, post
-from harness.tokens import AUDIENCE, ISSUER, bearer, key_set
+from harness.tokens import AUDIENCE, ISSUER, bearer
 
 CONFIGURATION = f"""
 worker_processes 1;
@@ -38,11 +37,8 @@ server {{
 
 
 @pytest.fixture(scope="module")
-def values(rsa_key, authority, tmp_path_factory):
-    file = tmp_path_factory.mktemp("keys") / "jwks.json"
-    file.write_text(json.dumps(key_set(rsa_key)))
-    certificate, key = authority.issue("localhost")
-    return {"keys": file, "certificate": certificate, "key": key}
+def values(localhost, key_file):
+    return localhost | {"keys": key_file}
 
 
 def test_problem_document(gateway, origin):

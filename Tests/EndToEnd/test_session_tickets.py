@@ -35,9 +35,8 @@ server {
 
 
 @pytest.fixture(scope="module")
-def values(authority):
-    certificate, key = authority.issue("localhost")
-    return {"certificate": certificate, "key": key, "lifetime": "1h"}
+def values(localhost):
+    return localhost | {"lifetime": "1h"}
 
 
 VERSIONS = pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])

@@ -1,10 +1,12 @@
 """Many requests on one connection to an upstream: what they share, and what one of them does not do to the others."""
 
+import signal
 import time
 
 import pytest
 
 from harness.framed_origin import Call, FramedOrigin
+from harness.gateway import accepts
 from harness.raw import get, post
 from harness.streams import CANCEL, Session, request
 from harness.waiting import wait_until
@@ -30,13 +32,6 @@ server {
 
 
 @pytest.fixture(scope="module")
-def module_framed():
-    origin = FramedOrigin()
-    yield origin
-    origin.close()
-
-
-@pytest.fixture(scope="module")
 def module_limited():
     origin = FramedOrigin(limit=5)
     yield origin
@@ -46,12 +41,6 @@ def module_limited():
 @pytest.fixture(scope="module")
 def values(module_framed, module_limited):
     return {"framed": module_framed.address, "limited": module_limited.address}
-
-
-@pytest.fixture
-def framed(module_framed):
-    module_framed.reset()
-    return module_framed
 
 
 @pytest.fixture
@@ -302,8 +291,8 @@ def test_stopping_lets_what_runs_end(start, framed):
     with Session(gateway.port) as session:
         streams = [session.begin(request(f"/{n}")) for n in range(5)]
         framed.wait_for(5)
-        gateway.send_signal(__import__("signal").SIGTERM)
-        time.sleep(0.3)
+        gateway.send_signal(signal.SIGTERM)
+        wait_until(lambda: not accepts(gateway.port), what="nobody new is let in")
         for call in framed.calls:
             call.answer(b"still")
         assert [session.wait_for(stream).body for stream in streams] == [b"still"] * 5

@@ -54,9 +54,8 @@ server {
 
 
 @pytest.fixture(scope="module")
-def values(authority):
-    certificate, key = authority.issue("localhost")
-    return {"certificate": certificate, "key": key}
+def values(localhost):
+    return localhost
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """HTTP/2 from clients to origins of HTTP/1: over TLS and in clear text, with curl, httpx and frames of our own."""
 
-import json
 import random
 import re
 import socket
@@ -26,7 +25,7 @@ from harness.streams import (
     Session,
     request,
 )
-from harness.tokens import AUDIENCE, ISSUER, key_set
+from harness.tokens import AUDIENCE, ISSUER
 from harness.waiting import wait_until
 
 CONFIGURATION = f"""
@@ -66,11 +65,8 @@ server {{
 
 
 @pytest.fixture(scope="module")
-def values(authority, rsa_key, tmp_path_factory):
-    certificate, key = authority.issue("localhost")
-    keys = tmp_path_factory.mktemp("keys") / "jwks.json"
-    keys.write_text(json.dumps(key_set(rsa_key.jwk())))
-    return {"certificate": certificate, "key": key, "keys": keys}
+def values(localhost, key_file):
+    return localhost | {"keys": key_file}
 
 
 def echo(connection: Connection) -> None:

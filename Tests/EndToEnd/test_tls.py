@@ -41,9 +41,8 @@ server {
 
 
 @pytest.fixture(scope="module")
-def values(authority):
-    certificate, key = authority.issue("localhost")
-    return {"certificate": certificate, "key": key}
+def values(localhost):
+    return localhost
 
 
 def context_of(authority, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:

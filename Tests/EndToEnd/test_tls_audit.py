@@ -4,7 +4,6 @@ T17 and R04). docs/security.md says what is covered."""
 import json
 import os
 import socket
-import ssl
 import struct
 import subprocess
 import time

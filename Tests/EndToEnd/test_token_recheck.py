@@ -14,7 +14,7 @@ import pytest
 from harness.frames import BINARY, CLOSE, PING, TEXT, Frame, Socket, echo, frame, header, read_frame, speaking
 from harness.origin import Ended
 from harness.raw import TruncatedAnswer, get
-from harness.refusals import check_answer, check_invalid_token
+from harness.refusals import check_invalid_token
 from harness.revocations import entry, revoke
 from harness.services import Service
 from harness.streams import CANCEL, Session, request
@@ -115,11 +115,8 @@ def keeping(frames: list):
     """A server that keeps what comes."""
 
     def serve(server):
-        try:
-            while True:
-                frames.append(server.read())
-        except Ended:
-            pass
+        for got in server.frames():
+            frames.append(got)
 
     return speaking(serve)
 
@@ -253,11 +250,8 @@ def test_the_close_frame_stands_between_two_frames(begin, origin, rsa_key):
         server.send(frame(BINARY, bytes(10)) + header(BINARY, 70_000)[:5])
         assert going.wait(10)
         server.send(header(BINARY, 70_000)[5:] + bytes(70_000) + frame(TEXT, b"too late"))
-        try:
-            while True:
-                frames.append(server.read())
-        except Ended:
-            pass
+        for got in server.frames():
+            frames.append(got)
 
     origin.serve(speaking(serve))
     token, end = lasting(rsa_key, 1)
@@ -320,11 +314,8 @@ def test_nothing_follows_a_close_frame(begin, origin, rsa_key):
 
     def serve(server):
         server.send(frame(CLOSE, b"\x03\xe8"))
-        try:
-            while True:
-                frames.append(server.read())
-        except Ended:
-            pass
+        for got in server.frames():
+            frames.append(got)
 
     origin.serve(speaking(serve))
     with connect(gateway, "/x", lasting(rsa_key, 1)[0]) as client:

@@ -1,14 +1,15 @@
 """Fields behind bodies, in both directions and between both versions: which go on, which are dropped, and that none decides."""
 
+import signal
 import time
 
 import grpc
 import pytest
 
-from harness.framed_origin import FramedOrigin
 from harness.origin import Connection, Ended
 from harness.raw import Client, chunked, get, post
 from harness.streams import PROTOCOL_ERROR, Session, request
+from harness.waiting import wait_until
 
 CONFIGURATION = """
 worker_processes 1;
@@ -35,22 +36,8 @@ FORBIDDEN = [
 
 
 @pytest.fixture(scope="module")
-def framed_origin():
-    origin = FramedOrigin()
-    yield origin
-    origin.close()
-
-
-@pytest.fixture(scope="module")
-def values(framed_origin, authority):
-    certificate, key = authority.issue("localhost")
-    return {"framed": framed_origin.address, "certificate": certificate, "key": key}
-
-
-@pytest.fixture
-def framed(framed_origin):
-    framed_origin.reset()
-    return framed_origin
+def values(module_framed, localhost):
+    return localhost | {"framed": module_framed.address}
 
 
 @pytest.fixture(params=["clear", "tls"])
@@ -270,9 +257,8 @@ def test_grpc_metadata_travels_behind_the_body(gateway):
         gateway.values["framed"], kept = f"127.0.0.1:{port}", gateway.values["framed"]
         gateway.configure(gateway.configuration)
         before = gateway.log.count("configuration reloaded")
-        gateway.send_signal(1)
-        while gateway.log.count("configuration reloaded") == before:
-            time.sleep(0.01)
+        gateway.send_signal(signal.SIGHUP)
+        wait_until(lambda: gateway.log.count("configuration reloaded") > before, what="the reload")
         with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
             _, call = channel.unary_unary("/framed/call").with_call(b"hello", timeout=5)
         told = dict(call.trailing_metadata())
@@ -280,7 +266,7 @@ def test_grpc_metadata_travels_behind_the_body(gateway):
     finally:
         gateway.values["framed"] = kept
         gateway.configure(gateway.configuration)
-        gateway.send_signal(1)
+        gateway.send_signal(signal.SIGHUP)
         server.stop(0)
 
 

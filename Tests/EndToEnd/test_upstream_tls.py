@@ -1,5 +1,7 @@
 """TLS to upstreams: who is believed, what is shown and told, and that a request is never sent to anybody else."""
 
+import ipaddress
+import signal
 import socket
 import ssl
 import subprocess
@@ -16,6 +18,7 @@ from harness.certificates import Authority
 from harness.framed_origin import FramedOrigin
 from harness.gateway import run_command
 from harness.origin import OK, Origin, answering
+from harness.ports import take_port
 from harness.raw import get, post
 from harness.refusals import check_answer
 from harness.streams import Session, request
@@ -96,7 +99,7 @@ class Origins:
         self.good = Origin(tls=self._context(authority.issue("upstream.test")))
         names = [x509.DNSName("foreign.test")]
         self.foreign = Origin(tls=self._context(authority.issue_to(_subject("foreign"), names, "foreign")))
-        own = [x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))]
+        own = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         self.expired = Origin(tls=self._context(authority.issue_to(_subject("expired"), own, "expired", age=3)))
         self.stranger = Origin(tls=self._context(Authority(folder).issue("stranger")))
         asking = self._context(authority.issue("asking"))
@@ -342,7 +345,7 @@ def test_a_reload_takes_other_authorities(start, origins, authority, tmp_path_fa
     assert gateway.request(get("/x")).status == 200
     gateway.values["file"] = other.file
     gateway.configure(gateway.configuration)
-    gateway.send_signal(__import__("signal").SIGHUP)
+    gateway.send_signal(signal.SIGHUP)
     wait_until(lambda: gateway.request(get("/x")).status == 502, 5)
     assert gateway.request(get("/x")).code == "upstream_untrusted"
 
@@ -403,7 +406,7 @@ def test_every_mistake_is_named(tmp_path, authority, lines, named):
 def test_openssl_s_server(start, authority, tmp_path):
     """The server of OpenSSL itself, which sends its tickets behind the handshake."""
     certificate, key = authority.issue("localhost")
-    port = __import__("harness.ports", fromlist=["take_port"]).take_port()
+    port = take_port()
     command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", certificate, "-key", key, "-www", "-quiet"]
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:

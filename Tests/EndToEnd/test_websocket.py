@@ -1,7 +1,6 @@
 """WebSocket through Upgrade (security rows H20, H21, U04, R12): who may ask, who may agree, and what goes through."""
 
 import contextlib
-import json
 import random
 import signal
 import socket
@@ -17,7 +16,6 @@ from harness.frames import (
     CLOSE,
     KEY,
     PING,
-    PONG,
     TEXT,
     Socket,
     agreement,
@@ -29,10 +27,11 @@ from harness.frames import (
     read_frame,
     speaking,
 )
+from harness.gateway import accepts
 from harness.origin import Ended
 from harness.raw import get
 from harness.refusals import check_answer
-from harness.tokens import AUDIENCE, ISSUER, bearer, key_set
+from harness.tokens import AUDIENCE, ISSUER, bearer
 from harness.waiting import wait_until
 
 CONFIGURATION = f"""
@@ -77,12 +76,9 @@ def talk(connection):
 
 
 @pytest.fixture(scope="module")
-def values(authority, rsa_key, tmp_path_factory):
-    certificate, key = authority.issue("localhost")
-    keys = tmp_path_factory.mktemp("keys") / "jwks.json"
-    keys.write_text(json.dumps(key_set(rsa_key)))
+def values(localhost, key_file):
     with library_server(talk, max_size=1 << 26, subprotocols=["b", "c"]) as real:
-        yield {"certificate": certificate, "key": key, "keys": keys, "real": real}
+        yield localhost | {"keys": key_file, "real": real}
 
 
 def connect(gateway, path="/live", *fields) -> Socket:
@@ -374,7 +370,7 @@ def test_an_interim_answer_before_the_agreement(gateway, origin):
 def test_a_stale_connection_is_asked_once_more(gateway, origin):
     assert gateway.request(get("/x")).status == 200
     origin.close_connections()
-    time.sleep(0.05)
+    wait_until(lambda: origin.open_connections == 0)
     origin.serve(speaking(echo))
     with connect(gateway) as client:
         client.send_frame(PING, b"p")
@@ -525,13 +521,11 @@ def test_half_close_of_the_client(gateway, origin):
     parts = []
 
     def serve(server):
-        try:
-            while True:
-                parts.append(server.read().payload)
-        except Ended:
-            server.send(frame(TEXT, b"got %d" % len(parts)))
-            time.sleep(0.1)
-            server.send(frame(BINARY, bytes(300_000)))
+        for got in server.frames():
+            parts.append(got.payload)
+        server.send(frame(TEXT, b"got %d" % len(parts)))
+        time.sleep(0.1)
+        server.send(frame(BINARY, bytes(300_000)))
 
     origin.serve(speaking(serve))
     with connect(gateway) as client:
@@ -550,11 +544,9 @@ def test_half_close_of_the_upstream(gateway, origin):
     def serve(server):
         server.send(frame(TEXT, b"bye"))
         server.connection.socket.shutdown(socket.SHUT_WR)
-        try:
-            while True:
-                parts.append(server.read().payload)
-        except Ended:
-            over.set()
+        for got in server.frames():
+            parts.append(got.payload)
+        over.set()
 
     origin.serve(speaking(serve))
     with connect(gateway, "/half") as client:
@@ -606,11 +598,8 @@ def test_R12_idle_ends_it_with_a_close_frame(gateway, origin):
     frames = []
 
     def serve(server):
-        try:
-            while True:
-                frames.append(server.read())
-        except Ended:
-            pass
+        for got in server.frames():
+            frames.append(got)
 
     origin.serve(speaking(serve))
     with connect(gateway, "/idle") as client:
@@ -660,17 +649,14 @@ def test_a_stop_waits_and_then_says_goodbye(start, origin, values):
     frames = []
 
     def serve(server):
-        try:
-            while True:
-                frames.append(server.read())
-                server.send(frame(TEXT, frames[-1].payload))
-        except Ended:
-            pass
+        for got in server.frames():
+            frames.append(got)
+            server.send(frame(TEXT, got.payload))
 
     origin.serve(speaking(serve))
     quiet, busy = connect(gateway), connect(gateway)
     gateway.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    wait_until(lambda: not accepts(gateway.port), what="nobody new is let in")
     busy.send_frame(TEXT, b"still here")
     assert busy.read_frame().payload == b"still here"
     for client in (quiet, busy):

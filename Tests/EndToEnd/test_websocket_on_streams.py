@@ -1,8 +1,8 @@
 """WebSocket over HTTP/2 (RFC 8441), to origins of HTTP/1.1: each on a stream beside other requests."""
 
 import contextlib
-import json
 import random
+import socket
 import threading
 import time
 
@@ -11,10 +11,23 @@ import h2.connection
 import h2.events
 import pytest
 
-from harness.frames import ACCEPT, BINARY, CLOSE, PING, TEXT, echo, frame, header, read_frame, speaking
+from harness.frames import (
+    ACCEPT,
+    BINARY,
+    CLOSE,
+    PING,
+    TEXT,
+    Server,
+    agreement,
+    echo,
+    frame,
+    header,
+    read_frame,
+    speaking,
+)
 from harness.origin import Ended
 from harness.streams import CANCEL, DATA, NO_ERROR, Session, request
-from harness.tokens import AUDIENCE, ISSUER, key_set
+from harness.tokens import AUDIENCE, ISSUER
 from harness.waiting import wait_until
 
 CONFIGURATION = f"""
@@ -44,11 +57,8 @@ server {{
 
 
 @pytest.fixture(scope="module")
-def values(authority, rsa_key, tmp_path_factory):
-    certificate, key = authority.issue("localhost")
-    keys = tmp_path_factory.mktemp("keys") / "jwks.json"
-    keys.write_text(json.dumps(key_set(rsa_key)))
-    return {"certificate": certificate, "key": key, "keys": keys}
+def values(localhost, key_file):
+    return localhost | {"keys": key_file}
 
 
 def opening(path: str = "/live", *more: tuple[str, str], version: str | None = "13") -> list[tuple[str, str]]:
@@ -123,8 +133,6 @@ def test_keys_of_our_own_differ(gateway, origin, session):
 
 def test_the_library_h2_talks_through(gateway, origin):
     """A client whose frames are not ours."""
-    import socket
-
     origin.serve(speaking(echo))
     connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
     connection.initiate_connection()
@@ -152,8 +160,6 @@ def test_many_beside_other_requests(gateway, origin, session):
         got = connection.read_request()
         if not got.get("upgrade"):
             return connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        from harness.frames import Server, agreement
-
         connection.send(agreement(got))
         echo(Server(connection, got))
         raise Ended
@@ -230,8 +236,6 @@ def test_frames_before_the_agreement_wait(gateway, origin, session):
     seen = []
 
     def script(connection):
-        from harness.frames import Server, agreement
-
         got = connection.read_request()
         time.sleep(0.3)
         seen.append(connection.kept)
@@ -325,11 +329,9 @@ def test_R12_an_upstream_that_takes_nothing_holds_the_client(gateway, origin):
 def test_half_close_of_the_client(gateway, origin, session):
     def serve(server):
         parts = []
-        try:
-            while True:
-                parts.append(server.read())
-        except Ended:
-            server.send(frame(TEXT, b"%d" % len(parts)))
+        for got in server.frames():
+            parts.append(got)
+        server.send(frame(TEXT, b"%d" % len(parts)))
 
     origin.serve(speaking(serve))
     talk = Talk(session)
@@ -340,18 +342,14 @@ def test_half_close_of_the_client(gateway, origin, session):
 
 
 def test_half_close_of_the_upstream(gateway, origin, session):
-    import socket
-
     parts, over = [], threading.Event()
 
     def serve(server):
         server.send(frame(TEXT, b"bye"))
         server.connection.socket.shutdown(socket.SHUT_WR)
-        try:
-            while True:
-                parts.append(server.read().payload)
-        except Ended:
-            over.set()
+        for got in server.frames():
+            parts.append(got.payload)
+        over.set()
 
     origin.serve(speaking(serve))
     talk = Talk(session)

@@ -103,6 +103,12 @@ class Server:
     def read(self) -> Frame:
         return read_frame(self.connection.read_exactly)
 
+    def frames(self) -> Iterator[Frame]:
+        """What comes, to the end of the connection."""
+        with contextlib.suppress(Ended):
+            while True:
+                yield self.read()
+
     def send(self, data: bytes) -> None:
         self.connection.send(data)
 
