@@ -148,6 +148,8 @@ package struct ServerSession: ~Copyable {
             isCrowded = true
             return true
         }
+        // Nearly always all of them together have too little, which needs no look for the stream.
+        if frames.waiting < ConnectionLimits.backPressure { return false }
         return frames.waiting(stream: number) >= ConnectionLimits.backPressure
     }
     /// True once when there is room again after a stream was told that all of them had too much.
