@@ -180,7 +180,9 @@ extension ProxyHeader {
     package static func write(
         _ version: Version, from source: SocketAddress?, to destination: SocketAddress?
     ) -> [UInt8] {
-        guard let source, let destination else { return version == .one ? Array("PROXY UNKNOWN\r\n".utf8) : local }
+        guard let source, let destination else {
+            return version == .one ? Array("PROXY UNKNOWN\r\n".utf8) : start(family: 0, count: 0)
+        }
         let isV4 = source.address.family == .v4 && destination.address.family == .v4
         let ends = isV4 ? (source.address, destination.address) : (mapped(source.address), mapped(destination.address))
         if version == .one {
@@ -188,17 +190,10 @@ extension ProxyHeader {
             return Array("PROXY \(addresses) \(source.port) \(destination.port)\r\n".utf8)
         }
         let count: UInt8 = isV4 ? 12 : 36
-        return start(command: 0x21, family: isV4 ? 0x11 : 0x21, count: count) + ends.0.octets + ends.1.octets
-            + bytes(source.port) + bytes(destination.port)
+        return start(family: isV4 ? 0x11 : 0x21, count: count) + ends.0.octets + ends.1.octets + bytes(source.port)
+            + bytes(destination.port)
     }
-    /// The gateway's own connection.
-    package static func writeLocal(_ version: Version) -> [UInt8] {
-        version == .one ? Array("PROXY UNKNOWN\r\n".utf8) : start(command: 0x20, family: 0, count: 0)
-    }
-    private static var local: [UInt8] { start(command: 0x21, family: 0, count: 0) }
-    private static func start(command: UInt8, family: UInt8, count: UInt8) -> [UInt8] {
-        signature + [command, family, 0, count]
-    }
+    private static func start(family: UInt8, count: UInt8) -> [UInt8] { signature + [0x21, family, 0, count] }
     private static func bytes(_ port: UInt16) -> [UInt8] { [UInt8(port >> 8), UInt8(port & 0xff)] }
     /// RFC 4291 section 2.5.5.2.
     private static func mapped(_ address: IPAddress) -> IPAddress {
