@@ -18,33 +18,19 @@ enum ClientCallbacks {
         return slot == 0 ? nil : unsafe state.pointee.streams.occupant(Int32(truncatingIfNeeded: slot - 1))
     }
 
-    static func makeSession(_ state: State) -> OpaquePointer? {
-        var callbacks: OpaquePointer?
-        var option: OpaquePointer?
-        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0 else { return nil }
-        defer { unsafe nghttp2_session_callbacks_del(callbacks) }
-        guard unsafe nghttp2_option_new(&option) == 0 else { return nil }
-        defer { unsafe nghttp2_option_del(option) }
-        unsafe nghttp2_option_set_no_auto_window_update(option, 1)
-        unsafe register(callbacks)
-        unsafe registerSending(callbacks)
-        var session: OpaquePointer?
-        guard unsafe nghttp2_session_client_new2(&session, callbacks, state, option) == 0 else { return nil }
+    static func makeSession(streams: Int) -> OwnedSession<ClientState>? {
         // Nobody asks for what a server would push (RFC 9113 section 8.4). What a client does not take waits here, one window
         // for each stream at most.
-        let window = UInt32(HTTP2ClientSession.streamWindow)
-        var settings = [
-            nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0),
-            nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: window),
-        ]
-        let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
-        guard unsafe nghttp2_submit_settings(session, flags, &settings, settings.count) == 0,
-            unsafe nghttp2_session_set_local_window_size(session, flags, 0, HTTP2ClientSession.connectionWindow) == 0
-        else {
-            unsafe nghttp2_session_del(session)
-            return nil
+        unsafe OwnedSession(
+            .client, ClientState(streams: streams),
+            settings: [
+                (NGHTTP2_SETTINGS_ENABLE_PUSH, 0),
+                (NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, UInt32(HTTP2ClientSession.streamWindow)),
+            ], window: HTTP2ClientSession.connectionWindow
+        ) { callbacks, _ in
+            unsafe register(callbacks)
+            unsafe registerSending(callbacks)
         }
-        return unsafe session
     }
 
     private static func register(_ callbacks: OpaquePointer?) {
@@ -138,31 +124,11 @@ enum ClientCallbacks {
         if unsafe count == 0 && !state.pointee.streams[slot].bodyHasEnded {
             return Int(NGHTTP2_ERR_DEFERRED.rawValue)
         }
-        if count > 0 { unsafe state.pointee.streams[slot].take(count, into: buffer) }
-        guard unsafe state.pointee.streams[slot].bodyHasEnded && state.pointee.streams[slot].body.isEmpty else {
-            return count
-        }
-        unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-        let lines = unsafe state.pointee.streams[slot].bodyTrailers
-        if !lines.isEmpty {
-            var list = FieldList()
-            list.begin()
-            list.add(lines.span)
-            unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-            _ = unsafe SessionCallbacks.withFields(list) { unsafe nghttp2_submit_trailer(session, stream, $0, $1) }
+        if count > 0 { unsafe state.pointee.streams[slot].body.move(count, to: buffer) }
+        if unsafe state.pointee.streams[slot].bodyHasEnded && state.pointee.streams[slot].body.isEmpty {
+            let trailers = unsafe state.pointee.streams[slot].bodyTrailers
+            unsafe SessionCallbacks.end(session, stream, trailers, flags)
         }
         return count
-    }
-}
-
-extension ClientStream {
-    /// Moves the first `count` bytes that wait to `buffer`, which has room for them.
-    fileprivate mutating func take(_ count: Int, into buffer: UnsafeMutablePointer<UInt8>) {
-        unsafe copy(count, to: buffer)
-        body.consume(count)
-    }
-    private func copy(_ count: Int, to buffer: UnsafeMutablePointer<UInt8>) {
-        let bytes = body.bytes
-        unsafe bytes.withUnsafeBufferPointer { unsafe buffer.update(from: $0.baseAddress!, count: count) }
     }
 }

@@ -1,6 +1,5 @@
 // One HTTP/2 connection as its client sees it, with many requests at once: bytes in, events out. It knows no socket.
-// Owns the nghttp2 session and the state its callbacks write to, and frees both in deinit; the state's address is stable,
-// and nghttp2 calls back only from within the calls made here.
+// nghttp2 calls back only from within the calls made here.
 package import Bytes
 import CNGHTTP2
 package import HTTP
@@ -10,27 +9,16 @@ package import HTTP
     static let streamWindow: Int32 = 256 * 1024
     static let connectionWindow: Int32 = 4 << 20
 
-    private let session: OpaquePointer
-    private let state: UnsafeMutablePointer<ClientState>
+    private let owned: OwnedSession<ClientState>
+    private var session: OpaquePointer { unsafe owned.session }
+    private var state: UnsafeMutablePointer<ClientState> { unsafe owned.state }
     private let limit: Int
 
     /// Nil when there is no memory. The first bytes to send, the preface and our SETTINGS, wait already.
     package init?(streams limit: Int) {
-        let state = UnsafeMutablePointer<ClientState>.allocate(capacity: 1)
-        unsafe state.initialize(to: ClientState(streams: limit))
-        guard let session = unsafe ClientCallbacks.makeSession(state) else {
-            unsafe state.deinitialize(count: 1)
-            unsafe state.deallocate()
-            return nil
-        }
-        unsafe self.session = unsafe session
-        unsafe self.state = unsafe state
+        guard let owned = ClientCallbacks.makeSession(streams: limit) else { return nil }
+        self.owned = owned
         self.limit = limit
-    }
-    deinit {
-        unsafe nghttp2_session_del(session)
-        unsafe state.deinitialize(count: 1)
-        unsafe state.deallocate()
     }
 
     private var bytes: Span<UInt8> {
@@ -77,7 +65,6 @@ package import HTTP
         unsafe state.pointee.streams[id].body.append(part)
         _ = unsafe nghttp2_session_resume_data(session, state.pointee.streams[id].number)
     }
-    package borrowing func hasFinished(_ id: SlotID) -> Bool { unsafe state.pointee.streams[id].bodyHasEnded }
     /// The request is whole, but for field lines behind its body.
     package mutating func finish(_ id: SlotID, trailers: [UInt8] = []) {
         if unsafe state.pointee.streams[id].bodyHasEnded { return }

@@ -1,6 +1,5 @@
 // One HTTP/2 connection as the server sees it: bytes in, events out. It knows no socket.
-// Owns the nghttp2 session and the state its callbacks write to, and frees both in deinit; the state's address is stable,
-// and nghttp2 calls back only from within the calls made here.
+// nghttp2 calls back only from within the calls made here.
 package import Bytes
 import CNGHTTP2
 package import HTTP
@@ -9,26 +8,14 @@ package import HTTP
     /// Bytes that are taken before the cost of what they caused is looked at.
     private static var slice: Int { 16 * 1024 }
 
-    private let session: OpaquePointer
-    private let state: UnsafeMutablePointer<SessionState>
+    private let owned: OwnedSession<SessionState>
+    private var session: OpaquePointer { unsafe owned.session }
+    private var state: UnsafeMutablePointer<SessionState> { unsafe owned.state }
 
     /// Nil when there is no memory. The first bytes to send, our SETTINGS, wait already.
     package init?(limits: HTTP2Limits = HTTP2Limits(), now: Instant) {
-        let state = UnsafeMutablePointer<SessionState>.allocate(capacity: 1)
-        unsafe state.initialize(to: SessionState(limits: limits, now: now))
-        guard let session = unsafe SessionCallbacks.makeSession(state, limits) else {
-            unsafe state.deinitialize(count: 1)
-            unsafe state.deallocate()
-            return nil
-        }
-        unsafe self.session = unsafe session
-        unsafe self.state = unsafe state
-    }
-
-    deinit {
-        unsafe nghttp2_session_del(session)
-        unsafe state.deinitialize(count: 1)
-        unsafe state.deallocate()
+        guard let owned = SessionCallbacks.makeSession(limits, now: now) else { return nil }
+        self.owned = owned
     }
 
     /// What the ranges of events are of.

@@ -16,39 +16,23 @@ enum SessionCallbacks {
 
     // MARK: making a session
 
-    static func makeSession(_ state: State, _ limits: HTTP2Limits) -> OpaquePointer? {
-        var callbacks: OpaquePointer?
-        var option: OpaquePointer?
-        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0 else { return nil }
-        defer { unsafe nghttp2_session_callbacks_del(callbacks) }
-        guard unsafe nghttp2_option_new(&option) == 0 else { return nil }
-        defer { unsafe nghttp2_option_del(option) }
-        unsafe register(callbacks)
-        unsafe nghttp2_option_set_no_auto_window_update(option, 1)
-        unsafe nghttp2_option_set_max_outbound_ack(option, limits.waitingAcknowledgements)
-        // Ours counts the resets that go out, too, and so ends the connection first, with the fitting code.
-        unsafe nghttp2_option_set_stream_reset_rate_limit(option, 2 * limits.resetBurst, limits.resetsPerSecond)
-        unsafe nghttp2_option_set_max_continuations(option, limits.continuations)
-        unsafe nghttp2_option_set_max_send_header_block_length(option, limits.answerHeadSize)
-        var session: OpaquePointer?
-        guard unsafe nghttp2_session_server_new2(&session, callbacks, state, option) == 0 else { return nil }
-        var settings = [
-            setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streamCount),
-            setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, UInt32(limits.streamWindow)),
-            setting(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, UInt32(limits.head.headSize)),
-            setting(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1),
-        ]
-        let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
-        guard unsafe nghttp2_submit_settings(session, flags, &settings, settings.count) == 0,
-            unsafe nghttp2_session_set_local_window_size(session, flags, 0, limits.connectionWindow) == 0
-        else {
-            unsafe nghttp2_session_del(session)
-            return nil
+    static func makeSession(_ limits: HTTP2Limits, now: Instant) -> OwnedSession<SessionState>? {
+        unsafe OwnedSession(
+            .server, SessionState(limits: limits, now: now),
+            settings: [
+                (NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streamCount),
+                (NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, UInt32(limits.streamWindow)),
+                (NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, UInt32(limits.head.headSize)),
+                (NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1),
+            ], window: limits.connectionWindow
+        ) { callbacks, option in
+            unsafe register(callbacks)
+            unsafe nghttp2_option_set_max_outbound_ack(option, limits.waitingAcknowledgements)
+            // Ours counts the resets that go out, too, and so ends the connection first, with the fitting code.
+            unsafe nghttp2_option_set_stream_reset_rate_limit(option, 2 * limits.resetBurst, limits.resetsPerSecond)
+            unsafe nghttp2_option_set_max_continuations(option, limits.continuations)
+            unsafe nghttp2_option_set_max_send_header_block_length(option, limits.answerHeadSize)
         }
-        return unsafe session
-    }
-    private static func setting(_ id: nghttp2_settings_id, _ value: UInt32) -> nghttp2_settings_entry {
-        nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: value)
     }
 
     private static func register(_ callbacks: OpaquePointer?) {
@@ -227,17 +211,22 @@ enum SessionCallbacks {
         let count = unsafe min(size, state.pointee.bodies[id].queue.count)
         if unsafe count == 0 && !state.pointee.bodies[id].isEnded { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
         if count > 0 { unsafe state.pointee.take(count, of: id, into: buffer) }
-        guard unsafe state.pointee.bodies[id].isEnded && state.pointee.bodies[id].queue.isEmpty else { return count }
-        unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-        let lines = unsafe state.pointee.bodies[id].trailers
-        if !lines.isEmpty {
-            var list = FieldList()
-            list.begin()
-            list.add(lines.span)
-            unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-            _ = unsafe withFields(list) { unsafe nghttp2_submit_trailer(session, stream, $0, $1) }
+        if unsafe state.pointee.bodies[id].isEnded && state.pointee.bodies[id].queue.isEmpty {
+            unsafe end(session, stream, state.pointee.bodies[id].trailers, flags)
         }
         return count
+    }
+    /// The body that is read is whole; `lines` of fields follow it, if there are any.
+    static func end(
+        _ session: OpaquePointer, _ stream: Int32, _ lines: [UInt8], _ flags: UnsafeMutablePointer<UInt32>
+    ) {
+        unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+        if lines.isEmpty { return }
+        var list = FieldList()
+        list.begin()
+        list.add(lines.span)
+        unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+        _ = unsafe withFields(list) { unsafe nghttp2_submit_trailer(session, stream, $0, $1) }
     }
 }
 
@@ -247,8 +236,7 @@ extension SessionState {
 
     /// Moves the first `count` bytes that wait to `buffer`, which has room for them.
     mutating func take(_ count: Int, of id: SlotID, into buffer: UnsafeMutablePointer<UInt8>) {
-        unsafe bodies[id].copy(count, to: buffer)
-        bodies[id].queue.consume(count)
+        unsafe bodies[id].queue.move(count, to: buffer)
         bodies[id].progress = now
         waiting -= count
         let left = bodies[id].queue.count
@@ -258,9 +246,13 @@ extension SessionState {
     }
 }
 
-extension OutboundBody {
-    func copy(_ count: Int, to buffer: UnsafeMutablePointer<UInt8>) {
-        let bytes = queue.bytes
-        unsafe bytes.withUnsafeBufferPointer { unsafe buffer.update(from: $0.baseAddress!, count: count) }
+extension ByteQueue {
+    /// Moves the first `count` bytes to `buffer`, which has room for them.
+    mutating func move(_ count: Int, to buffer: UnsafeMutablePointer<UInt8>) {
+        do {
+            let bytes = bytes
+            unsafe bytes.withUnsafeBufferPointer { unsafe buffer.update(from: $0.baseAddress!, count: count) }
+        }
+        consume(count)
     }
 }

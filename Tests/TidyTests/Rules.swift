@@ -45,6 +45,7 @@ enum Rules {
         "Sources/HTTP2/ClientCallbacks.swift": "what nghttp2 calls for a client",
         "Sources/HTTP2/HTTP2ClientSession.swift": "one session of nghttp2, for a client",
         "Sources/HTTP2/HTTP2Session.swift": "one session of nghttp2",
+        "Sources/HTTP2/OwnedSession.swift": "a session of nghttp2, and what its callbacks write to",
         "Sources/HTTP2/SessionCallbacks.swift": "what nghttp2 calls",
         "Sources/JOSE/MessageDigest.swift": "OpenSSL's digests",
         "Sources/JOSE/PublicKey.swift": "OpenSSL imports and makes keys",
