@@ -28,21 +28,32 @@ package struct FieldList: ~Copyable {
         let start = text.first(UInt8(ascii: "\n"), from: targetEnd, to: text.count) + 1
         add(":method", text, 0..<methodEnd)
         add(":scheme", scheme)
-        var isCall = false
-        var saysTE = false
+        // Stands before all fields, wherever Host does.
+        let authority = fields.count
+        add(":authority", text, 0..<0)
+        add(":path", text, methodEnd + 1..<targetEnd)
+        var isCall = false, saysTE = false, hasHost = false
         var i = start
         while i < text.count {
-            let colon = text.first(UInt8(ascii: ":"), from: i, to: text.count)
-            let end = text.first(UInt8(ascii: "\r"), from: i, to: text.count)
-            if colon - i == 4 && text.folds(i, to: "host") { add(":authority", text, colon + 2..<end) }
-            if colon - i == 2 && text.folds(i, to: "te") { saysTE = true }
-            if colon - i == 12 && text.folds(i, to: "content-type") {
-                isCall = text.matches(colon + 2, "application/grpc")
+            guard let line = text.fieldLine(from: i) else {
+                i = Self.next(text, behind: i)
+                continue
             }
-            i = end + 2
+            let name = i..<line.nameEnd, value = line.value..<line.valueEnd
+            i = line.next
+            switch name.count {
+            case 4 where text.folds(name.lowerBound, to: "host"):
+                hasHost = true
+                fields[authority].value = append(text, value)
+                continue
+            case 2 where text.folds(name.lowerBound, to: "te"): saysTE = true
+            case 12 where text.folds(name.lowerBound, to: "content-type"):
+                isCall = text.matches(value.lowerBound, "application/grpc")
+            default: if isForbidden(text, name) { continue }
+            }
+            add(text, name, value)
         }
-        add(":path", text, methodEnd + 1..<targetEnd)
-        add(text.extracting(start..<text.count), dropsHost: true)
+        if !hasHost { fields.remove(at: authority) }
         if isCall && !saysTE { add("te", "trailers") }
     }
     private mutating func add(_ name: StaticString, _ value: StaticString) {
@@ -55,9 +66,12 @@ package struct FieldList: ~Copyable {
     private mutating func add(_ name: StaticString, _ text: borrowing Span<UInt8>, _ value: Range<Int>) {
         let start = self.text.count
         self.text.append(name)
-        let nameEnd = self.text.count
+        fields.append(Field(name: start..<self.text.count, value: append(text, value)))
+    }
+    private mutating func append(_ text: borrowing Span<UInt8>, _ value: Range<Int>) -> Range<Int> {
+        let start = self.text.count
         self.text.append(text.extracting(value))
-        fields.append(Field(name: start..<nameEnd, value: nameEnd..<self.text.count))
+        return start..<self.text.count
     }
 
     /// Begins trailers.
@@ -67,37 +81,36 @@ package struct FieldList: ~Copyable {
     }
 
     /// Lines of `name: value CRLF`, in the form that messages of HTTP/1 have. What is no such line is left out.
-    package mutating func add(_ lines: borrowing Span<UInt8>, dropsHost: Bool = false) {
+    package mutating func add(_ lines: borrowing Span<UInt8>) {
         var i = 0
         while i < lines.count {
             guard let line = lines.fieldLine(from: i) else {
-                i = min(lines.first(UInt8(ascii: "\n"), from: i, to: lines.count) + 1, lines.count)
+                i = Self.next(lines, behind: i)
                 continue
             }
-            let isHost = dropsHost && line.nameEnd - i == 4 && lines.folds(i, to: "host")
-            if !isHost && !isForbidden(lines, i, line.nameEnd - i) {
-                add(lines, i..<line.nameEnd, line.value..<line.valueEnd)
-            }
+            if !isForbidden(lines, i..<line.nameEnd) { add(lines, i..<line.nameEnd, line.value..<line.valueEnd) }
             i = line.next
         }
+    }
+    private static func next(_ lines: borrowing Span<UInt8>, behind i: Int) -> Int {
+        min(lines.endOfLine(from: i) + 1, lines.count)
     }
 
     private mutating func add(_ lines: borrowing Span<UInt8>, _ name: Range<Int>, _ value: Range<Int>) {
         let start = text.count
         text.append(lowercasing: lines.extracting(name))
-        let nameEnd = text.count
-        text.append(lines.extracting(value))
-        fields.append(Field(name: start..<nameEnd, value: nameEnd..<text.count))
+        fields.append(Field(name: start..<text.count, value: append(lines, value)))
     }
 
     /// RFC 9113 section 8.2.2.
-    private func isForbidden(_ s: borrowing Span<UInt8>, _ i: Int, _ count: Int) -> Bool {
-        switch count {
+    private func isForbidden(_ s: borrowing Span<UInt8>, _ name: Range<Int>) -> Bool {
+        let i = name.lowerBound
+        return switch name.count {
         case 7: s.folds(i, to: "upgrade")
         case 10: s.folds(i, to: "connection") || s.folds(i, to: "keep-alive")
         case 16: s.folds(i, to: "proxy-connection")
         case 17: s.folds(i, to: "transfer-encoding")
-        default: count == 0
+        default: name.isEmpty
         }
     }
 }

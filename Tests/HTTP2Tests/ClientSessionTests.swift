@@ -89,6 +89,14 @@ struct ClientSessionTests {
         #expect(pair.server.heads.first?.fields == ["host host=a.test", "other accept=*/*", "other x-one=1"])
     }
 
+    @Test func `what names the server goes first, wherever it stood`() throws {
+        var pair = try Pair.make()
+        let text = "GET /x HTTP/1.1\r\nX-One: 1\r\nConnection: x\r\nhOST:  b.test \r\nX-Two: 2\r\n\r\n"
+        _ = pair.request(text, hasBody: false)
+        pair.exchange()
+        #expect(pair.server.heads.first?.fields == ["host host=b.test", "other x-one=1", "other x-two=2"])
+    }
+
     @Test(arguments: ["application/grpc", "application/grpc+proto", "text/plain"])
     func `only calls say that they take trailers`(type: String) throws {
         var pair = try Pair.make()
