@@ -73,7 +73,8 @@ enum ClientCallbacks {
             let state = unsafe ClientCallbacks.state(user)
             guard let slot = unsafe ClientCallbacks.slot(session, state, stream) else { return 0 }
             unsafe state.pointee.streams[slot].isClosed = true
-            if code != 0 {
+            // Without an error, too, a stream may be reset before its time.
+            if unsafe code != 0 || !state.pointee.streams[slot].isAnswered {
                 let isSafe = unsafe code == NGHTTP2_REFUSED_STREAM.rawValue || !state.pointee.streams[slot].isSent
                 unsafe state.pointee.events.append(.failed(slot, isSafe: isSafe))
             }
@@ -87,10 +88,10 @@ enum ClientCallbacks {
         case NGHTTP2_HEADERS.rawValue:
             guard let slot = unsafe slot(session, state, header.stream_id) else { return }
             unsafe state.pointee.endFields(slot, endsStream: ends)
-            if ends { unsafe state.pointee.events.append(.end(slot)) }
+            if ends { unsafe state.pointee.endAnswer(slot) }
         case NGHTTP2_DATA.rawValue:
             guard ends, let slot = unsafe slot(session, state, header.stream_id) else { return }
-            unsafe state.pointee.events.append(.end(slot))
+            unsafe state.pointee.endAnswer(slot)
         case NGHTTP2_GOAWAY.rawValue: unsafe state.pointee.isEnding = true
         default: break
         }

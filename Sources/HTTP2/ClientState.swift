@@ -32,6 +32,8 @@ struct ClientStream: ~Copyable {
     /// The final head of its answer came; how many interim ones did.
     var hasHead = false
     var interim: UInt8 = 0
+    /// All of its answer came.
+    var isAnswered = false
     /// The stream is closed, in order or not.
     var isClosed = false
     /// Of the answer's body, what nobody could take yet, and what came behind it.
@@ -122,6 +124,10 @@ struct ClientState: ~Copyable {
     }
     /// Two stored buffers at once: a span of one is a borrow of the whole value, a parameter is not.
     private static func append(_ from: borrowing ByteBuffer, to out: inout ByteBuffer) { out.append(from.bytes) }
+    mutating func endAnswer(_ stream: SlotID) {
+        streams[stream].isAnswered = true
+        events.append(.end(stream))
+    }
     mutating func received(_ data: borrowing Span<UInt8>, on stream: SlotID) {
         let start = bytes.count
         bytes.append(data)
