@@ -13,7 +13,7 @@ package struct RequestHead: ~Copyable {
     package internal(set) var targetRange = 0..<0
     /// Of the HTTP version: 0 or 1.
     package internal(set) var minor: UInt8 = 1
-    /// It came on a stream of HTTP/2. Says a log, and nobody decides by it.
+    /// It came on a stream of HTTP/2. Says a log, and the handshake of a WebSocket is another there.
     package internal(set) var isFramed = false
     /// `none`, `length` or `chunked`.
     package internal(set) var framing = BodyFraming.none
@@ -40,6 +40,16 @@ package struct RequestHead: ~Copyable {
     package var size: Int { fields.arena.count }
     package var isHEAD: Bool { method == .head }
     package var protocolName: StaticString { isFramed ? "HTTP/2.0" : minor == 0 ? "HTTP/1.0" : "HTTP/1.1" }
+
+    /// gRPC over HTTP sends POST with its own type; `application/grpc-web` is another protocol.
+    package var isCall: Bool {
+        guard method == .post, let type = value(of: .contentType), type.count >= 16,
+            bytes.folds(type.lowerBound, to: "application/grpc")
+        else { return false }
+        if type.count == 16 { return true }
+        let next = bytes[type.lowerBound + 16]
+        return next == UInt8(ascii: "+") || next == UInt8(ascii: ";") || next == UInt8(ascii: " ")
+    }
 
     /// The value of the first field of that name, without the blanks around it.
     package borrowing func value(of name: FieldName) -> Range<Int>? { fields.value(of: name) }

@@ -28,11 +28,9 @@ package enum TrailerFilter {
     }
     /// Behind the name of a line that is one. Whoever checked it before: nothing is sent on that could end a line.
     private static func colon(_ s: borrowing Span<UInt8>, _ line: Range<Int>) -> Int? {
-        var i = line.lowerBound
-        while i < line.upperBound, isTokenCharacter(s[i]) { i += 1 }
+        let i = s.endOfToken(from: line.lowerBound)
         guard i > line.lowerBound, i < line.upperBound, s[i] == UInt8(ascii: ":") else { return nil }
-        for j in i + 1..<line.upperBound where s[j] < 0x20 && s[j] != UInt8(ascii: "\t") || s[j] == 0x7f { return nil }
-        return i
+        return s.endOfValue(from: i + 1) == line.upperBound ? i : nil
     }
 
     private static func isDropped(
@@ -85,11 +83,7 @@ extension RequestHead {
                 if namesTrailers(fields.value(at: k)) { return true }
             }
         }
-        guard fields.contains(.contentType), let type = value(of: .contentType), type.count >= 16 else { return false }
-        let text = bytes
-        guard text.folds(type.lowerBound, to: "application/grpc") else { return false }
-        // `application/grpc-web` is another protocol.
-        return type.count == 16 || text[type.lowerBound + 16] != UInt8(ascii: "-")
+        return isCall
     }
     /// A list of codings, with `trailers` among them.
     private borrowing func namesTrailers(_ value: Range<Int>) -> Bool {

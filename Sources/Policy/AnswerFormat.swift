@@ -13,7 +13,7 @@ package enum AnswerFormat: UInt8, CaseIterable, Sendable {
 
     /// What two forms are liked alike, the earlier one gets; a client that likes none gets a problem document all the same.
     package init(for head: borrowing RequestHead) {
-        if Self.isCall(head) {
+        if head.isCall {
             self = .grpc
             return
         }
@@ -29,16 +29,6 @@ package enum AnswerFormat: UInt8, CaseIterable, Sendable {
 
     /// The status that is sent for an answer that means `status`.
     package func sentStatus(_ status: Int) -> Int { self == .grpc ? 200 : status }
-
-    /// gRPC over HTTP sends POST with its own type; `application/grpc-web` is another protocol.
-    private static func isCall(_ head: borrowing RequestHead) -> Bool {
-        guard head.method == .post, let type = head.value(of: .contentType), type.count >= 16,
-            head.bytes.folds(type.lowerBound, to: "application/grpc")
-        else { return false }
-        if type.count == 16 { return true }
-        let next = head.bytes[type.lowerBound + 16]
-        return next == UInt8(ascii: "+") || next == UInt8(ascii: ";") || next == UInt8(ascii: " ")
-    }
 }
 
 /// How much a client likes one form, by the most specific of its ranges that the form falls into.

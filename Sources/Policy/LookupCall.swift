@@ -15,14 +15,9 @@ package struct LookupCall: Sendable {
         if let clientID {
             // RFC 6749 section 2.3.1: both are encoded as forms are, and then as Basic wants it.
             let pair = FormEncoding.text(clientID) + ":" + FormEncoding.text(clientSecret)
-            text += "Authorization: Basic \(Self.base64(Array(pair.utf8)))\r\n"
+            text += "Authorization: Basic \(Base64.encode(Array(pair.utf8)))\r\n"
         }
         start = Array(text.utf8)
-    }
-    private static func base64(_ bytes: [UInt8]) -> String {
-        var text = Base64URL.encode(bytes.span).replacing("-", with: "+").replacing("_", with: "/")
-        while text.utf8.count % 4 != 0 { text += "=" }
-        return text
     }
 
     /// RFC 7662 section 2.1.

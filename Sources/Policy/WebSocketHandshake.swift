@@ -57,9 +57,7 @@ package enum WebSocketHandshake {
 
     /// A key of our own, for a client that sends none.
     package static func makeKey() -> [UInt8] {
-        var random = SystemRandomNumberGenerator()
-        let words = [random.next(), random.next()]
-        return base64(words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } })
+        Array(Base64.encode((0..<16).map { _ in .random(in: .min ... .max) }).utf8)
     }
     /// The key that a request carries; empty when it has none.
     package static func key(of head: borrowing RequestHead) -> [UInt8] {
@@ -69,7 +67,7 @@ package enum WebSocketHandshake {
     }
     /// What the server makes of a key (RFC 6455 section 4.2.2).
     package static func acceptance(of key: [UInt8]) -> [UInt8] {
-        base64(SHA1.hash((key + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8)).span))
+        Array(Base64.encode(SHA1.hash((key + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8)).span)).utf8)
     }
     /// Whether an answer with status 101 agrees to just what was asked for: anything else would be a tunnel through us for
     /// whatever two ends want to talk.
@@ -79,11 +77,5 @@ package enum WebSocketHandshake {
             let accept = response.soleValue(named: Array("sec-websocket-accept".utf8).span)
         else { return false }
         return response.bytes.extracting(accept).isEqual(to: acceptance.span)
-    }
-
-    private static func base64(_ bytes: [UInt8]) -> [UInt8] {
-        var text = Base64URL.encode(bytes.span).replacing("-", with: "+").replacing("_", with: "/")
-        while text.utf8.count % 4 != 0 { text += "=" }
-        return Array(text.utf8)
     }
 }

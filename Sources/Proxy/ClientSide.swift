@@ -73,6 +73,16 @@ extension Worker {
             from: &upstreams[upstream], to: &sessions[streams[stream].session], streams[stream].number, &input,
             head: &response, &exchanges[id], &buffers)
     }
+    /// Moves `n` bytes of the answer's body from the front of the input.
+    mutating func sendBody(_ n: Int, of id: SlotID) {
+        let client = exchanges[id].client, stream = exchanges[id].stream
+        exchanges[id].bodySent &+= UInt64(n)
+        if stream == .none {
+            relayBody(n, of: &input, to: &clients[client], &buffers)
+        } else {
+            relayBody(n, of: &input, to: &sessions[streams[stream].session], streams[stream].number, &buffers)
+        }
+    }
     mutating func sendInterim(_ id: SlotID, _ filter: SlotID) {
         let client = exchanges[id].client, stream = exchanges[id].stream, snapshot = exchanges[id].snapshot
         if stream == .none {

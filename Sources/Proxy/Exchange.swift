@@ -319,10 +319,10 @@ extension Worker {
         let method = heads[head].method
         if method == .connect || method == .trace { return refuse(id, .methodNotAllowed) }
         if route.bodySize > 0 && heads[head].contentLength > route.bodySize { return refuse(id, .bodyTooLarge) }
-        if route.action == .notFound { return refuse(id, .notFound) }
-        if route.recheckNanoseconds > 0 || heads[head].hasUpgrade, !prepare(id, route) { return }
+        let mayLast = route.recheckNanoseconds > 0 || heads[head].hasUpgrade
+        if mayLast, route.action != .notFound, !prepare(id, route) { return }
         switch route.action {
-        case .notFound: break
+        case .notFound: refuse(id, .notFound)
         case .answer: answer(id)
         case .proxy:
             if heads[head].expectsContinue && awaitsContinue(id) { sendContinue(id) }

@@ -91,8 +91,7 @@ extension Worker {
     mutating func endLong(_ id: SlotID) {
         let long = exchanges[id].long
         if let deadline = longExchanges[long].deadline { loop.timers.remove(deadline) }
-        let earlier = longExchanges[long].earlier
-        for i in 0..<Int(earlier.count) { authenticator.release(earlier[i]) }
+        letGo(longExchanges[long].earlier)
         if longExchanges[long].stage == .tunnel { counters.tally.upgradesActive &-= 1 }
         longExchanges.destroy(long)
         exchanges[id].long = .none

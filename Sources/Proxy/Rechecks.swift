@@ -48,9 +48,8 @@ extension Worker {
     /// It would be let in.
     mutating func stays(_ id: SlotID) {
         let long = exchanges[id].long
-        let earlier = longExchanges[long].earlier
+        letGo(longExchanges[long].earlier)
         longExchanges[long].earlier = .anonymous
-        for i in 0..<Int(earlier.count) { authenticator.release(earlier[i]) }
         if exchanges[id].principal.isKnown { armRecheck(id) }
     }
 

@@ -14,6 +14,15 @@ func relayRequestBody(
     input.consume(n)
 }
 
+/// The same towards the client.
+@inline(__always)
+func relayBody(
+    _ n: Int, of input: inout ByteBuffer, to client: inout ServerConnection, _ buffers: inout BufferPool
+) {
+    client.sendBody(input.prefix(n), &buffers)
+    input.consume(n)
+}
+
 /// Takes response events for as long as they need no decision.
 func relayAnswer(
     from upstream: inout ClientConnection, to client: inout ServerConnection, _ input: inout ByteBuffer,
@@ -23,8 +32,7 @@ func relayAnswer(
         let event = upstream.next(in: &input, head: &head)
         switch event {
         case .body(let n):
-            client.sendBody(input.prefix(n), &buffers)
-            input.consume(n)
+            relayBody(n, of: &input, to: &client, &buffers)
             exchange.bodySent &+= UInt64(n)
         case .starved, .paused:
             upstream.keep(&input, &buffers)
@@ -55,6 +63,13 @@ func relayKeptBody(
 ) {
     session.consume(stream.sendKept(to: &upstream, call, &buffers), stream.number)
 }
+@inline(__always)
+func relayBody(
+    _ n: Int, of input: inout ByteBuffer, to session: inout ServerSession, _ number: Int32, _ buffers: inout BufferPool
+) {
+    session.send(input.prefix(n), number, &buffers)
+    input.consume(n)
+}
 func relayAnswer(
     from upstream: inout ClientConnection, to session: inout ServerSession, _ number: Int32, _ input: inout ByteBuffer,
     head: inout ResponseHead, _ exchange: inout Exchange, _ buffers: inout BufferPool
@@ -63,8 +78,7 @@ func relayAnswer(
         let event = upstream.next(in: &input, head: &head)
         switch event {
         case .body(let n):
-            session.send(input.prefix(n), number, &buffers)
-            input.consume(n)
+            relayBody(n, of: &input, to: &session, number, &buffers)
             exchange.bodySent &+= UInt64(n)
         case .starved, .paused:
             upstream.keep(&input, &buffers)

@@ -111,17 +111,11 @@ extension Worker {
     }
     /// The input is a part of the body.
     private mutating func passOn(_ id: SlotID) {
-        let client = exchanges[id].client, stream = exchanges[id].stream, upstream = exchanges[id].upstream
+        let upstream = exchanges[id].upstream
         let count = input.count
-        if stream == .none {
-            relayBody(input, to: &clients[client], &buffers)
-        } else {
-            relayBody(input, to: &sessions[streams[stream].session], streams[stream].number, &buffers)
-        }
-        input.clear()
-        exchanges[id].bodySent &+= UInt64(count)
+        sendBody(count, of: id)
         upstreams[upstream].consume(count, of: exchanges[id].call)
-        markDirty(client: client)
+        markDirty(client: exchanges[id].client)
         markDirty(upstream: upstream)
     }
     /// The client took something: what was kept for it goes on, or its upstream is read again.
@@ -231,13 +225,4 @@ extension Worker {
             failed(exchange, ExchangeFailure(shown, .upstream, retry))
         }
     }
-}
-
-private func relayBody(_ input: borrowing ByteBuffer, to client: inout ServerConnection, _ buffers: inout BufferPool) {
-    client.sendBody(input.bytes, &buffers)
-}
-private func relayBody(
-    _ input: borrowing ByteBuffer, to session: inout ServerSession, _ number: Int32, _ buffers: inout BufferPool
-) {
-    session.send(input.bytes, number, &buffers)
 }

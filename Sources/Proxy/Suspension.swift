@@ -12,38 +12,16 @@ import Telemetry
 /// Why an exchange does not go on.
 enum Waiting: UInt8 { case nothing, turn, keys, lookup }
 
-/// Exchanges in the order in which they came, each with the hash of its token.
-struct WaitingLine: ~Copyable {
-    /// Every connection of a busy worker may come with a new token when it has just started; with RS256 the last of so many
-    /// waits 0.15 s. More would wait longer than clients do.
-    static let limit = 8192
-
-    private struct Place {
-        let id: SlotID
-        let hash: SHA256Value
-    }
-    private var places: [Place] = []
-    private var taken = 0
-    var count: Int { places.count - taken }
-    var isEmpty: Bool { count == 0 }
-
-    mutating func append(_ id: SlotID, _ hash: SHA256Value) { places.append(Place(id: id, hash: hash)) }
-    mutating func next() -> (SlotID, SHA256Value)? {
-        guard taken < places.count else { return nil }
-        let place = places[taken]
-        taken += 1
-        if taken == places.count {
-            places.removeAll(keepingCapacity: true)
-            taken = 0
-        } else if taken > Self.limit {
-            places.removeFirst(taken)
-            taken = 0
-        }
-        return (place.id, place.hash)
-    }
+/// An exchange that waits for its turn, with the hash of its token.
+struct WaitingExchange {
+    let id: SlotID
+    let hash: SHA256Value
 }
 
 extension Worker {
+    /// Every connection of a busy worker may come with a new token when it has just started; with RS256 the last of so many
+    /// waits 0.15 s. More would wait longer than clients do.
+    private static let turnsLimit = 8192
     /// While requests are served whose token was seen before, they are not kept waiting by more than this many signatures.
     private static let verificationsBesideOthers = 1
     /// How long after the last of them: some gaps between requests of a client that sends a thousand a second.
@@ -52,9 +30,9 @@ extension Worker {
     /// The signature is checked at the end of this turn of the loop or of one of the next, after those who came before, and after
     /// the output of all others has left.
     mutating func awaitTurn(_ id: SlotID) {
-        guard waitingForTurn.count < WaitingLine.limit else { return refuse(id, .overloaded) }
+        guard waitingForTurn.count < Self.turnsLimit else { return refuse(id, .overloaded) }
         exchanges[id].waiting = .turn
-        waitingForTurn.append(id, authenticator.postponed)
+        waitingForTurn.append(WaitingExchange(id: id, hash: authenticator.postponed))
     }
     /// Takes up as many as one turn may check.
     mutating func takeUpWaiting() {
@@ -62,8 +40,10 @@ extension Worker {
         authenticator.beginVerifying(atMost: most)
         // Each that is taken up costs a signature, or ends: the line cannot be walked twice in one turn.
         for _ in 0..<min(waitingForTurn.count, most) {
-            guard let (id, hash) = waitingForTurn.next() else { break }
-            if exchanges.contains(id), exchanges[id].waiting == .turn { takeUp(id, hash, isFinal: false) }
+            guard let next = waitingForTurn.next() else { break }
+            if exchanges.contains(next.id), exchanges[next.id].waiting == .turn {
+                takeUp(next.id, next.hash, isFinal: false)
+            }
         }
         authenticator.endVerifying()
     }

@@ -66,16 +66,9 @@ extension Worker {
     }
     /// False: the tunnel is over.
     private mutating func passDown(_ id: SlotID, _ n: Int) -> Bool {
-        let long = exchanges[id].long, client = exchanges[id].client, stream = exchanges[id].stream
+        let long = exchanges[id].long
         let isLast = longExchanges[long].ending != nil
-        let count = follow(n, of: input, &longExchanges[long].down, toEnd: isLast)
-        exchanges[id].bodySent &+= UInt64(count)
-        if stream == .none {
-            relayTunnelled(count, of: &input, to: &clients[client], &buffers)
-        } else {
-            relayTunnelled(
-                count, of: &input, to: &sessions[streams[stream].session], streams[stream].number, &buffers)
-        }
+        sendBody(follow(n, of: input, &longExchanges[long].down, toEnd: isLast), of: id)
         guard isLast, longExchanges[long].down.isBetweenFrames else { return true }
         input.clear()
         sayGoodbye(id)
@@ -178,7 +171,7 @@ extension Worker {
         {
             text.clear()
             frame.append(maskedBy: .random(in: .min ... .max), to: &text)
-            sendToUpstream(text, &upstreams[upstream], &buffers)
+            relayRequestBody(text.count, of: &text, to: &upstreams[upstream], .none, &buffers)
             markDirty(upstream: upstream)
         }
         longExchanges[long].upHasEnded = true
@@ -195,11 +188,12 @@ extension Worker {
         {
             text.clear()
             frame.append(to: &text)
-            exchanges[id].bodySent &+= UInt64(text.count)
+            let count = text.count
+            exchanges[id].bodySent &+= UInt64(count)
             if stream == .none {
-                sendToClient(text, &clients[client], &buffers)
+                relayBody(count, of: &text, to: &clients[client], &buffers)
             } else {
-                sendToStream(text, &sessions[streams[stream].session], streams[stream].number, &buffers)
+                relayBody(count, of: &text, to: &sessions[streams[stream].session], streams[stream].number, &buffers)
             }
         }
         closeTunnel(id)
@@ -255,37 +249,9 @@ private func follow(
     frames.follow(input.prefix(n))
     return n
 }
-private func relayTunnelled(
-    _ n: Int, of input: inout ByteBuffer, to client: inout ServerConnection, _ buffers: inout BufferPool
-) {
-    client.sendBody(input.prefix(n), &buffers)
-    input.consume(n)
-}
-private func relayTunnelled(
-    _ n: Int, of input: inout ByteBuffer, to session: inout ServerSession, _ number: Int32,
-    _ buffers: inout BufferPool
-) {
-    session.send(input.prefix(n), number, &buffers)
-    input.consume(n)
-}
 private func follow(_ range: Range<Int>, of session: borrowing ServerSession, _ frames: inout FrameFollower) {
     frames.follow(session.part(range))
 }
 private func followKeptBody(_ stream: borrowing ServerStream, _ frames: inout FrameFollower) {
     frames.follow(stream.keptBytes)
-}
-private func sendToUpstream(
-    _ bytes: borrowing ByteBuffer, _ upstream: inout ClientConnection, _ buffers: inout BufferPool
-) {
-    upstream.sendBody(bytes.bytes, &buffers)
-}
-private func sendToClient(
-    _ bytes: borrowing ByteBuffer, _ client: inout ServerConnection, _ buffers: inout BufferPool
-) {
-    client.sendBody(bytes.bytes, &buffers)
-}
-private func sendToStream(
-    _ bytes: borrowing ByteBuffer, _ session: inout ServerSession, _ number: Int32, _ buffers: inout BufferPool
-) {
-    session.send(bytes.bytes, number, &buffers)
 }

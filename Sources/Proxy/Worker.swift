@@ -48,7 +48,8 @@ struct Worker: ~Copyable {
     var listenerSlots: [SlotID] = []
     var listenerAddresses: [ListenAddress] = []
     var tls = TLSOffers(TLSProfiles(), TicketKeys())
-    var handshakes = HandshakeLine()
+    /// Connections whose TLS handshake can go on, see WorkerHandshakes.swift.
+    var handshakes = WaitingLine<SlotID>()
     var clients: SlotTable<ServerConnection>
     var upstreams: SlotTable<ClientConnection>
     /// Of clients whose connections carry several requests at once, see Streams.swift.
@@ -86,7 +87,7 @@ struct Worker: ~Copyable {
     var resumedClients: [SlotID] = []
     var resumedUpstreams: [SlotID] = []
     /// Exchanges that wait, see Suspension.swift; and providers whose keys were asked for.
-    var waitingForTurn = WaitingLine()
+    var waitingForTurn = WaitingLine<WaitingExchange>()
     /// Until when few signatures are checked in a turn, and the cache's hits when that was last looked at.
     var sparesUntil = Instant(nanoseconds: 0)
     var hitsAtLastTurn: UInt64 = 0

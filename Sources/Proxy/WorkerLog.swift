@@ -36,10 +36,12 @@ extension Worker {
 
     /// Whatever was known of who asks is forgotten.
     mutating func letGoPrincipals(_ id: SlotID) {
-        let principals = exchanges[id].principals
-        for i in 0..<Int(principals.count) { authenticator.release(principals[i]) }
+        letGo(exchanges[id].principals)
         exchanges[id].principals = .anonymous
         exchanges[id].wasCached = false
+    }
+    mutating func letGo(_ principals: PrincipalSet) {
+        for i in 0..<Int(principals.count) { authenticator.release(principals[i]) }
     }
 
     private mutating func writeAccess(_ id: SlotID, _ log: Int) {

@@ -1,25 +1,16 @@
 """secrets.json and permissions.json are re-read when they change; a bad file changes nothing and is named."""
 
-import copy
 import json
 import shutil
 
-import httpx
-
 from harness.backend import ROLES, USERS, backend_key, bearer, prepare, problem  # noqa: F401
-from harness.ports import take_port
 from harness.waiting import wait_until
 
 
 def test_backends_that_start_at_once_on_the_same_new_files_agree(prepare):
     """One of them replaces the plain passwords, the others read what it wrote; nobody's change is lost."""
     one = prepare()
-    others = [copy.copy(one) for _ in range(2)]
-    for other in others:
-        other.auth_port, other.resource_port = take_port(), take_port()
-        other.auth = httpx.Client(base_url=f"http://127.0.0.1:{other.auth_port}", timeout=20)
-        other.resource = httpx.Client(base_url=f"http://127.0.0.1:{other.resource_port}", timeout=20)
-    all_of_them = [one, *others]
+    all_of_them = [one, one.another(), one.another()]
     try:
         for round in range(4):
             for path in ("run", "keys/.accounts.lock", "keys/.lock", "keys/next"):

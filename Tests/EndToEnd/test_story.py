@@ -23,11 +23,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection
 
 from harness import backend as backends
-from harness.backend import Backend
 from harness.example import BACKEND_FLAGS, Example
 from harness.frames import library_server
 from harness.gateway import Gateway, run_command
-from harness.ports import take_port
 from harness.waiting import wait_until
 
 LIFETIME_SECONDS = 6
@@ -47,7 +45,7 @@ def test_story(start, tmp_path, authority):
     key = load_pem_private_key((tmp_path / "keygen/private_key.pem").read_bytes(), None)
     example = Example(tmp_path / "example", key, authority)
     auth = example.backend
-    resource = second_process(auth)
+    resource = auth.another()
     try:
         example.start_backend(*FLAGS)
         resource.start(*BACKEND_FLAGS, *FLAGS)
@@ -58,15 +56,6 @@ def test_story(start, tmp_path, authority):
     finally:
         auth.close()
         resource.close()
-
-
-def second_process(backend: Backend) -> Backend:
-    """Another process on the same files."""
-    other = copy.copy(backend)
-    other.auth_port, other.resource_port = take_port(), take_port()
-    other.auth = httpx.Client(base_url=f"http://127.0.0.1:{other.auth_port}", timeout=20)
-    other.resource = httpx.Client(base_url=f"http://127.0.0.1:{other.resource_port}", timeout=20)
-    return other
 
 
 class Session:

@@ -114,6 +114,7 @@ import Testing
         for fields in [
             "", "TE: gzip\r\n", "TE: trailersx\r\n", "TE: x-trailers\r\n", "TE: trailers x\r\n", "TE:\r\n",
             "X-TE: trailers\r\n", "Content-Type: application/json\r\n", "Content-Type: application/grpc-web\r\n",
+            "Content-Type: application/grpcx\r\n",
         ] { #expect(!takes(fields), "\(fields)") }
     }
 }

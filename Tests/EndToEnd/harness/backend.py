@@ -1,6 +1,7 @@
 """Starts the real backend in a folder of its own, with keys, users and roles, and looks after it until it ends."""
 
 import contextlib
+import copy
 import json
 import os
 import re
@@ -55,15 +56,25 @@ class Backend:
     def __init__(self, folder: Path, key, *, users=None, roles=None):
         self.folder = folder
         self.key = key
-        self.auth_port, self.resource_port = take_port(), take_port()
-        self.auth = httpx.Client(base_url=f"http://127.0.0.1:{self.auth_port}", timeout=20)
-        self.resource = httpx.Client(base_url=f"http://127.0.0.1:{self.resource_port}", timeout=20)
+        self._take_ports()
         self.process: subprocess.Popen | None = None
         (folder / "keys").mkdir(parents=True)
         self.write("keys/private_key.pem", private_pem(key), mode=0o600)
         self.write("keys/public_key.pem", public_pem(key))
         self.write("keys/permissions.json", json.dumps({"roles": ROLES if roles is None else roles}))
         self.write("keys/secrets.json", json.dumps({"users": USERS if users is None else users}), mode=0o600)
+
+    def _take_ports(self) -> None:
+        self.auth_port, self.resource_port = take_port(), take_port()
+        self.auth = httpx.Client(base_url=f"http://127.0.0.1:{self.auth_port}", timeout=20)
+        self.resource = httpx.Client(base_url=f"http://127.0.0.1:{self.resource_port}", timeout=20)
+
+    def another(self) -> "Backend":
+        """One more process on the same files, which has not been started."""
+        other = copy.copy(self)
+        other._take_ports()
+        other.process = None
+        return other
 
     def write(self, name: str, text: str | bytes, mode: int = 0o644) -> Path:
         path = self.folder / name

@@ -1,4 +1,4 @@
-"""Frames of WebSocket byte by byte: an origin and a client that send just what they are told to. And a server of the library."""
+"""Frames of WebSocket byte by byte: an origin and a client that send just what they are told to; and the library's server."""
 
 import base64
 import contextlib
