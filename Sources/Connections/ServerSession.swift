@@ -140,8 +140,8 @@ package struct ServerSession: ~Copyable {
     }
     package mutating func reset(_ number: Int32, _ end: StreamEnd) { frames.reset(number, code: end.rawValue) }
 
-    /// Something of the answer on this stream waits for the client.
-    package func isSending(_ number: Int32) -> Bool { frames.waiting(stream: number) > 0 }
+    /// Something of the answer on this stream waits for the client, or may not even come as long as so much of others does.
+    package func isSending(_ number: Int32) -> Bool { isCrowded || frames.waiting(stream: number) > 0 }
     /// As much waits as may: on this stream, or on all of them.
     package mutating func isBackedUp(_ number: Int32) -> Bool {
         if frames.waiting >= ConnectionLimits.sessionBackPressure {
