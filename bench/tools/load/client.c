@@ -113,6 +113,11 @@ void clients_pace(uint64_t now) {
     for (int kind = 0; kind < 2; kind++) {
         struct pace *pace = &paces[kind];
         if (!rates[kind] || dialled < client_count || connecting) continue;
+        if (kind == 1 && options.phase_ns) {
+            uint64_t since = 0;
+            if (meter_phase(now, &since) % 2 != 1) continue;
+            if (pace->due_ns < since) pace->due_ns = since;
+        }
         if (!pace->due_ns) pace->due_ns = now;
         while (pace->due_ns <= now && pace->resting_count) {
             struct client *c = pace->resting[--pace->resting_count];

@@ -24,6 +24,7 @@ struct options {
     int streams;                            /* at once on each connection, of HTTP/2; 0: HTTP/1.1 */
     long tokens, warm_requests, vanish_per_second;
     long rate, flood_rate, flood_tokens;    /* requests a second; MODE_PACED */
+    uint64_t phase_ns;                      /* the flood comes and goes, so long each; 0: it stays */
     size_t answer_bytes;
     double seconds, warm_seconds;
     const char *token_file, *flood_file, *path, *counters_file;
@@ -104,6 +105,7 @@ uint64_t now_ns(void);
 void meter_watch_process(int pid);
 void meter_begin(void);
 void meter_tick(uint64_t now);    /* once a turn: closes each second's count */
+long meter_phase(uint64_t now, uint64_t *begun_ns);    /* 0, 1, 2 …: the flood is there in odd ones; -1: none has begun */
 void meter_answer(uint64_t sent_at_ns);
 void meter_report(void);
 

@@ -5,7 +5,8 @@
  *   load once   -p PORT …    the same, but each token is used once, and the tokens' end is the end
  *   load paced  -p PORT …    -r N requests a second over the connections, each at its time: who is late, waits, and the
  *                            wait counts; with -f N -F FILE -m M also N requests a second on as many connections from another
- *                            address, each with another of the file's M tokens, of which the signature is broken
+ *                            address, each with another of the file's M tokens, of which the signature is broken; with -a MS
+ *                            these come and go, so long each, and "phases_us" are the p99 of those without and with them
  *   load idle   -p PORT …    one request on each connection, prints READY, holds them until stdin ends or -t is over
  *   load handshakes -p PORT  every connection shakes hands by TLS, ends in order, waits for the proxy's end, and comes again;
  *                            with -R all resume the session of the first one
@@ -117,7 +118,7 @@ static void read_options(int argc, char **argv) {
     if (argc < 2) usage();
     read_mode(argv[1]);
     optind = 2;
-    for (int o; (o = getopt(argc, argv, "p:c:t:w:W:k:n:u:sP:C:bo:B:v:r:f:F:m:2:R")) != -1;) {
+    for (int o; (o = getopt(argc, argv, "p:c:t:w:W:k:n:u:sP:C:bo:B:v:r:f:F:m:a:2:R")) != -1;) {
         switch (o) {
         case 'p': options.port = atoi(optarg); break;
         case 'c': options.connections = atoi(optarg); break;
@@ -139,6 +140,7 @@ static void read_options(int argc, char **argv) {
         case 'f': options.flood_rate = atol(optarg); break;
         case 'F': options.flood_file = optarg; break;
         case 'm': options.flood_tokens = atol(optarg); break;
+        case 'a': options.phase_ns = strtoull(optarg, NULL, 10) * 1000000u; break;
         case 'v': options.vanish_per_second = atol(optarg); break;
         default: usage();
         }

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROCESSES_MAX = 64, SECONDS_MAX = 600, LATENCY_US_MAX = 2000000 };
+enum { PROCESSES_MAX = 64, SECONDS_MAX = 600, LATENCY_US_MAX = 2000000, PHASES_MAX = 1000, PHASE_ANSWERS_MAX = 20000 };
+static const uint64_t SETTLING_SHARE = 10;      /* of a phase, the part at its begin that still shows the one before */
 
 static int processes[PROCESSES_MAX], process_count;
 static int measuring;
@@ -20,6 +21,10 @@ static struct counters *counters, begun_counters;
 static long per_second[SECONDS_MAX];
 static int seconds;
 static unsigned latency[LATENCY_US_MAX + 1];    /* one bucket for each microsecond; the last for all above */
+
+/* With phases: the latencies of the one that is there, and the p99 of those before. */
+static unsigned phase_latency[PHASE_ANSWERS_MAX], phase_p99[PHASES_MAX];
+static long phase = -1, phase_answers;
 
 uint64_t now_ns(void) {
     struct timespec t;
@@ -82,10 +87,44 @@ void meter_tick(uint64_t now) {
     second_begun_ns = now;
 }
 
+long meter_phase(uint64_t now, uint64_t *since) {
+    if (!measuring || now < begun_ns) return -1;
+    long number = (long)((now - begun_ns) / options.phase_ns);
+    *since = begun_ns + (uint64_t)number * options.phase_ns;
+    return number;
+}
+
+static int by_size(const void *a, const void *b) {
+    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+    return (x > y) - (x < y);
+}
+
+static void end_phase(void) {
+    if (phase >= 0 && phase < PHASES_MAX && phase_answers) {
+        qsort(phase_latency, (size_t)phase_answers, sizeof *phase_latency, by_size);
+        phase_p99[phase] = phase_latency[phase_answers * 99 / 100];
+    }
+    phase_answers = 0;
+}
+
+/* A request belongs to the phase in which it was due. */
+static void note_phase(uint64_t due_ns, unsigned us) {
+    uint64_t since = 0;
+    long number = meter_phase(due_ns, &since);
+    if (number > phase) {
+        end_phase();
+        phase = number;
+    }
+    if (number == phase && phase >= 0 && due_ns - since >= options.phase_ns / SETTLING_SHARE && phase_answers < PHASE_ANSWERS_MAX)
+        phase_latency[phase_answers++] = us;
+}
+
 void meter_answer(uint64_t sent_at_ns) {
     if (!measuring) return;
     uint64_t us = (now_ns() - sent_at_ns) / 1000;
-    latency[us < LATENCY_US_MAX ? us : LATENCY_US_MAX]++;
+    if (us > LATENCY_US_MAX) us = LATENCY_US_MAX;
+    latency[us]++;
+    if (options.phase_ns) note_phase(sent_at_ns, (unsigned)us);
 }
 
 static unsigned percentile(double part, long count) {
@@ -111,6 +150,12 @@ void meter_report(void) {
            totals.flooded - begun.flooded, request_length());
     for (int i = 0; i < seconds; i++) printf("%s%ld", i ? ", " : "", per_second[i]);
     printf("]");
+    if (options.phase_ns) {
+        printf(", \"phases_us\": [");
+        /* The last one may not be whole. */
+        for (long i = 0; i < phase && i < PHASES_MAX; i++) printf("%s%u", i ? ", " : "", phase_p99[i]);
+        printf("]");
+    }
     if (counters) {
         counters->measuring = 0;
         printf(", \"counted\": {");
