@@ -10,7 +10,9 @@ enum FieldBlock {
 
     /// Appends the block, its long values spelled out. False: it has none, or is not in order, and is to be taken as it came;
     /// a part of it may have been appended.
-    static func expand(_ block: borrowing Span<UInt8>, to out: inout ByteBuffer) -> Bool {
+    static func expand(
+        _ block: borrowing Span<UInt8>, _ known: inout DecodedValues, to out: inout ByteBuffer
+    ) -> Bool {
         var i = 0, copied = 0
         while i < block.count {
             let first = block[i]
@@ -28,7 +30,7 @@ enum FieldBlock {
             guard let count = integer(block, &i, bits: 7), count <= block.count - i else { return false }
             if isCoded && count >= long {
                 out.append(block.extracting(copied..<start))
-                guard decode(block.extracting(i..<i + count), to: &out) else { return false }
+                guard decode(block.extracting(i..<i + count), &known, to: &out) else { return false }
                 copied = i + count
             }
             i += count
@@ -37,10 +39,12 @@ enum FieldBlock {
         return copied > 0
     }
 
-    private static func decode(_ code: borrowing Span<UInt8>, to out: inout ByteBuffer) -> Bool {
+    private static func decode(
+        _ code: borrowing Span<UInt8>, _ known: inout DecodedValues, to out: inout ByteBuffer
+    ) -> Bool {
         let start = out.count
         for _ in 0..<lengthBytes { out.append(byte: 0x7f) }
-        guard HuffmanCode.decode(code, to: &out) else { return false }
+        guard known.decode(code, to: &out) else { return false }
         let rest = out.count - start - lengthBytes - 0x7f
         guard rest >= 0 && rest < 1 << 14 else { return false }
         out.overwrite(start + 1..<start + 2, with: UInt8(rest & 0x7f | 0x80))

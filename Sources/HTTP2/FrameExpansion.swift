@@ -16,6 +16,7 @@ struct FrameExpansion: ~Copyable {
     private var length = 0
     /// A frame as it is to be taken.
     private var expanded = ByteBuffer(capacity: 0)
+    private var known = DecodedValues()
 
     var bytes: Span<UInt8> { @_lifetime(borrow self) borrowing get { expanded.bytes } }
 
@@ -61,7 +62,7 @@ struct FrameExpansion: ~Copyable {
         let start = Self.headerSize + (frame[4] & 0x20 != 0 ? Self.prioritySize : 0)
         guard start <= frame.count else { return false }
         expanded.append(frame.extracting(0..<start))
-        guard FieldBlock.expand(frame.extracting(start..<frame.count), to: &expanded) else { return false }
+        guard FieldBlock.expand(frame.extracting(start..<frame.count), &known, to: &expanded) else { return false }
         let length = expanded.count - Self.headerSize
         guard length <= Self.payloadMax else { return false }
         for place in 0..<3 {

@@ -56,8 +56,37 @@ struct FieldBlockTests {
         #expect(server.heads.first?.fields == ["host host=a.test", "\(kind) \(name)=\(value)", "other x-after=1"])
     }
 
+    /// Tokens that begin alike, of one length and of many, in every order; some are sent again, most of them at once.
+    @Test func `values that come again are those that were sent`() throws {
+        let seed: UInt64 = 0x7541
+        var random = SeededGenerator(seed: seed)
+        let letters = Array("ABCDEFGHIJabcdefghij0123456789-_.".utf8)
+        let stem = (0..<600).map { _ in letters[random.below(letters.count)] }
+        let values = (0..<6).map { k in
+            var value = stem + (0..<(k < 4 ? 9 : k * 1000)).map { _ in letters[random.below(letters.count)] }
+            value[random.below(value.count)] = UInt8(ascii: "!")
+            return String(decoding: value, as: UTF8.self)
+        }
+        guard var client = HTTP2ClientSession(streams: 1000) else { throw Conversation.NoMemory() }
+        var server = try Conversation()
+        var last = values[0]
+        for k in 0..<90 {
+            let value = random.below(3) == 0 ? values[random.below(values.count)] : last
+            let other = values[random.below(values.count)]
+            last = value
+            let sent = Self.coded(
+                "GET /\(k) HTTP/1.1\r\nHost: a.test\r\nAuthorization: \(value)\r\nX: \(other)\r\n\r\n", by: &client)
+            server.receive(sent)
+            let fields = ["host host=a.test", "authorization authorization=\(value)", "other x=\(other)"]
+            #expect(server.heads.count == k + 1 && server.heads.last?.fields == fields, "seed \(seed), request \(k)")
+        }
+    }
+
     private static func coded(_ head: String) throws -> [UInt8] {
         guard var client = HTTP2ClientSession(streams: 1) else { throw Conversation.NoMemory() }
+        return coded(head, by: &client)
+    }
+    private static func coded(_ head: String, by client: inout HTTP2ClientSession) -> [UInt8] {
         var fields = FieldList(), pool = BufferPool(), out = ByteQueue()
         fields.take(request: Array(head.utf8).span, scheme: "http")
         _ = client.begin(fields, owner: .none, hasBody: false, isHEAD: false, isOnUsed: false)
