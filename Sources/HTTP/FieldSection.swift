@@ -31,6 +31,7 @@ package struct FieldSection: ~Copyable {
     private var cookiePlace = 0
     private var count = 0
     private var size = 0
+    private var hasHost = false
     /// The first thing that was wrong; nothing is kept after it.
     package private(set) var error: MessageError?
 
@@ -47,6 +48,7 @@ package struct FieldSection: ~Copyable {
         crumbs.clear()
         (method, scheme, authority, path, tunnelled) = (nil, nil, nil, nil, nil)
         (crumbCount, cookiePlace, count, size) = (0, 0, 0, 0)
+        hasHost = false
         error = nil
     }
     /// The memory of a large section is not kept by an idle connection.
@@ -93,6 +95,8 @@ package struct FieldSection: ~Copyable {
         case .te where !(value.count == 8 && value.folds(0, to: "trailers")): return .fieldValue
         case .host where isTrailer, .contentLength where isTrailer: return .trailer
         case .host:
+            if hasHost { return .host }
+            hasHost = true
             // RFC 9113 section 8.3.1: two names for one request are two requests to two servers.
             if let authority { return pseudo.bytes.extracting(authority).isEqual(to: value) ? nil : .host }
         default: break

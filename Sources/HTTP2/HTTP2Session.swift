@@ -89,8 +89,8 @@ package import HTTP
     private func resetRefused() {
         let count = unsafe state.pointee.events.count
         for k in unsafe state.pointee.taken..<count {
-            guard case .refused(let stream, .message(let error)) = unsafe state.pointee.events[k] else { continue }
-            if error.status == 400 { reset(stream, code: NGHTTP2_PROTOCOL_ERROR.rawValue) }
+            guard case .refused(let stream, let refusal) = unsafe state.pointee.events[k] else { continue }
+            if refusal.resets { reset(stream, code: NGHTTP2_PROTOCOL_ERROR.rawValue) }
         }
     }
 
@@ -99,7 +99,21 @@ package import HTTP
         guard unsafe state.pointee.taken < state.pointee.events.count else { return nil }
         let event = unsafe state.pointee.events[state.pointee.taken]
         unsafe state.pointee.taken += 1
-        return event
+        if unsafe state.pointee.lengths.agree(with: event) { return event }
+        return refuse(event)
+    }
+    /// RFC 9113 section 8.1.1: a body of another length than was announced.
+    private mutating func refuse(_ event: StreamEvent) -> StreamEvent {
+        var stream: Int32 = 0
+        switch event {
+        case .body(let number, let range):
+            stream = number
+            consume(range.count, stream: stream)
+        case .end(let number): stream = number
+        case .head, .refused, .trailers, .drained, .answered, .closed: break
+        }
+        reset(stream, code: NGHTTP2_PROTOCOL_ERROR.rawValue)
+        return .refused(stream: stream, .invalid)
     }
 
     /// Parses the head of an event. When it is refused with a status of 400, its stream is reset.
@@ -109,6 +123,10 @@ package import HTTP
         let limits = unsafe state.pointee.limits.head
         let error = head.parse(section: bytes.extracting(range), endsStream: endsStream, limits: limits)
         if let error, error.status == 400 { reset(stream, code: NGHTTP2_PROTOCOL_ERROR.rawValue) }
+        // What follows an extended CONNECT is no body.
+        if error == nil && !endsStream && head.framing == .length && !head.hasUpgrade {
+            unsafe state.pointee.lengths.announce(head.contentLength, stream)
+        }
         return error
     }
 

@@ -27,6 +27,8 @@ enum SessionCallbacks {
             ], window: limits.connectionWindow
         ) { callbacks, option in
             unsafe register(callbacks)
+            // Fields and lengths are judged here, byte by byte and once: see FieldSection and AnnouncedLengths.
+            unsafe nghttp2_option_set_no_http_messaging(option, 1)
             unsafe nghttp2_option_set_max_outbound_ack(option, limits.waitingAcknowledgements)
             // Ours counts the resets that go out, too, and so ends the connection first, with the fitting code.
             unsafe nghttp2_option_set_stream_reset_rate_limit(option, 2 * limits.resetBurst, limits.resetsPerSecond)
@@ -66,12 +68,6 @@ enum SessionCallbacks {
             unsafe SessionCallbacks.state(user).pointee.section.add(name.span, value.span)
             return 0
         }
-        unsafe nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks) { _, _, name, n, value, v, _, user in
-            let name = unsafe SessionCallbacks.span(name, n), value = unsafe SessionCallbacks.span(value, v)
-            unsafe SessionCallbacks.state(user).pointee.section.add(name.span, value.span)
-            unsafe SessionCallbacks.state(user).pointee.section.refuse(.fieldValue)
-            return 0
-        }
         unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, stream, data, n, user in
             let part = unsafe SessionCallbacks.span(data, n)
             unsafe SessionCallbacks.state(user).pointee.body(part.span, stream: stream)
@@ -104,6 +100,8 @@ enum SessionCallbacks {
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
             let isTrailer = unsafe frame.pointee.headers.cat != NGHTTP2_HCAT_REQUEST
+            // RFC 9113 section 8.1: nothing follows trailers.
+            if isTrailer && !ends { unsafe state.pointee.section.refuse(.requestLine) }
             unsafe state.pointee.endSection(stream: header.stream_id, isTrailer: isTrailer, endsStream: ends)
             if ends { unsafe state.pointee.events.append(.end(stream: header.stream_id)) }
         case NGHTTP2_DATA.rawValue:

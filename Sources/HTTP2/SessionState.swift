@@ -60,6 +60,7 @@ struct SessionState: ~Copyable {
     var expansion = FrameExpansion()
     /// Of the block of fields that is being received; there is one at a time (RFC 9113 section 4.3).
     var section: FieldSection
+    var lengths = AnnouncedLengths()
     var bodies: SlotTable<OutboundBody>
     /// Where the memory of bodies comes from and goes to, while `write` runs.
     var pool: BufferPool?
@@ -110,7 +111,7 @@ struct SessionState: ~Copyable {
     mutating func endSection(stream: Int32, isTrailer: Bool, endsStream: Bool) {
         let start = bytes.count
         if let error = section.write(to: &bytes) {
-            events.append(.refused(stream: stream, .message(error)))
+            events.append(.refused(stream: stream, StreamRefusal(error)))
         } else if isTrailer {
             events.append(.trailers(stream: stream, start..<bytes.count))
         } else {

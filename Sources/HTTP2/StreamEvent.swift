@@ -4,8 +4,13 @@ package import HTTP
 /// Why a request never became a head, or its stream was ended.
 package enum StreamRefusal: Error, Equatable, Sendable {
     case message(MessageError)
-    /// What nghttp2 refuses by itself: fields, lengths and frames that RFC 9113 forbids.
+    /// Fields, lengths and frames that RFC 9113 forbids, and HTTP/1 does not know.
     case invalid
+
+    /// What was wrong with a block of fields.
+    init(_ error: MessageError) {
+        self = error == .requestLine || error == .fieldName ? .invalid : .message(error)
+    }
 
     /// The machine code that answer, log and metric share.
     package var code: StaticString {

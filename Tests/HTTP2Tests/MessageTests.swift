@@ -116,7 +116,7 @@ struct MessageTests {
         [("x", "a\r\nb: c")], [("x", "a\0b")], [("x", " a")], [("x", "a ")], [("x", "\ta")], [("", "a")],
         [(":path", "/again")], [("x", "y"), (":authority", "late")], [(":odd", "x")], [("a:b", "c")],
         [("content-length", "1")], [("content-length", "0"), ("content-length", "0")], [("content-length", "+1")],
-        [(":protocol", "websocket")],
+        [(":protocol", "websocket")], [("host", "a.test"), ("host", "a.test")], [("host", "")],
     ])
     func `T06 to T11 what others could misread resets the stream`(more: [(String, String)]) throws {
         let (heads, refused, resets) = try Self.heads(RawClient.get() + more)
@@ -180,8 +180,42 @@ struct MessageTests {
         }
     }
 
-    @Test func `what nghttp2 refuses has one reason`() throws {
-        let (_, refused, _) = try Self.heads(RawClient.get("/", ("transfer-encoding", "chunked")))
-        #expect(refused == ["http2_message_invalid"])
+    @Test func `T10 a length is asked of its own stream, until that has ended`() throws {
+        var client = RawClient()
+        for stream in [UInt32(1), 3, 5] {
+            client.headers(stream, RawClient.get("/", ("content-length", "5")), ends: false)
+            client.data(stream, "hel")
+        }
+        client.data(3, "lo!")
+        client.data(1, "lo", ends: true)
+        client.frame(3, 0, 5, RawClient.word(8))
+        client.headers(7, RawClient.get("/", ("content-length", "0")), ends: false)
+        client.data(7, "", ends: true)
+        client.headers(9, RawClient.get("/", ("content-length", "3")), ends: false)
+        client.headers(9, [("x", "y")])
+        var server = try Conversation()
+        server.receive(client.bytes)
+        #expect(server.bodies == [1: "hello", 3: "hel", 5: "hel"] && server.ended == [1, 7])
+        let resets = server.frames(ofType: 3)
+        #expect(resets.map(\.stream) == [3, 9] && resets.map(\.code) == [1, 1])
+        #expect(server.refused == ["http2_message_invalid", "http2_message_invalid"] && server.failure == nil)
+    }
+
+    @Test func `T10 something behind trailers resets the stream`() throws {
+        var client = RawClient()
+        client.headers(1, RawClient.get(), ends: false)
+        client.headers(1, [("x", "y")], ends: false)
+        client.data(1, "more", ends: true)
+        var server = try Conversation()
+        server.receive(client.bytes)
+        #expect(server.trailers.isEmpty && server.refused == ["http2_message_invalid"])
+        #expect(server.frames(ofType: 3).map(\.code) == [1])
+    }
+
+    @Test func `what HTTP 2 forbids has one reason`() throws {
+        for field in [("transfer-encoding", "chunked"), ("Upper", "x"), (":again", "x")] {
+            let (_, refused, _) = try Self.heads(RawClient.get("/", field))
+            #expect(refused == ["http2_message_invalid"])
+        }
     }
 }
