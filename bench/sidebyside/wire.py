@@ -24,7 +24,7 @@ STREAM_CONNECTIONS, STREAMS = 16, 16      # of HTTP/2: as many requests are out 
 WEBSOCKETS = 1000
 GOOD_PER_SECOND = 10_000      # a tenth of what a core can do, so that who waits does not wait for its like
 BAD_PER_SECOND = 20_000
-FLOOD_MILLISECONDS = 250
+FLOOD_MILLISECONDS = 100
 
 # How many of the session's new tokens a row uses: the longer one takes to check, the fewer for windows of one length.
 NEW_SHARE = {"new": 1, "new-es256": 3 / 8, "new-eddsa": 1 / 4}
