@@ -25,16 +25,19 @@ package struct IPAddress: Sendable, Hashable, BitwiseCopyable {
         self.low = low
     }
     /// Dotted quads without leading zeros (which some read as octal), or RFC 4291 text; nil for anything else, zones
-    /// included.
-    package init?(_ text: String) {
-        let bytes = Array(text.utf8)
-        if let v4 = Self.parseV4(bytes[...]) {
+    /// included. Allocates nothing.
+    package init?(_ text: borrowing Span<UInt8>) {
+        if let v4 = Self.parseV4(text, from: 0) {
             self.init(v4: v4)
-        } else if let (high, low) = Self.parseV6(bytes[...]) {
+        } else if let (high, low) = Self.parseV6(text) {
             self.init(v6: high, low)
         } else {
             return nil
         }
+    }
+    package init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        self.init(bytes.span)
     }
 
     package static var anyV4: IPAddress { IPAddress(v4: 0) }
@@ -58,6 +61,11 @@ package struct IPAddress: Sendable, Hashable, BitwiseCopyable {
     /// 0.0.0.0 or ::
     package var isUnspecified: Bool { high == 0 && low == 0 }
 
+    /// The IPv4 address that a balancer wrote as IPv6 (RFC 4291 section 2.5.5.2): rules about addresses know it as IPv4.
+    package var unmapped: IPAddress {
+        high == 0 && low >> 32 == 0xffff ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : self
+    }
+
     /// This machine or its link, where services listen that trust whoever reaches them, instance metadata among them:
     /// 127.0.0.0/8, 0.0.0.0/8, 169.254.0.0/16, ::1, ::, fe80::/10, the IPv6 forms of those IPv4 addresses, and
     /// fd00:ec2::254.
@@ -75,71 +83,83 @@ package struct IPAddress: Sendable, Hashable, BitwiseCopyable {
 }
 
 extension IPAddress {
-    private static func parseV4(_ bytes: ArraySlice<UInt8>) -> UInt32? {
-        let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
-        var value: UInt32 = 0
-        for part in parts {
-            guard (1...3).contains(part.count), part.allSatisfy({ (0x30...0x39).contains($0) }),
-                part.count == 1 || part.first != 0x30
-            else { return nil }
-            let octet = part.reduce(0) { $0 * 10 + UInt32($1 - 0x30) }
-            guard octet <= 255 else { return nil }
-            value = value << 8 | octet
-        }
-        return value
-    }
-
-    private static func parseV6(_ bytes: ArraySlice<UInt8>) -> (UInt64, UInt64)? {
-        let colon = UInt8(ascii: ":")
-        guard bytes.count >= 2, bytes.contains(colon) else { return nil }
-        var gap: Int?
-        for index in bytes.indices.dropLast() where bytes[index] == colon && bytes[index + 1] == colon {
-            if gap != nil { return nil }  // also refuses `:::`
-            gap = index
-        }
-        guard let gap else {
-            guard let groups = parseGroups(bytes), groups.count == 8 else { return nil }
-            return joined(groups)
-        }
-        guard let before = parseGroups(bytes[..<gap], mayEndInV4: false), let after = parseGroups(bytes[(gap + 2)...]),
-            before.count + after.count <= 7
-        else { return nil }
-        return joined(before + Array(repeating: 0, count: 8 - before.count - after.count) + after)
-    }
-
-    /// Groups between colons; the last may be a dotted quad, which counts as two.
-    private static func parseGroups(_ bytes: ArraySlice<UInt8>, mayEndInV4: Bool = true) -> [UInt64]? {
-        if bytes.isEmpty { return [] }
-        let parts = bytes.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        var groups: [UInt64] = []
-        for (index, part) in parts.enumerated() {
-            if mayEndInV4, index == parts.count - 1, let v4 = parseV4(part) {
-                groups += [UInt64(v4 >> 16), UInt64(v4 & 0xffff)]
+    private static func parseV4(_ s: borrowing Span<UInt8>, from start: Int) -> UInt32? {
+        var value: UInt32 = 0, octet: UInt32 = 0
+        var digits = 0, dots = 0
+        for i in start..<s.count {
+            if s[i] == UInt8(ascii: ".") {
+                guard digits > 0, dots < 3 else { return nil }
+                value = value << 8 | octet
+                octet = 0
+                digits = 0
+                dots += 1
                 continue
             }
-            guard (1...4).contains(part.count) else { return nil }
-            var group: UInt64 = 0
-            for byte in part {
-                guard let digit = hexDigit(byte) else { return nil }
-                group = group << 4 | digit
-            }
-            groups.append(group)
+            let digit = s[i] &- UInt8(ascii: "0")
+            guard digit <= 9, digits == 0 || octet > 0 else { return nil }
+            octet = octet * 10 + UInt32(digit)
+            digits += 1
+            guard octet <= 255 else { return nil }
         }
-        return groups
+        return dots == 3 && digits > 0 ? value << 8 | octet : nil
     }
 
-    private static func hexDigit(_ byte: UInt8) -> UInt64? {
+    private static func parseV6(_ s: borrowing Span<UInt8>) -> (UInt64, UInt64)? {
+        let colon = UInt8(ascii: ":")
+        guard s.count >= 2 else { return nil }
+        var groups: UInt128 = 0
+        var count = 0, i = 0
+        /// How many groups stand before the `::`.
+        var gap: Int?
+        if s[0] == colon {
+            guard s[1] == colon else { return nil }
+            gap = 0
+            i = 2
+        }
+        while i < s.count {
+            guard let (group, width, next) = parseGroup(s, i), count + width <= 8 else { return nil }
+            groups = groups << UInt128(16 * width) | UInt128(group)
+            count += width
+            i = next
+            if i == s.count { break }
+            guard s[i] == colon, i + 1 < s.count else { return nil }
+            i += 1
+            if s[i] == colon {
+                guard gap == nil else { return nil }
+                gap = count
+                i += 1
+            }
+        }
+        guard let gap else { return count == 8 ? halves(groups) : nil }
+        guard count <= 7 else { return nil }
+        let behind = UInt128(16 * (count - gap))
+        let before = (groups >> behind) << UInt128(128 - 16 * gap)
+        return halves(before | groups & (1 << behind - 1))
+    }
+
+    /// The group at `start`, its width and what follows it; a dotted quad, which ends the text, counts as two.
+    private static func parseGroup(_ s: borrowing Span<UInt8>, _ start: Int) -> (UInt32, width: Int, next: Int)? {
+        var group: UInt32 = 0
+        var i = start
+        while i < s.count, i - start < 4, let digit = hexDigit(s[i]) {
+            group = group << 4 | digit
+            i += 1
+        }
+        if i < s.count, s[i] == UInt8(ascii: ".") { return parseV4(s, from: start).map { ($0, 2, s.count) } }
+        return i > start ? (group, 1, i) : nil
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt32? {
         switch byte {
-        case 0x30...0x39: UInt64(byte - 0x30)
-        case 0x41...0x46: UInt64(byte - 0x41 + 10)
-        case 0x61...0x66: UInt64(byte - 0x61 + 10)
+        case 0x30...0x39: UInt32(byte - 0x30)
+        case 0x41...0x46: UInt32(byte - 0x41 + 10)
+        case 0x61...0x66: UInt32(byte - 0x61 + 10)
         default: nil
         }
     }
 
-    private static func joined(_ groups: [UInt64]) -> (UInt64, UInt64) {
-        (groups[..<4].reduce(0) { $0 << 16 | $1 }, groups[4...].reduce(0) { $0 << 16 | $1 })
+    private static func halves(_ groups: UInt128) -> (UInt64, UInt64) {
+        (UInt64(truncatingIfNeeded: groups >> 64), UInt64(truncatingIfNeeded: groups))
     }
 }
 

@@ -9,23 +9,26 @@ package struct SocketAddress: Sendable, Hashable, BitwiseCopyable {
         self.port = port
     }
 
-    /// `192.0.2.1:80` or `[2001:db8::1]:80`; nil without a port of 0…65535, or for a host name.
-    package init?(_ text: String) {
-        guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else { return nil }
-        let digits = text[text.utf8.index(after: colon)...]
-        guard (1...5).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let port = UInt16(digits)
-        else { return nil }
-        let host = text[..<colon]
-        if host.utf8.first == UInt8(ascii: "["), host.utf8.last == UInt8(ascii: "]") {
-            guard let address = IPAddress(String(host.dropFirst().dropLast())), address.family == .v6 else {
-                return nil
-            }
-            self.init(address: address, port: port)
-        } else {
-            guard let address = IPAddress(String(host)), address.family == .v4 else { return nil }
-            self.init(address: address, port: port)
+    /// `192.0.2.1:80` or `[2001:db8::1]:80`; nil without a port of 0…65535, or for a host name. Allocates nothing.
+    package init?(_ text: borrowing Span<UInt8>) {
+        var colon = text.count - 1
+        while colon >= 0, text[colon] != UInt8(ascii: ":") { colon -= 1 }
+        guard colon > 0, (1...5).contains(text.count - 1 - colon) else { return nil }
+        var port = 0
+        for i in colon + 1..<text.count {
+            let digit = text[i] &- UInt8(ascii: "0")
+            guard digit <= 9 else { return nil }
+            port = port * 10 + Int(digit)
         }
+        let isBracketed = text[0] == UInt8(ascii: "[") && text[colon - 1] == UInt8(ascii: "]") && colon > 1
+        guard port <= 65535, let host = IPAddress(text.extracting(isBracketed ? 1..<colon - 1 : 0..<colon)),
+            host.family == (isBracketed ? .v6 : .v4)
+        else { return nil }
+        self.init(address: host, port: UInt16(port))
+    }
+    package init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        self.init(bytes.span)
     }
 }
 

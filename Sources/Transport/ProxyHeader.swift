@@ -200,10 +200,3 @@ extension ProxyHeader {
         address.family == .v6 ? address : IPAddress(v6: 0, 0xffff_0000_0000 | address.low)
     }
 }
-
-extension IPAddress {
-    /// The IPv4 address that a balancer wrote as IPv6: rules about addresses know it as IPv4.
-    fileprivate var unmapped: IPAddress {
-        high == 0 && low >> 32 == 0xffff ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : self
-    }
-}

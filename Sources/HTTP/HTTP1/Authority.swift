@@ -5,7 +5,7 @@ extension Span where Element == UInt8 {
     /// The host without port and final dot of the `host [":" port]` at `range`; nil when it is not one. Narrower than
     /// RFC 3986: user information, percent signs and sub-delimiters have no place in the name of a server, and each of
     /// them is read differently by somebody (`Host: good,evil`, `Host: a@b`).
-    func authorityHost(_ range: Range<Int>) -> Range<Int>? {
+    package func authorityHost(_ range: Range<Int>) -> Range<Int>? {
         guard !range.isEmpty else { return nil }
         if self[range.lowerBound] == UInt8(ascii: "[") { return literalHost(range) }
         // Stops at an empty label too: `a..b` and `.a` name nothing.
@@ -24,10 +24,7 @@ extension Span where Element == UInt8 {
             i += 1
         }
         guard i < range.upperBound, i - range.lowerBound <= 46, isPort(i + 1..<range.upperBound) else { return nil }
-        // Allocates; addresses in brackets are rare enough.
-        var text = ""
-        for j in range.lowerBound + 1..<i { text.unicodeScalars.append(Unicode.Scalar(self[j])) }
-        guard let address = IPAddress(text), address.family == .v6 else { return nil }
+        guard let address = IPAddress(extracting(range.lowerBound + 1..<i)), address.family == .v6 else { return nil }
         return range.lowerBound..<i + 1
     }
 
