@@ -66,6 +66,8 @@ package struct RequestLimits: Sendable, Equatable {
             "Whether fields with \"_\" in their name are passed on rather than dropped"),
         .setting(
             "trusted_proxies", in: beforeLocation, .proxies, \.limits.trustedProxies,
-            "Who is believed about whom a connection is from, where `listen` says \"proxy_protocol\""),
+            "Who is believed about whom a request is from, by X-Forwarded-For, -Proto and -Host, and about whom a "
+                + "connection is from where `listen` says \"proxy_protocol\"; that of an address's default server counts"
+        ),
     ]
 }

@@ -58,8 +58,10 @@ enum UnsupportedDirectives {
             "name a provider of kind `jwt` beside this one in `auth any …`: it judges the tokens that it knows",
         "cache_ttl": "say `cache TIME`",
         "set_real_ip_from": "write `trusted_proxies` for it",
-        "real_ip_header": "whom a connection is from is believed of `trusted_proxies`, by the PROXY protocol alone",
-        "real_ip_recursive": "whom a connection is from is believed of `trusted_proxies`, by the PROXY protocol alone",
+        "real_ip_header":
+            "`trusted_proxies` are believed in X-Forwarded-For, and in the PROXY protocol where `listen` says so",
+        "real_ip_recursive":
+            "it is always on: the client is the last in X-Forwarded-For that is not among `trusted_proxies`",
         "stub_status": "the `admin` listener serves metrics",
         "ignore_invalid_headers": "invalid header fields are always refused",
         "worker_rlimit_nofile": "the limit of descriptors is raised to what the system allows",

@@ -1,4 +1,4 @@
-// A client's address: the value, and its text written once for each connection.
+// A client's address: the value, and its text written once for each connection, or for each request that a proxy passes on.
 package import Bytes
 package import Reactor
 
@@ -35,11 +35,9 @@ package struct ClientAddress: BitwiseCopyable {
         count += 1
     }
     /// Nil for the peer of a UNIX-domain socket.
-    package var socketAddress: SocketAddress? {
-        var words = ""
-        for i in 0..<Int(count) { words.unicodeScalars.append(Unicode.Scalar(text[i])) }
-        return IPAddress(words).map { SocketAddress(address: $0, port: port) }
-    }
+    package var address: IPAddress? { IPAddress(bytes) }
+    /// Nil for the peer of a UNIX-domain socket.
+    package var socketAddress: SocketAddress? { address.map { SocketAddress(address: $0, port: port) } }
     package var bytes: Span<UInt8> {
         @_lifetime(borrow self) borrowing get { text.span.extracting(0..<Int(count)) }
     }

@@ -57,6 +57,10 @@ package struct ServerConnection: ~Copyable {
     /// What its TLS demanded of the client's certificate, by number; 0: nothing.
     package var clientRules: UInt32 = 0
     package private(set) var address: ClientAddress
+    /// Who speaks on it is believed about whom its requests are from.
+    package var isBelieved = false
+    /// Whoever forwards it did not say for whom.
+    package private(set) var isNameless = false
     private var sent: UInt32 = 0
     private var received: UInt32 = 0
     private var kept = ByteQueue()
@@ -169,6 +173,7 @@ package struct ServerConnection: ~Copyable {
             var free = input.free
             guard case .bytes(count) = stream.socket.receive(atMost: count, into: &free) else { return .gone }
             if let peer { address = ClientAddress(peer) }
+            isNameless = address.address == nil || peer == nil
             phase = Self.first(isTLS: isTLS, offersStreams)
             return .known
         }

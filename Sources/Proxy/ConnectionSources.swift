@@ -1,4 +1,5 @@
 // Whom connections are from where balancers say it, by the PROXY protocol: believed of trusted peers alone, and required of them.
+// And which connections bring requests whose fields may say whom they are from (RequestSource.swift).
 import Bytes
 import Configuration
 import Connections
@@ -22,6 +23,7 @@ extension Worker {
         case .known:
             counters.tally.sourcesNamed &+= 1
             armClient(id, firstNanoseconds(id))
+            judgePeer(id)
             return true
         case .incomplete: return false
         case .gone:
@@ -40,13 +42,30 @@ extension Worker {
         closeClient(id)
     }
 
+    /// Decided once for each connection: whether whoever speaks HTTP on it is a proxy of ours. Behind the PROXY protocol that is
+    /// whom the header names: the balancer that wrote it has looked at no request.
+    mutating func judgePeer(_ id: SlotID) {
+        let trusted = snapshots[current].configuration.listeners[Int(clients[id].listener)].trusted
+        clients[id].isBelieved = !clients[id].isNameless && trusted.contains(clients[id].address.address)
+    }
+    /// A new configuration may trust others.
+    mutating func judgePeers(since older: SlotID) {
+        guard trustsPeers(older) || trustsPeers(current) else { return }
+        for i in 0..<clients.capacity { if let id = clients.occupant(i) { judgePeer(id) } }
+    }
+
+    private mutating func trustsPeers(_ snapshot: SlotID) -> Bool {
+        guard snapshots.contains(snapshot) else { return false }
+        return snapshots[snapshot].configuration.listeners.contains { !$0.trusted.isEmpty }
+    }
+
     /// Tells an upstream whom its connection is for. It is for nobody else then.
     mutating func nameSource(of exchange: SlotID, to upstream: SlotID, _ route: Route) {
         let client = exchanges[exchange].client
+        let source = address(of: exchange).socketAddress
         let version: ProxyHeader.Version = route.sourceVersion == 1 ? .one : .two
         upstreams[upstream].begin(
-            with: ProxyHeader.write(
-                version, from: clients[client].address.socketAddress, to: clients[client].localAddress))
+            with: ProxyHeader.write(version, from: source, to: clients[client].localAddress))
     }
 
     /// Nobody there could read an answer: the connection is closed, and the operator is told why.

@@ -48,6 +48,8 @@ struct Exchange: ~Copyable {
     var asksAnew = false
     /// What it has besides if it may last, see LongExchange.swift.
     var long = SlotID.none
+    /// Whom it is from, if a trusted proxy said so, see RequestSource.swift.
+    var source = SlotID.none
     /// Where the credentials stood that were believed (some places say more about who may cache the answer, or who asks), and
     /// the bytes that no log may show.
     var places = CredentialPlaces()
@@ -181,6 +183,7 @@ extension Worker {
 
     mutating func route(_ id: SlotID) {
         let client = exchanges[id].client, head = exchanges[id].head
+        if clients[client].isBelieved { takeSource(of: id) }
         switch snapshots[current].table.match(heads[head], listener: Int(clients[client].listener)) {
         case .route(let route, let matchedPrefix):
             exchanges[id].route = Int32(truncatingIfNeeded: route)
@@ -243,7 +246,7 @@ extension Worker {
     }
 
     private mutating func authorize(_ id: SlotID, _ principals: PrincipalSet, _ route: Route) {
-        let head = exchanges[id].head, client = exchanges[id].client, snapshot = exchanges[id].snapshot
+        let head = exchanges[id].head, snapshot = exchanges[id].snapshot
         if exchanges[id].places.contains(.cookie) && !isOfOwnSite(id, route) { return refuse(id, .originDenied) }
         let location = Int(route.location)
         let revocations = snapshots[snapshot].revocations[location]
@@ -253,7 +256,7 @@ extension Worker {
         }
         if route.usesCaptures { snapshots[snapshot].table.capture(heads[head], location: location, into: &captured) }
         switch evaluate(
-            &snapshots[snapshot].authorization, location, principals, authenticator, heads[head], clients[client],
+            &snapshots[snapshot].authorization, location, principals, authenticator, heads[head], address(of: id),
             captured)
         {
         case .allowed: admit(id, route)
@@ -264,7 +267,7 @@ extension Worker {
             if response == .insufficientScope {
                 appendMissing(
                     &snapshots[snapshot].authorization, location, demand, principals, authenticator, heads[head],
-                    clients[client], captured, to: &missing)
+                    address(of: id), captured, to: &missing)
             }
             deny(id, response, route)
         }
@@ -272,9 +275,9 @@ extension Worker {
 
     /// A browser adds cookies to whatever page's request.
     private mutating func isOfOwnSite(_ id: SlotID, _ route: Route) -> Bool {
-        let isTLS = clients[exchanges[id].client].isTLS
+        let isSecure = isSecure(id)
         return CrossSite.accepts(
-            heads[exchanges[id].head], isTLS: isTLS, snapshots[exchanges[id].snapshot].crossOrigin,
+            heads[exchanges[id].head], isTLS: isSecure, snapshots[exchanges[id].snapshot].crossOrigin,
             block: Int(route.crossOrigin))
     }
 
@@ -334,18 +337,17 @@ extension Worker {
 /// What the rules of a location say of a request.
 private func evaluate(
     _ authorization: inout Authorization, _ location: Int, _ principals: PrincipalSet,
-    _ authenticator: borrowing Authenticator, _ head: borrowing RequestHead, _ client: borrowing ServerConnection,
+    _ authenticator: borrowing Authenticator, _ head: borrowing RequestHead, _ address: ClientAddress,
     _ captured: borrowing CapturedGroups
 ) -> Authorization.Verdict {
-    authorization.evaluate(
-        location: location, principals, authenticator, head, address: client.address.bytes, captured)
+    authorization.evaluate(location: location, principals, authenticator, head, address: address.bytes, captured)
 }
 private func appendMissing(
     _ authorization: inout Authorization, _ location: Int, _ demand: Int, _ principals: PrincipalSet,
-    _ authenticator: borrowing Authenticator, _ head: borrowing RequestHead, _ client: borrowing ServerConnection,
+    _ authenticator: borrowing Authenticator, _ head: borrowing RequestHead, _ address: ClientAddress,
     _ captured: borrowing CapturedGroups, to out: inout ByteBuffer
 ) {
     authorization.appendMissing(
-        location: location, demand: demand, principals, authenticator, head, address: client.address.bytes, captured,
+        location: location, demand: demand, principals, authenticator, head, address: address.bytes, captured,
         to: &out)
 }

@@ -179,6 +179,12 @@ extension Explainer {
         switch step.kind {
         case .remoteAddress: append(request.address.text)
         case .scheme: append(configuration.listeners[request.listener].isTLS ? "https" : "http")
+        case .forwardedFor: writeChain(request)
+        case .forwardedProto:
+            append(request.chain?.isSecure ?? configuration.listeners[request.listener].isTLS ? "https" : "http")
+        case .forwardedHost:
+            let host = request.chain?.host ?? 0..<0
+            added.append(head.bytes.extracting(host.isEmpty ? head.host : host))
         case .requestID: Self.requestID.append(to: &added)
         case .authSubject: authenticator.writeSubject(who, to: &added)
         case .authPermissions: snapshot.authorization.writePermissions(of: who, authenticator, to: &added)
@@ -191,6 +197,13 @@ extension Explainer {
             }
         default: appendRequestVariable(step.kind, head, to: &added)
         }
+    }
+    private mutating func writeChain(_ request: ExplainedRequest) {
+        guard let chain = request.chain, let proxy = request.proxy, chain.client != nil else {
+            return append(request.address.text)
+        }
+        chain.append(from: head, to: &added)
+        append(", " + proxy.text)
     }
     /// What only the moment tells (ports, durations, addresses of upstreams) is shown as a question mark.
     private mutating func writeRare(

@@ -18,7 +18,8 @@ extension Explainer {
         _ outcome: ExplainedOutcome, _ request: ExplainedRequest, _ explanation: inout Explanation
     ) {
         let listener = configuration.listeners[request.listener]
-        let address = listener.address.text + (listener.isTLS ? " ssl" : "")
+        var address = listener.address.text + (listener.isTLS ? " ssl" : "")
+        if let proxy = request.proxy { address += ", from \(request.address.text) by way of \(proxy.text)" }
         let fallback = configuration.locations[Int(snapshot.limits[request.listener].route)]
         let limits = fallback.limits
         let sizes = ["client_header_line_size", "client_header_size", "client_header_count"]

@@ -21,6 +21,9 @@ package struct ExplainedRequest: Sendable {
     package var address: IPAddress
     /// Wall-clock seconds.
     package var now: Int64
+    /// A trusted proxy that brings it, and what it says; the address is then the one that it names.
+    var proxy: IPAddress?
+    var chain: ForwardedChain?
 
     package init(
         method: String, target: String, fields: [(name: String, value: String)], listener: Int, token: [UInt8]?,
@@ -127,7 +130,9 @@ package struct Explainer: ~Copyable {
 
     /// Everything about one request.
     package mutating func explain(_ request: ExplainedRequest) -> Explanation {
-        let outcome = judge(place(request).bytes, request)
+        let placed = place(request)
+        let request = source(of: placed, request)
+        let outcome = judge(placed.bytes, request)
         var explanation = Explanation(now: request.now)
         explanation.clock = ExplainedTime.date(request.now)
         explanation.method = request.method
@@ -189,6 +194,23 @@ extension Explainer {
         }
         head.clear()
         return request.with(token, in: place)
+    }
+    /// The same from whom its fields say, where who sends it is believed, as in `RequestSource.swift`.
+    private mutating func source(of placed: ExplainedRequest, _ request: ExplainedRequest) -> ExplainedRequest {
+        var request = request
+        let trusted = configuration.listeners[request.listener].trusted
+        let limits = snapshot.limits[request.listener].http
+        guard trusted.contains(request.address), case .complete = head.parse(placed.bytes.span, limits: limits) else {
+            head.clear()
+            return request
+        }
+        let chain = ForwardedChain(head, trusting: trusted)
+        head.clear()
+        if chain.isEmpty { return request }
+        request.proxy = request.address
+        request.chain = chain
+        if let client = chain.client { request.address = client.address }
+        return request
     }
     /// Signed tokens are known by their shape, keys by how they begin.
     private func taker(of token: [UInt8], _ providers: [AuthProvider]) -> AuthProvider? {
@@ -270,7 +292,7 @@ extension Explainer {
     private mutating func authorize(
         _ route: Route, _ request: ExplainedRequest, _ outcome: inout ExplainedOutcome
     ) {
-        let isTLS = configuration.listeners[request.listener].isTLS
+        let isTLS = request.chain?.isSecure ?? configuration.listeners[request.listener].isTLS
         if outcome.places.contains(.cookie),
             !CrossSite.accepts(head, isTLS: isTLS, snapshot.crossOrigin, block: Int(route.crossOrigin))
         {

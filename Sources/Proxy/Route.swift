@@ -92,6 +92,8 @@ struct ListenerLimits: BitwiseCopyable {
     var streams = 0
     /// Connections begin with the PROXY protocol.
     var namesSource = false
+    /// Some peers are believed about whom their requests are from.
+    var trustsPeers = false
     /// The default server's fallback: whose name and log a request has that never got a route.
     var route: Int32 = 0
     /// The default server, whose TLS a client gets that names none.

@@ -81,7 +81,8 @@ struct SnapshotBuilder: ~Copyable {
             headNanoseconds: limits.headerTimeout.nanoseconds,
             keepaliveNanoseconds: limits.keepaliveTimeout.nanoseconds,
             sendNanoseconds: limits.sendTimeout.nanoseconds, streams: configuration.listeners[i].streams,
-            namesSource: configuration.listeners[i].takesProxyProtocol, route: Int32(fallback),
+            namesSource: configuration.listeners[i].takesProxyProtocol,
+            trustsPeers: !configuration.listeners[i].trusted.isEmpty, route: Int32(fallback),
             server: Int32(configuration.listeners[i].defaultServer))
     }
 
@@ -210,13 +211,11 @@ struct SnapshotBuilder: ~Copyable {
         let named = set.map { $0.name.lowercased() }
         return compiler.program { compiler in
             if !named.contains("host") { compiler.field(FieldTemplate(name: "Host", value: proxy.host)) }
-            let defaults: [(String, Variable)] = [
-                ("X-Forwarded-For", .remoteAddress), ("X-Forwarded-Proto", .scheme), ("X-Forwarded-Host", .httpHost),
-                ("X-Request-ID", .requestID),
+            let defaults: [(String, TemplateStep.Kind)] = [
+                ("X-Forwarded-For", .forwardedFor), ("X-Forwarded-Proto", .forwardedProto),
+                ("X-Forwarded-Host", .forwardedHost), ("X-Request-ID", .requestID),
             ]
-            for (name, variable) in defaults where !named.contains(name.lowercased()) {
-                compiler.field(FieldTemplate(name: name, value: Template([.variable(variable)])))
-            }
+            for (name, kind) in defaults where !named.contains(name.lowercased()) { compiler.field(name, kind) }
             for field in set { compiler.field(field) }
         }
     }

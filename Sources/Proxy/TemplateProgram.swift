@@ -12,6 +12,8 @@ struct TemplateStep: BitwiseCopyable {
         case requestLength, contentLength, contentType, requestField, cookie
         /// A field for an upstream that gets it only of requests without an identity, or never of a preflight.
         case tokenField, credentialField
+        /// Where a request comes from, as an upstream is told.
+        case forwardedFor, forwardedProto, forwardedHost
         case remoteAddress, remotePort, serverAddress, serverPort, serverName, connection, connectionRequests
         case tlsProtocol, tlsCipher, tlsServerName, tlsReused
         case tlsClientSubject, tlsClientIssuer, tlsClientSerial, tlsClientVerify
@@ -89,6 +91,13 @@ struct TemplateCompiler {
         named(.fieldStart, Array("\(field.name): ".utf8))
         template(field.value)
         steps.append(TemplateStep(kind: .fieldEnd))
+    }
+    /// A field line that tells an upstream where the request comes from. Only an HTTP/1.0 client may have named no host.
+    mutating func field(_ name: String, _ kind: TemplateStep.Kind) {
+        let start = Array("\(name): ".utf8)
+        if kind == .forwardedHost { named(.fieldStart, start) } else { literal(start) }
+        steps.append(TemplateStep(kind: kind))
+        if kind == .forwardedHost { steps.append(TemplateStep(kind: .fieldEnd)) } else { literal(Array("\r\n".utf8)) }
     }
     mutating func literal(_ bytes: [UInt8]) {
         guard !bytes.isEmpty else { return }

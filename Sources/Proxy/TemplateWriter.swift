@@ -12,7 +12,7 @@ extension Worker {
     @inline(__always)
     mutating func write(_ program: ProgramRange, of id: SlotID) {
         let client = exchanges[id].client, head = exchanges[id].head, snapshot = exchanges[id].snapshot
-        if program.isSimple {
+        if program.isSimple && exchanges[id].source == .none {
             runSteps(
                 program, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
         } else {
@@ -52,6 +52,7 @@ extension Worker {
     /// Appends the value of one variable.
     mutating func write(_ step: TemplateStep, of id: SlotID) {
         let client = exchanges[id].client, head = exchanges[id].head, snapshot = exchanges[id].snapshot
+        if exchanges[id].source != .none && writeSourced(step.kind, of: id) { return }
         if step.kind.isSimple {
             appendValue(
                 step, snapshots[snapshot], exchanges[id], heads[head], clients[client], authenticator, to: &added)
@@ -72,8 +73,8 @@ extension TemplateStep.Kind {
         switch self {
         case .text, .fieldStart, .fieldEnd, .host, .httpHost, .requestMethod, .request, .requestURI, .uri, .args,
             .isArgs, .scheme, .serverProtocol, .requestID, .requestLength, .contentLength, .contentType, .requestField,
-            .tokenField, .credentialField, .cookie, .remoteAddress, .authSubject, .authPermissions, .authProvider,
-            .claim:
+            .tokenField, .credentialField, .cookie, .remoteAddress, .forwardedFor, .forwardedProto, .forwardedHost,
+            .authSubject, .authPermissions, .authProvider, .claim:
             true
         default: false
         }
@@ -122,8 +123,8 @@ private func appendValue(
     to out: inout ByteBuffer
 ) {
     switch step.kind {
-    case .remoteAddress: out.append(client.address.bytes)
-    case .scheme: out.append(client.isTLS ? "https" : "http")
+    case .remoteAddress, .forwardedFor: out.append(client.address.bytes)
+    case .scheme, .forwardedProto: out.append(client.isTLS ? "https" : "http")
     case .requestID: exchange.requestID.append(to: &out)
     case .authSubject: authenticator.writeSubject(exchange.principal, to: &out)
     case .authPermissions: snapshot.authorization.writePermissions(of: exchange.principal, authenticator, to: &out)
@@ -151,7 +152,7 @@ func appendRequestVariable(
     let bytes = head.bytes
     switch kind {
     case .host: for i in head.hostName { out.append(byte: lowerCase(bytes[i])) }
-    case .httpHost: out.append(bytes.extracting(head.host))
+    case .httpHost, .forwardedHost: out.append(bytes.extracting(head.host))
     case .requestMethod: out.append(bytes.extracting(head.methodRange))
     case .requestURI: head.appendTarget(to: &out)
     case .uri: out.append(head.target.path(in: bytes))

@@ -60,6 +60,8 @@ struct Worker: ~Copyable {
     var exchanges: SlotTable<Exchange>
     /// Of exchanges that may last.
     var longExchanges: SlotTable<LongExchange>
+    /// Of exchanges that a trusted proxy passed on.
+    var sources: SlotTable<RequestSource>
     var heads: HeadPool
     /// The head that the next request is parsed into.
     var spare: SlotID
@@ -123,6 +125,7 @@ struct Worker: ~Copyable {
         streams = SlotTable(capacity: options.connections)
         exchanges = SlotTable(capacity: options.connections * 2)
         longExchanges = SlotTable(capacity: options.connections * 2)
+        sources = SlotTable(capacity: options.connections * 2)
         heads = HeadPool(capacity: options.connections * 2 + 1)
         snapshots = SlotTable(capacity: 1024)
         spare = heads.take()

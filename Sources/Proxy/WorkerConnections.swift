@@ -34,6 +34,7 @@ extension Worker {
         counters.tally.connectionsActive &+= 1
         loop.register(clients[id].descriptor, Token(.client, id))
         clients[id].deadline = loop.timers.add(Token(.client, id), after(firstNanoseconds(id)))
+        if snapshots[current].limits[listener].trustsPeers { judgePeer(id) }
     }
     /// How long a new connection has for what it must begin with.
     mutating func firstNanoseconds(_ id: SlotID) -> UInt64 {

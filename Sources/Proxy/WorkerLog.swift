@@ -25,6 +25,7 @@ extension Worker {
         if stream != .none && streams.contains(stream) { streams[stream].exchange = .none }
         letGoPrincipals(id)
         if exchanges[id].long != .none { endLong(id) }
+        if exchanges[id].source != .none { sources.destroy(exchanges[id].source) }
         endWaiting(id)
         authenticator.forget(&exchanges[id].settled)
         let snapshot = exchanges[id].snapshot
@@ -71,7 +72,7 @@ extension Worker {
         var record = AccessRecord()
         record.wallSeconds = loop.wallSeconds
         record.wallMilliseconds = Int(EventLoop.wallMilliseconds % 1000)
-        record.remotePort = clients[client].address.port
+        record.remotePort = address(of: id).port
         record.status = Int(exchanges[id].status)
         record.requestBytes = UInt64(heads[exchanges[id].head].size) &+ exchanges[id].bodyReceived
         record.sentBytes = exchanges[id].bodySent
@@ -97,7 +98,7 @@ extension Worker {
         authenticator.writeSubject(exchanges[id].principal, to: &text)
         let route = snapshots[exchanges[id].snapshot].configuration.locations[Int(exchanges[id].route)].name
         appendRecord(
-            record, heads[exchanges[id].head], clients[client], id: added, subject: text,
+            record, heads[exchanges[id].head], address(of: id), id: added, subject: text,
             route: Array(route.utf8), upstream: upstreamName(of: id), provider: providerName(of: id),
             to: &logLines.line)
     }
@@ -117,8 +118,7 @@ extension Worker {
         }
         var line = LogLine(severity, wallSeconds: loop.wallSeconds)
         line.append("\(reason.code): \(reason.detail), client: ")
-        let head = exchanges[id].head, client = exchanges[id].client
-        appendRequest(heads[head], of: clients[client], to: &line)
+        appendRequest(heads[exchanges[id].head], of: address(of: id), to: &line)
         let upstream = upstreamName(of: id)
         if !upstream.isEmpty {
             line.append(", upstream: ")
@@ -188,9 +188,9 @@ private func appendEscaped(_ value: borrowing ByteBuffer, isTarget: Bool, to lin
     }
 }
 private func appendRequest(
-    _ head: borrowing RequestHead, of client: borrowing ServerConnection, to line: inout LogLine
+    _ head: borrowing RequestHead, of client: ClientAddress, to line: inout LogLine
 ) {
-    line.append(client.address.bytes)
+    line.append(client.bytes)
     if head.methodRange.isEmpty { return }
     line.append(", request: \"")
     line.append(head.bytes.extracting(head.methodRange))
@@ -199,7 +199,7 @@ private func appendRequest(
     line.append("\"")
 }
 private func appendRecord(
-    _ record: AccessRecord, _ head: borrowing RequestHead, _ client: borrowing ServerConnection,
+    _ record: AccessRecord, _ head: borrowing RequestHead, _ client: ClientAddress,
     id: borrowing ByteBuffer, subject: borrowing ByteBuffer, route: [UInt8], upstream: [UInt8], provider: [UInt8],
     to line: inout ByteBuffer
 ) {
@@ -207,7 +207,7 @@ private func appendRecord(
     let agent = head.value(of: .userAgent) ?? 0..<0
     let referer = head.value(of: .referer) ?? 0..<0
     let texts = AccessTexts(
-        remoteAddress: client.address.bytes, method: bytes.extracting(head.methodRange),
+        remoteAddress: client.bytes, method: bytes.extracting(head.methodRange),
         target: bytes.extracting(head.targetRange), host: bytes.extracting(head.host),
         userAgent: bytes.extracting(agent), referer: bytes.extracting(referer), requestID: id.bytes,
         route: route.span, upstream: upstream.span, provider: provider.span, subject: subject.bytes)

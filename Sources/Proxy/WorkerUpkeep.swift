@@ -73,6 +73,7 @@ extension Worker {
         snapshots[id].revocations = authenticator.revocationBlocks(configuration.locations)
         secured.adopt(configuration.upstreams)
         listen(configuration)
+        judgePeers(since: older)
         for i in configuration.listeners.indices where listeners.contains(listenerSlots[i]) {
             listeners[listenerSlots[i]].isTLS = configuration.listeners[i].isTLS
         }
