@@ -1,12 +1,14 @@
 """Whom a request is from when a proxy passed it on: X-Forwarded-For, -Proto, -Host of `trusted_proxies` (row A10)."""
 
 import json
+import random
 import signal
 import socket
 import struct
 
 import pytest
 
+from harness import peers
 from harness.backend import backend_key, prepare  # noqa: F401
 from harness.gateway import run_command
 from harness.origin import OK, Connection
@@ -65,6 +67,33 @@ server {{
     auth off;
     location / {{ proxy_pass http://@origin@; }}
 }}
+"""
+
+# As strict as we are about addresses, and as trusting.
+NGINX = """
+server {
+    listen 127.0.0.1:@nginx@;
+    set_real_ip_from 127.0.0.1; set_real_ip_from 127.0.0.8/29; set_real_ip_from 10.0.0.0/8;
+    set_real_ip_from 2001:db8:1::/48;
+    real_ip_header X-Forwarded-For; real_ip_recursive on;
+    location / { return 200 "$remote_addr\\n"; }
+    location /pass/ {
+        proxy_pass http://127.0.0.1:@haproxy@; proxy_bind 127.0.0.9;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Host $http_host;
+    }
+}
+"""
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+    option forwardfor
+listen front
+    bind 127.0.0.1:@front@
+    http-request set-header X-Forwarded-Proto https
+    server gateway 127.0.0.1:@port@ source 127.0.0.10
 """
 
 SPOOFED = {
@@ -281,6 +310,40 @@ def test_A10_an_upstream_of_HTTP_2(gateway, framed, sender):
     assert sender.send("/framed/x", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https").status == 200
     assert framed.calls[-1].get("x-forwarded-for") == f"203.0.113.7, {FRONT}"
     assert framed.calls[-1].get("x-forwarded-proto") == "https"
+
+
+# -- programs of others
+
+
+@pytest.fixture
+def others(gateway, tmp_path):
+    """The ports of haproxy before the gateway, and of nginx before haproxy."""
+    with peers.haproxy(tmp_path, HAPROXY, ["front"], port=gateway.port) as taken:
+        with peers.nginx(tmp_path, NGINX.replace("@haproxy@", str(taken["front"]))) as port:
+            yield port
+
+
+def test_A10_behind_haproxy_behind_nginx(gateway, origin, others):
+    for client, spoofed in (("127.0.0.77", []), ("127.0.0.78", ["X-Forwarded-For: 203.0.113.66, 10.0.0.1"])):
+        # The source address is ours to choose on loopback: a client that is no proxy.
+        with socket.create_connection((FRONT, others), 5, (client, 0)) as plain:
+            plain.sendall(get("/pass/x", *spoofed, "X-Forwarded-Proto: gopher", "Connection: close", host="shop"))
+            assert plain.recv(100).startswith(b"HTTP/1.1 200")
+        assert forwarded(origin) == (f"{client}, 127.0.0.9, 127.0.0.10", "https", "shop")
+
+
+def test_A10_nginx_finds_the_same_client(gateway, others):
+    """Lists of addresses, as trusted peers would send them; random, with a seed that is told."""
+    seed = random.getrandbits(32)
+    chance = random.Random(seed)
+    entries = ["10.0.0.1", "10.9.9.9:80", "127.0.0.9", "2001:db8:1::5", "[2001:db8:1::6]:90", "203.0.113.7"]
+    entries += ["198.51.100.1:4711", "2001:db8::7", "[2001:DB8::8]:1", "0.0.0.0", "127.0.0.16", "11.0.0.1"]
+    with gateway.connect() as ours, Client(others) as theirs:
+        for _ in range(200):
+            chain = chance.choice([", ", ","]).join(chance.choices(entries, k=chance.randrange(1, 8)))
+            field = f"X-Forwarded-For: {chain}"
+            found = ours.request(get("/plain", field)).body
+            assert found == theirs.request(get("/", field)).body, f"seed {seed}: {chain}"
 
 
 # -- what the address decides
