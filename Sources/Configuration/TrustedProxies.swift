@@ -1,4 +1,4 @@
-// Peers that are believed about whom a connection is really from.
+// Peers that are believed about whom a request, or a connection, is really from.
 package import Bytes
 
 /// `trusted_proxies`: what its own address must be.

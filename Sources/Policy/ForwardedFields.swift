@@ -2,8 +2,8 @@
 
 package enum ForwardedFields {
     /// Lower-case names of what clients may not send on: what the gateway writes itself (address, scheme, host and name of
-    /// the request), and what frameworks believe in its place: a spoofed address, or a path that nobody authorized. No
-    /// peer is trusted to say who it is.
+    /// the request), and what frameworks believe in its place: a spoofed address, or a path that nobody authorized. What
+    /// trusted proxies say in the first three is read (`ForwardedChain`) and written anew.
     package static let clientCopies = [
         "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id", "forwarded", "x-real-ip",
         "x-forwarded-port", "x-forwarded-server", "x-forwarded-uri", "x-forwarded-prefix", "x-forwarded-ssl",
