@@ -47,6 +47,7 @@ struct AuthService: Sendable {
     let users: UserTable
     let hasher: PasswordHasher
     let tokens: TokenService
+    let format: RefreshTokenFormat
     let sessions: any SessionStore
     let callers: CallerVerifier
     let clientID: String
@@ -74,7 +75,7 @@ struct AuthService: Sendable {
 
     /// Spends a refresh token and returns its successor with a new access token; throws a `Problem`.
     func refresh(_ presented: String, logger: Logger) async throws -> TokenAnswer {
-        guard let token = RefreshToken(presented: presented) else { throw Problem.refreshInvalid }
+        let token = try format.token(presented: presented)
         // A token that is spent without an answer would end its session when it comes back.
         try tokens.requireSigning()
         switch try await sessions.rotate(token, nowMilliseconds: Date.now.milliseconds) {
@@ -115,7 +116,7 @@ struct AuthService: Sendable {
     /// Ends the session of a refresh token. One that we do not know, or whose session has ended, is as good as
     /// ended: there is nothing to tell a guesser (RFC 7009 §2.2).
     func logout(refreshToken presented: String) async throws {
-        guard let token = RefreshToken(presented: presented),
+        guard let token = try? format.token(presented: presented),
             let session = try await sessions.end(of: token, nowMilliseconds: Date.now.milliseconds)
         else { return }
         audit.record(.logout, subject: session.user, ["sid": session.id])
@@ -132,9 +133,8 @@ struct AuthService: Sendable {
     /// Ends all sessions and tokens of the user whose live refresh token this is.
     func logoutAll(refreshToken presented: String) async throws {
         let now = Date.now.milliseconds
-        guard let token = RefreshToken(presented: presented),
-            let user = try await sessions.owner(of: token, nowMilliseconds: now)
-        else { throw Problem.refreshInvalid }
+        let token = try format.token(presented: presented)
+        guard let user = try await sessions.owner(of: token, nowMilliseconds: now) else { throw Problem.refreshInvalid }
         try await endAll(of: user)
     }
 
@@ -164,7 +164,8 @@ struct AuthService: Sendable {
     private func answer(_ grant: SessionGrant) async throws -> TokenAnswer {
         let accessToken = try await tokens.accessToken(for: grant)
         return TokenAnswer(
-            accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds, refreshToken: grant.refreshToken.text)
+            accessToken: accessToken, expiresInSeconds: tokens.lifetime.seconds,
+            refreshToken: try format.text(of: grant))
     }
 
     /// The only moment when the password is at hand to hash it with stronger parameters.

@@ -30,6 +30,7 @@ struct IntrospectionAnswer: Sendable, Encodable {
 
 struct Introspection: Sendable {
     let callers: CallerVerifier
+    let format: RefreshTokenFormat
     let sessions: any SessionStore
     let apiKeys: APIKeyService
     let issuer: String
@@ -60,7 +61,7 @@ struct Introspection: Sendable {
     }
 
     private func refreshToken(_ token: String) async throws -> IntrospectionAnswer {
-        guard let presented = RefreshToken(presented: token),
+        guard let presented = try? format.token(presented: token),
             let live = try await sessions.live(presented, nowMilliseconds: Date.now.milliseconds)
         else { return IntrospectionAnswer() }
         return IntrospectionAnswer(

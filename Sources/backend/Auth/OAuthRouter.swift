@@ -46,7 +46,7 @@ struct OAuthRouter: Sendable {
 
     /// The session of a token, with the `jti` of an access token.
     private func session(of text: String) async throws -> (Session, tokenID: String?)? {
-        if let token = RefreshToken(presented: text) {
+        if let token = try? service.format.token(presented: text) {
             return try await sessions.session(of: token).map { ($0, tokenID: nil) }
         }
         do {
@@ -69,10 +69,11 @@ struct OAuthRouter: Sendable {
         guard form["scope"] == nil else {
             throw Problem.oauth("invalid_scope", "the scope of a session cannot be changed")
         }
-        guard let token = RefreshToken(presented: text), let session = try await sessions.session(of: token),
-            session.clientID == client.id
-        else { throw Self.invalidGrant(.refreshInvalid) }
         do {
+            let token = try service.format.token(presented: text)
+            guard let session = try await sessions.session(of: token), session.clientID == client.id else {
+                throw Problem.refreshInvalid
+            }
             return try await service.refresh(text, logger: logger)
         } catch let problem as Problem where problem.status == .unauthorized {
             throw Self.invalidGrant(problem)

@@ -88,8 +88,11 @@ struct VerificationKey: Sendable {
 struct SigningKey: Sendable {
     let verification: VerificationKey
     private let signature: @Sendable ([UInt8]) throws -> [UInt8]
-    /// The header of every token of this key, encoded, with the dot behind it; `typ` is `at+jwt` (RFC 9068 §2.1).
+    /// The header of every token of this key, encoded, with the dot behind it.
     private let head: String
+
+    /// The `typ` of access tokens (RFC 9068 §2.1).
+    static let accessTokenType = "at+jwt"
 
     /// Reads an RSA (2048 bits or more), P-256 or Ed25519 private key.
     init(pem: String) async throws(StartupFailure) {
@@ -107,29 +110,33 @@ struct SigningKey: Sendable {
         }
     }
 
-    init(secret: SigningSecret) async throws(StartupFailure) {
-        try await self.init(VerificationKey(secret)) {
+    init(secret: SigningSecret, type: String = accessTokenType) async throws(StartupFailure) {
+        try await self.init(VerificationKey(secret), type: type) {
             await $0.add(hmac: HMACKey(from: secret.bytes), digestAlgorithm: .sha256, kid: $1)
         }
     }
 
     private init(
-        _ verification: VerificationKey, register: (JWTKeyCollection, JWKIdentifier) async -> Void
+        _ verification: VerificationKey, type: String = accessTokenType,
+        register: (JWTKeyCollection, JWKIdentifier) async -> Void
     ) async throws(StartupFailure) {
         let keys = JWTKeyCollection()
         let kid = JWKIdentifier(string: verification.id)
         await register(keys, kid)
         guard let algorithm = try? await keys.getKey(for: kid) else { throw StartupFailure("the key cannot sign") }
-        self.init(verification) { try algorithm.sign($0) }
+        self.init(verification, type: type) { try algorithm.sign($0) }
     }
 
-    private init(_ verification: VerificationKey, signature: @escaping @Sendable ([UInt8]) throws -> [UInt8]) {
+    private init(
+        _ verification: VerificationKey, type: String = accessTokenType,
+        signature: @escaping @Sendable ([UInt8]) throws -> [UInt8]
+    ) {
         self.verification = verification
         self.signature = signature
         var header = JSONWriter(capacity: 128)
         header.member("alg", verification.algorithmName)
         header.member("kid", verification.id)
-        header.member("typ", "at+jwt")
+        header.member("typ", type)
         head = Base64URL.encode(header.finish()) + "."
     }
 

@@ -48,10 +48,10 @@ struct SigningSecret: Sendable {
 
 extension KeyRing {
     /// The first of these files signs; the others were first before, and still verify.
-    init(secrets paths: [String]) async throws(StartupFailure) {
+    init(secrets paths: [String], type: String = SigningKey.accessTokenType) async throws(StartupFailure) {
         var keys: [SigningKey] = []
         for path in paths {
-            let key = try await SigningKey(secret: SigningSecret(file: path))
+            let key = try await SigningKey(secret: SigningSecret(file: path), type: type)
             guard !keys.contains(where: { $0.verification.id == key.verification.id }) else {
                 throw StartupFailure("\(path): there is another secret of the name \(key.verification.id)")
             }

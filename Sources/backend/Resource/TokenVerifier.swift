@@ -37,7 +37,7 @@ struct TokenVerifier: Sendable {
     /// Of this verifier alone: another one would have judged otherwise.
     private let verified = VerifiedTokens()
 
-    init(keys: any VerificationKeys, issuer: String, audience: String, type: String = "at+jwt") {
+    init(keys: any VerificationKeys, issuer: String, audience: String, type: String = SigningKey.accessTokenType) {
         self.keys = keys
         self.issuer = issuer
         self.audience = audience
@@ -61,6 +61,12 @@ struct TokenVerifier: Sendable {
         let verdict = try judge(token, now: now)
         verified.remember(verdict, on: digest)
         return verdict.principal
+    }
+
+    /// The same for a token that is good for one use: nothing of it is kept.
+    func verifyOnce(_ token: String, now: Date) throws(TokenRefusal) -> Principal {
+        guard token.utf8.count <= Self.sizeLimitBytes else { throw .tooLarge }
+        return try judge(token, now: now).principal
     }
 
     private func judge(_ token: String, now: Date) throws(TokenRefusal) -> VerifiedTokens.Verdict {

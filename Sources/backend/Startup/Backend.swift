@@ -28,6 +28,7 @@ struct Backend {
         let (keys, keyFollowers) = try await KeySource(
             settings: settings, database: database, metrics: metrics, audit: audit, logger: logger
         ).open()
+        let format = try await RefreshTokenFormat(settings)
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
         let gatewayKeys =
             settings.gatewayKeys.isEmpty ? nil : try await GatewayKeys(paths: settings.gatewayKeys)
@@ -50,7 +51,8 @@ struct Backend {
             reload,
             ExpirySweep(store: storage.store, logger: logger),
             authListener(
-                keys: keys, verifier: verifier, revocations: revocations, store: storage.store, feed: feed,
+                keys: keys, format: format, verifier: verifier, revocations: revocations, store: storage.store,
+                feed: feed,
                 administration: AccountAdministration(
                     files: accounts, importing: importing, sessions: storage.store)),
             resourceListener(verifier: verifier, gateway: gateway, database: database, store: storage.store),
@@ -58,6 +60,7 @@ struct Backend {
             feed,
         ]
         services += storage.services
+        if let follower = try format.follower(settings, logger: logger) { services.append(follower) }
         if let gatewayKeys { services.append(gatewayKeys.follower(logger: logger)) }
         try await serve(services + keyFollowers)
         await storage.close()
@@ -66,8 +69,8 @@ struct Backend {
     }
 
     private func authListener(
-        keys: KeyService, verifier: TokenVerifier, revocations: RevocationStore, store: any SessionStore,
-        feed: RevocationFeed,
+        keys: KeyService, format: RefreshTokenFormat, verifier: TokenVerifier, revocations: RevocationStore,
+        store: any SessionStore, feed: RevocationFeed,
         administration: AccountAdministration
     ) -> Listener {
         let database = revocations.database
@@ -82,8 +85,8 @@ struct Backend {
             audit: audit, metrics: metrics)
         let callers = CallerVerifier(verifier: verifier, sessions: store)
         let service = AuthService(
-            users: UserTable(database: database), hasher: hasher, tokens: tokens, sessions: store, callers: callers,
-            clientID: settings.clientID, audit: audit)
+            users: UserTable(database: database), hasher: hasher, tokens: tokens, format: format, sessions: store,
+            callers: callers, clientID: settings.clientID, audit: audit)
         let router = Router(context: AuthCall.self, options: .autoGenerateHeadEndpoints).add(
             middleware: ProblemMiddleware())
         HealthRoutes(database: database, sessions: store).add(to: router)
@@ -124,8 +127,8 @@ struct Backend {
         OAuthRouter(
             authentication: authentication,
             introspection: Introspection(
-                callers: callers, sessions: callers.sessions, apiKeys: apiKeys, issuer: settings.issuer,
-                audience: settings.audience),
+                callers: callers, format: service.format, sessions: callers.sessions, apiKeys: apiKeys,
+                issuer: settings.issuer, audience: settings.audience),
             service: service, callers: callers, sessions: callers.sessions
         ).add(to: router)
     }

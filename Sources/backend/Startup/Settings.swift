@@ -30,6 +30,9 @@ struct Settings: Sendable {
     let refreshTokenLifetime: Lifetime
     let refreshTokenIdle: Lifetime
     let refreshGrace: Lifetime
+    let refreshTokenFormat: RefreshTokenFormat.Name
+    /// Files of secrets that sign refresh tokens which are JWTs: the first signs, the others still verify.
+    let refreshTokenSecrets: [String]
     /// Whose X-Forwarded fields are believed.
     let trustedProxies: ForwardedClient
     /// Logins a second from one address, ten seconds' worth of them at once.
@@ -62,6 +65,8 @@ struct Settings: Sendable {
         "refresh_token_lifetime": "30d",
         "refresh_token_idle": "7d",
         "refresh_grace": "10s",
+        "refresh_token_format": "opaque",
+        "refresh_token_secrets": "none",
         "trusted_proxies": "127.0.0.1, ::1",
         "login_rate": "10",
         "gateway_keys": "none",
@@ -98,6 +103,10 @@ struct Settings: Sendable {
         refreshTokenLifetime = try reader.lifetime("refresh_token_lifetime", secondsFrom: 1)
         refreshTokenIdle = try reader.lifetime("refresh_token_idle", secondsFrom: 1)
         refreshGrace = try reader.lifetime("refresh_grace", secondsFrom: 0)
+        refreshTokenFormat = try reader.value(
+            "refresh_token_format", "opaque or jwt", RefreshTokenFormat.Name.init(rawValue:))
+        refreshTokenSecrets = try reader.value(
+            "refresh_token_secrets", "files, as in a.txt, b.txt, or none", Self.paths)
         trustedProxies = try reader.value(
             "trusted_proxies", "addresses, as in 127.0.0.1, ::1, or none", ForwardedClient.init)
         loginRate = try reader.value("login_rate", "a number from 1 to 100000") { text in

@@ -35,7 +35,10 @@ struct RedisSessionStore: SessionStore {
             try await end(session: session.id, tokenID: nil, nowMilliseconds: nowMilliseconds)
             return nil
         }
-        return try grant(session, token, of: account, answer[0], answer[1])
+        let now = try answer[0].requireNumber()
+        return try grant(
+            session, token, issued: now, sessionExpires: now + terms.lifetime.milliseconds, of: account, answer[0],
+            answer[1])
     }
 
     func rotate(_ token: RefreshToken, nowMilliseconds: Int64) async throws -> Rotation {
@@ -52,7 +55,7 @@ struct RedisSessionStore: SessionStore {
         case "expired": return .expired
         case "revoked": return .revoked
         case "reused" where answer.count >= 4: return .reused(try session(answer[1...]))
-        case "continued" where answer.count >= 7:
+        case "continued" where answer.count >= 9:
             // Sealed is ours, or the one that whoever came first has left for us.
             let successor = try token.open(try answer[6].requireBytes())
             let session = try session(answer[1...])
@@ -61,7 +64,10 @@ struct RedisSessionStore: SessionStore {
             guard let account = try await users.account(named: session.user), !account.user.disabled else {
                 return .revoked
             }
-            return .continued(try grant(session, successor, of: account, answer[4], answer[5]))
+            return .continued(
+                try grant(
+                    session, successor, issued: try answer[7].requireNumber(),
+                    sessionExpires: try answer[8].requireNumber(), of: account, answer[4], answer[5]))
         default: throw RedisFailure.unexpectedReply
         }
     }
@@ -267,10 +273,12 @@ extension RedisSessionStore {
     }
 
     private func grant(
-        _ session: Session, _ token: RefreshToken, of account: Account, _ now: RedisReply, _ validFrom: RedisReply
+        _ session: Session, _ token: RefreshToken, issued: Int64, sessionExpires: Int64, of account: Account,
+        _ now: RedisReply, _ validFrom: RedisReply
     ) throws(RedisFailure) -> SessionGrant {
         SessionGrant(
-            session: session, refreshToken: token, grantedMilliseconds: try now.requireNumber(),
-            validFrom: try validFrom.requireNumber(), account: account)
+            session: session, refreshToken: token, refreshIssuedMilliseconds: issued,
+            refreshExpiresMilliseconds: min(sessionExpires, issued + terms.idle.milliseconds),
+            grantedMilliseconds: try now.requireNumber(), validFrom: try validFrom.requireNumber(), account: account)
     }
 }

@@ -1,4 +1,4 @@
-// An opaque refresh token: 256 random bits in base64url. Stored as a hash; its successor is encrypted under it.
+// A refresh token: 256 random bits in base64url. Stored as a hash; its successor is encrypted under it.
 import Crypto
 import Foundation
 

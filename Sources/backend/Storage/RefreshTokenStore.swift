@@ -14,6 +14,9 @@ struct Session: Sendable {
 struct SessionGrant: Sendable {
     let session: Session
     let refreshToken: RefreshToken
+    /// When it was made, which is before this for one that is given out again, and when it ends unless it is spent.
+    let refreshIssuedMilliseconds: Int64
+    let refreshExpiresMilliseconds: Int64
     /// By the clock of the store, which decides what is dead: the `iat` of an access token comes from it.
     let grantedMilliseconds: Int64
     /// The first second in which access tokens of this user count, as it stood in the transaction that granted this:
@@ -161,9 +164,12 @@ struct RefreshTokenStore: Sendable {
     private func grant(
         _ found: FoundToken, _ token: RefreshToken, now: Int64, _ connection: GRDB.Database
     ) throws -> SessionGrant {
-        SessionGrant(
-            session: found.session, refreshToken: token, grantedMilliseconds: now, validFrom: found.validFrom,
-            account: try found.account(connection))
+        // The successor of a spent token was made as that was spent.
+        let issued = found.spent ?? now
+        return SessionGrant(
+            session: found.session, refreshToken: token, refreshIssuedMilliseconds: issued,
+            refreshExpiresMilliseconds: min(found.sessionExpires, issued + idle.milliseconds), grantedMilliseconds: now,
+            validFrom: found.validFrom, account: try found.account(connection))
     }
 
     private func insert(

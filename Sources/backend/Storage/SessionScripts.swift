@@ -98,7 +98,7 @@ enum SessionScripts {
         """)
 
     /// hash, hash of the successor, the successor sealed, idle, grace → what became of it, and with it sid, user,
-    /// client, now, valid_from, the sealed successor.
+    /// client, now, valid_from, the sealed successor, when that was made, when the session expires.
     static let rotate = script(
         """
         local hash, next_hash, sealed, idle, grace = unpack(ARGV, 5)
@@ -119,7 +119,8 @@ enum SessionScripts {
           if tonumber(grace) > 0 then redis.call('SET', key('grace', hash), sealed, 'PX', grace) end
           redis.call('HSET', key('session', found.id), 'refreshed', digits(now))
         end
-        return {'continued', found.id, found.user, found.client, digits(now), digits(valid_from(found.user)), sealed}
+        return {'continued', found.id, found.user, found.client, digits(now), digits(valid_from(found.user)), sealed,
+          found.spent or digits(now), digits(found.expires)}
         """)
 
     /// hash → sid, user, client, created, expires, idle, now, "revoked" or nothing, "spent" or nothing; nothing at all
