@@ -202,7 +202,7 @@ def test_neither_algorithm_is_believed_with_the_other_ones_key(prepare, backend_
 
 
 @pytest.mark.parametrize("secret, name, mode, sentence", [
-    ("x" * 31, NAME, 0o600, "the secret has 31 bytes, HS256 needs 32 or more"),
+    ("x" * 31, NAME, 0o600, "the secret has 31 bytes and needs 32 or more"),
     ("x" * 32, NAME, 0o640, "only its owner may read it"),
     ("x" * 32, "ä", 0o600, "the name of the secret, must be of 1 to 64 letters"),
 ])

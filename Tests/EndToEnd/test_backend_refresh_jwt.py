@@ -222,7 +222,7 @@ def test_B09_the_store_holds_no_live_token(prepare):
 
 @pytest.mark.parametrize("more,sentence", [
     ((), "refresh_token_format jwt needs refresh_token_secrets"),
-    (("--refresh-token-secrets", "{short}"), "the secret has 8 bytes, HS256 needs 32 or more"),
+    (("--refresh-token-secrets", "{short}"), "the secret has 8 bytes and needs 32 or more"),
     (("--refresh-token-secrets", "{open}"), "open.secret"),
     (("--refresh-token-secrets", "{good}", "--hs256-secrets", "{good}"), "the secret of refresh tokens must not sign access tokens, too"),
     (("--refresh-token-secrets", "nowhere.secret"), "nowhere.secret"),

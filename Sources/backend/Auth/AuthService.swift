@@ -62,6 +62,11 @@ struct AuthService: Sendable {
         guard let user, matches, !user.disabled else {
             // A name that we do not know is not logged: people type passwords into the wrong field.
             logger.notice("login refused", metadata: user.map { ["sub": "\($0.name)"] } ?? [:])
+            if let user, let pepper = hasher.missingPepper(of: user.passwordHash) {
+                logger.error(
+                    "a password was hashed with a pepper that is not there",
+                    metadata: ["sub": "\(user.name)", "pepper": "\(pepper)"])
+            }
             throw Problem.invalidCredentials
         }
         try await upgradeHash(of: user, credentials, logger)

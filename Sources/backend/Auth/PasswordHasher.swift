@@ -13,11 +13,10 @@ final class PasswordHasher: Sendable {
 
     private let queue = Mutex<[@Sendable () -> Void]>([])
     private let arrivals = DispatchSemaphore(value: 0)
-    /// The hash of a password that nobody knows, for names that nobody has: the answer takes as long (OWASP).
-    private let decoy: String
+    private let hashing: PasswordHashing
 
-    init() {
-        decoy = Argon2id.hash(Array(UUID().uuidString.utf8))
+    init(_ hashing: PasswordHashing) {
+        self.hashing = hashing
         for _ in 0..<Self.threadCount {
             Thread.detachNewThread { [self] in
                 while true { takeNext()() }
@@ -30,24 +29,24 @@ final class PasswordHasher: Sendable {
         return queue.withLock { $0.removeFirst() }
     }
 
-    /// Whether the password fits the hash; with no hash the same work is done and the answer is no.
+    /// Whether the password fits the hash; with no hash, for names that nobody has, the answer takes as long (OWASP).
     func verify(_ password: [UInt8], against hash: String?) async throws(Problem) -> Bool {
-        let decoy = decoy
-        return try await run { Argon2id.verify(password, against: hash ?? decoy) && hash != nil }
+        try await run { [hashing] in hashing.verify(password, against: hash) }
     }
 
     /// How many wait for a thread now.
     var waiting: Int { queue.withLock(\.count) }
 
-    /// A new hash with the current parameters.
+    /// A new hash, with today's parameters and pepper.
     func hash(_ password: [UInt8]) async throws(Problem) -> String {
-        try await run { Argon2id.hash(password) }
+        try await run { [hashing] in hashing.hash(password) }
     }
 
-    /// Whether a hash was made with other parameters than today's.
-    func isOutdated(_ hash: String) -> Bool {
-        Argon2id.parameters(of: hash) != Argon2id.current
-    }
+    /// Whether a hash was made with other parameters or another pepper than today's.
+    func isOutdated(_ hash: String) -> Bool { hashing.isOutdated(hash) }
+
+    /// The name of the hash's pepper, when it is none of ours.
+    func missingPepper(of hash: String) -> String? { hashing.missingPepper(of: hash) }
 
     private func run<Answer: Sendable>(_ work: @escaping @Sendable () -> Answer) async throws(Problem) -> Answer {
         let answer: Answer? = await withCheckedContinuation { continuation in

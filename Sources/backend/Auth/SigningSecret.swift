@@ -1,4 +1,4 @@
-// A secret that signs HS256 tokens, and that whoever verifies them must hold too.
+// A secret with a name: it signs HS256 tokens, and whoever verifies them must hold it too; or it is the pepper of passwords.
 import Foundation
 
 struct SigningSecret: Sendable {
@@ -12,7 +12,7 @@ struct SigningSecret: Sendable {
     init(name: String, bytes: [UInt8]) throws(StartupFailure) {
         guard bytes.count >= Self.leastBytes else {
             throw StartupFailure(
-                "the secret has \(bytes.count) bytes, HS256 needs \(Self.leastBytes) or more: make it with "
+                "the secret has \(bytes.count) bytes and needs \(Self.leastBytes) or more: make it with "
                     + "`openssl rand -hex 32`")
         }
         guard (1...64).contains(name.utf8.count), name.utf8.allSatisfy(Self.isPlain) else {

@@ -25,8 +25,9 @@ struct Backend {
 
     func run() async throws {
         let database = try Database(path: settings.database)
+        let hashing = try settings.passwordPeppers.hashing()
         let (keys, keyFollowers) = try await KeySource(
-            settings: settings, database: database, metrics: metrics, audit: audit, logger: logger
+            settings: settings, hashing: hashing, database: database, metrics: metrics, audit: audit, logger: logger
         ).open()
         let format = try await RefreshTokenFormat(settings)
         let verifier = TokenVerifier(keys: keys, issuer: settings.issuer, audience: settings.audience)
@@ -40,7 +41,8 @@ struct Backend {
             isElsewhere: settings.redis != nil)
         let storage = try SessionStorage(
             settings, database: database, revocations: revocations, logger: logger, metrics: metrics)
-        let accounts = AccountFiles(secrets: settings.secrets, permissions: settings.permissions, logger: logger)
+        let accounts = AccountFiles(
+            secrets: settings.secrets, permissions: settings.permissions, hashing: hashing, logger: logger)
         let importing: AccountFiles.Importing = { found throws(StartupFailure) in
             try found.run(in: database, revocations: revocations, nowMilliseconds: Date.now.milliseconds)
         }
@@ -51,7 +53,8 @@ struct Backend {
             reload,
             ExpirySweep(store: storage.store, logger: logger),
             authListener(
-                keys: keys, format: format, verifier: verifier, revocations: revocations, store: storage.store,
+                keys: keys, format: format, hashing: hashing, verifier: verifier, revocations: revocations,
+                store: storage.store,
                 feed: feed,
                 administration: AccountAdministration(
                     files: accounts, importing: importing, sessions: storage.store)),
@@ -69,14 +72,14 @@ struct Backend {
     }
 
     private func authListener(
-        keys: KeyService, format: RefreshTokenFormat, verifier: TokenVerifier, revocations: RevocationStore,
-        store: any SessionStore, feed: RevocationFeed,
+        keys: KeyService, format: RefreshTokenFormat, hashing: PasswordHashing, verifier: TokenVerifier,
+        revocations: RevocationStore, store: any SessionStore, feed: RevocationFeed,
         administration: AccountAdministration
     ) -> Listener {
         let database = revocations.database
         let tokens = TokenService(
             keys: keys, issuer: settings.issuer, audience: settings.audience, lifetime: settings.accessTokenLifetime)
-        let hasher = PasswordHasher()
+        let hasher = PasswordHasher(hashing)
         metrics.gauge("backend_password_hashes_waiting", "Logins that wait for a hashing thread.") {
             Double(hasher.waiting)
         }

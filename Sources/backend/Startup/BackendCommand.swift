@@ -39,6 +39,8 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(help: "What a refresh token is for its client, opaque or jwt (opaque).") var refreshTokenFormat: String?
     @Option(help: "Secrets, mode 0600, that sign refresh tokens of the format jwt (none).")
     var refreshTokenSecrets: String?
+    @Option(help: "Secrets, mode 0600, that passwords are hashed with besides their salt, or vault (none).")
+    var passwordPeppers: String?
     @Option(help: "Proxies whose X-Forwarded fields are believed, or none (127.0.0.1, ::1).")
     var trustedProxies: String?
     @Option(help: "Logins a second that one address may ask for (10).") var loginRate: String?
@@ -67,6 +69,7 @@ struct BackendCommand: AsyncParsableCommand {
             "access_token_lifetime": accessTokenLifetime, "refresh_token_lifetime": refreshTokenLifetime,
             "refresh_token_idle": refreshTokenIdle, "refresh_grace": refreshGrace,
             "refresh_token_format": refreshTokenFormat, "refresh_token_secrets": refreshTokenSecrets,
+            "password_peppers": passwordPeppers,
             "trusted_proxies": trustedProxies, "login_rate": loginRate, "gateway_keys": gatewayKeys,
             "gateway_issuer": gatewayIssuer, "gateway_audience": gatewayAudience, "redis": redis,
             "redis_password_file": redisPasswordFile, "redis_ca": redisCA, "redis_server_name": redisServerName,

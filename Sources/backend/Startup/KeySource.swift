@@ -5,6 +5,8 @@ import ServiceLifecycle
 
 struct KeySource {
     let settings: Settings
+    /// Takes the peppers of a vault, which come with the keys.
+    let hashing: PasswordHashing
     let database: Database
     let metrics: MetricRegistry
     let audit: AuditLog
@@ -49,9 +51,11 @@ struct KeySource {
         let keyMetrics = KeyMetrics(keys, rotation: settings.keyRotation, registry: metrics)
         keyMetrics.watchVault()
         let source = VaultKeys(
-            try VaultClient(vault, logger: logger), accessTokenLifetime: settings.accessTokenLifetime)
+            try VaultClient(vault, logger: logger), accessTokenLifetime: settings.accessTokenLifetime,
+            needsPepper: settings.passwordPeppers.isVault)
         let refresh = VaultRefresh(
-            source: source, keys: keys, kept: kept, refresh: vault.refresh, keyMaxAge: vault.keyMaxAge,
+            source: source, keys: keys, hashing: settings.passwordPeppers.isVault ? hashing : nil, kept: kept,
+            refresh: vault.refresh, keyMaxAge: vault.keyMaxAge,
             rotation: settings.keyRotation, keySetMaxAge: settings.keySetMaxAge, metrics: keyMetrics,
             audit: audit, logger: logger)
         var troubles = VaultRefresh.Troubles()

@@ -33,6 +33,8 @@ struct Settings: Sendable {
     let refreshTokenFormat: RefreshTokenFormat.Name
     /// Files of secrets that sign refresh tokens which are JWTs: the first signs, the others still verify.
     let refreshTokenSecrets: [String]
+    /// What passwords are hashed with besides their salt.
+    let passwordPeppers: PepperSource
     /// Whose X-Forwarded fields are believed.
     let trustedProxies: ForwardedClient
     /// Logins a second from one address, ten seconds' worth of them at once.
@@ -67,6 +69,7 @@ struct Settings: Sendable {
         "refresh_grace": "10s",
         "refresh_token_format": "opaque",
         "refresh_token_secrets": "none",
+        "password_peppers": "none",
         "trusted_proxies": "127.0.0.1, ::1",
         "login_rate": "10",
         "gateway_keys": "none",
@@ -107,6 +110,11 @@ struct Settings: Sendable {
             "refresh_token_format", "opaque or jwt", RefreshTokenFormat.Name.init(rawValue:))
         refreshTokenSecrets = try reader.value(
             "refresh_token_secrets", "files, as in a.txt, b.txt, or none", Self.paths)
+        passwordPeppers = try reader.value(
+            "password_peppers", "files, as in a.txt, b.txt, or vault, or none", PepperSource.init)
+        guard !passwordPeppers.isVault || vault != nil else {
+            throw StartupFailure("password_peppers vault needs a vault: the setting vault_address")
+        }
         trustedProxies = try reader.value(
             "trusted_proxies", "addresses, as in 127.0.0.1, ::1, or none", ForwardedClient.init)
         loginRate = try reader.value("login_rate", "a number from 1 to 100000") { text in
@@ -121,7 +129,7 @@ struct Settings: Sendable {
     }
 
     /// A list as in `one.pem, two.pem`, or `none`; nil when an element is empty.
-    private static func paths(_ text: String) -> [String]? {
+    static func paths(_ text: String) -> [String]? {
         if text == "none" { return [] }
         let paths = text.split(separator: ",", omittingEmptySubsequences: false)
             .map { $0.trimmingCharacters(in: .whitespaces) }

@@ -15,7 +15,7 @@ struct UserCommand: ParsableCommand {
     /// Its settings, which say where the files are, stand among the flags here too.
     @ParentCommand var backend: BackendCommand
 
-    struct Add: ParsableCommand {
+    struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Adds a user; asks for the password.")
 
         @ParentCommand var users: UserCommand
@@ -25,10 +25,10 @@ struct UserCommand: ParsableCommand {
         @Option(help: "The mail address.") var email: String?
         @Flag(help: "Add a user who cannot log in yet.") var disabled = false
 
-        func run() throws {
+        func run() async throws {
             let done = Done(
                 .userCreated, of: name, "the user \(name) was added", ["roles": role.joined(separator: " ")])
-            try users.change(done, asksPassword: true, makesFile: true) { accounts, hash in
+            try await users.change(done, asksPassword: true, makesFile: true) { accounts, hash in
                 try accounts.add(
                     SecretsFile.Entry(
                         name: name, displayName: displayName ?? name, email: email, passwordHash: hash,
@@ -37,22 +37,22 @@ struct UserCommand: ParsableCommand {
         }
     }
 
-    struct Passwd: ParsableCommand {
+    struct Passwd: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Asks for a new password and ends the user's sessions.")
 
         @ParentCommand var users: UserCommand
         @Argument(help: "The login name.") var name: String
 
-        func run() throws {
+        func run() async throws {
             let done = Done(.passwordSet, of: name, "the user \(name) has a new password")
-            try users.change(done, asksPassword: true) { accounts, hash in
+            try await users.change(done, asksPassword: true) { accounts, hash in
                 try accounts.changeUser(name) { $0.passwordHash = hash }
             }
         }
     }
 
-    struct Disable: ParsableCommand {
+    struct Disable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Ends the user's sessions and lets him log in no more.")
 
@@ -60,9 +60,9 @@ struct UserCommand: ParsableCommand {
         @Argument(help: "The login name.") var name: String
         @Flag(help: "Even the last one who may administrate.") var force = false
 
-        func run() throws {
+        func run() async throws {
             let done = Done(.userChanged, of: name, "the user \(name) is disabled", ["disabled": "true"])
-            try users.change(done) { accounts, _ in
+            try await users.change(done) { accounts, _ in
                 let hadAdministrator = accounts.haveAdministrator
                 try accounts.changeUser(name) { $0.disabled = true }
                 guard force || !hadAdministrator || accounts.haveAdministrator else { throw Problem.lastAdministrator }
@@ -70,15 +70,15 @@ struct UserCommand: ParsableCommand {
         }
     }
 
-    struct Enable: ParsableCommand {
+    struct Enable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Lets a disabled user log in again.")
 
         @ParentCommand var users: UserCommand
         @Argument(help: "The login name.") var name: String
 
-        func run() throws {
+        func run() async throws {
             let done = Done(.userChanged, of: name, "the user \(name) is enabled", ["disabled": "false"])
-            try users.change(done) { accounts, _ in
+            try await users.change(done) { accounts, _ in
                 try accounts.changeUser(name) { $0.disabled = false }
             }
         }
@@ -100,19 +100,21 @@ struct UserCommand: ParsableCommand {
     fileprivate func change(
         _ done: Done, asksPassword: Bool = false, makesFile: Bool = false,
         _ change: (inout Accounts, String) throws -> Void
-    ) throws {
+    ) async throws {
         umask(0o077)
         do {
             let settings = try backend.settings()
             let logger = Logger(label: "backend", factory: { LogLines(label: $0) })
-            let files = AccountFiles(secrets: settings.secrets, permissions: settings.permissions, logger: logger)
+            let hashing = asksPassword ? try await settings.passwordHashing() : try settings.passwordPeppers.hashing()
+            let files = AccountFiles(
+                secrets: settings.secrets, permissions: settings.permissions, hashing: hashing, logger: logger)
             if makesFile { try files.provideSecrets() }
             var hash = ""
             if asksPassword {
                 // A wrong name is told before anybody types a password.
                 var trial = try files.accounts()
                 try change(&trial, hash)
-                hash = Argon2id.hash(try PasswordPrompt.newPassword())
+                hash = hashing.hash(try PasswordPrompt.newPassword())
             }
             try files.change { try change(&$0, hash) }
             // Nobody has signed in here: who it was is what the system says.

@@ -8,12 +8,14 @@ struct AccountFiles: Sendable {
 
     let secrets: String
     let permissions: String
+    /// For plain passwords, which do not stay there.
+    let hashing: PasswordHashing
     let logger: Logger
 
     /// Reads both; plain passwords and secrets are replaced by their hashes. Whoever calls this holds the lock.
     func read() throws(StartupFailure) -> AccountImport {
         let roles = try PermissionsFile.read(permissions)
-        let users = try SecretsFile.read(secrets, roles: roles)
+        let users = try SecretsFile.read(secrets, roles: roles, hashing: hashing)
         for name in users.replaced {
             logger.warning(
                 "a plain password was replaced by its hash", metadata: ["file": "\(secrets)", "sub": "\(name)"])
@@ -76,7 +78,7 @@ struct AccountFiles: Sendable {
             throw StartupFailure(file: secrets, error)
         }
         // Never a file that the next start would refuse.
-        try SecretsFile.check(text, path: secrets, roles: after.roles)
+        try SecretsFile.check(text, path: secrets, roles: after.roles, hashing: hashing)
         try FileReading.replacePrivately(secrets, with: text)
     }
 }

@@ -28,10 +28,12 @@ struct SecretsFile: Sendable {
     let clients: [ClientEntry]
 
     /// Reads the users; every role must be one of `roles`.
-    static func read(_ path: String, roles: PermissionsFile) throws(StartupFailure) -> SecretsFile {
+    static func read(
+        _ path: String, roles: PermissionsFile, hashing: PasswordHashing
+    ) throws(StartupFailure) -> SecretsFile {
         try FileReading.requirePrivate(path)
         let bytes = try FileReading.bytes(of: path)
-        let parser = try parse(bytes, path: path, roles: roles.roles)
+        let parser = try parse(bytes, path: path, roles: roles.roles, hashing)
         if !parser.replacements.isEmpty {
             let inOrder = parser.replacements.sorted { $0.from < $1.from }
             try FileReading.replacePrivately(path, with: apply(inOrder, to: bytes))
@@ -40,14 +42,16 @@ struct SecretsFile: Sendable {
     }
 
     /// Refuses a text that `read` would refuse.
-    static func check(_ text: [UInt8], path: String, roles: [PermissionsFile.Role]) throws(StartupFailure) {
-        _ = try parse(text, path: path, roles: roles)
+    static func check(
+        _ text: [UInt8], path: String, roles: [PermissionsFile.Role], hashing: PasswordHashing
+    ) throws(StartupFailure) {
+        _ = try parse(text, path: path, roles: roles, hashing)
     }
 
     private static func parse(
-        _ text: [UInt8], path: String, roles: [PermissionsFile.Role]
+        _ text: [UInt8], path: String, roles: [PermissionsFile.Role], _ hashing: PasswordHashing
     ) throws(StartupFailure) -> Parser {
-        var parser = Parser(roles: Set(roles.map(\.name)))
+        var parser = Parser(roles: Set(roles.map(\.name)), hashing: hashing)
         do throws(JSONFault) {
             try parser.parse(text)
         } catch {
@@ -67,6 +71,7 @@ struct SecretsFile: Sendable {
 
     private struct Parser {
         let roles: Set<String>
+        let hashing: PasswordHashing
         var users: [Entry] = []
         var replaced: [String] = []
         var clients: [ClientEntry] = []
@@ -140,7 +145,7 @@ struct SecretsFile: Sendable {
             guard members.member("password_hash") == nil else {
                 throw members.fault("give either \"password\" or \"password_hash\", not both", at: "password")
             }
-            let hash = Argon2id.hash(Credentials.normalized(plain))
+            let hash = hashing.hash(Credentials.normalized(plain))
             replaced.append(name)
             replacements.append(
                 Replacement(

@@ -8,11 +8,15 @@ actor VaultKeys {
     private let client: VaultClient
     /// How long tokens of a key are current after it stopped to sign.
     private let retirement: Lifetime
+    private let needsPepper: Bool
     private var newest: VaultSecret?
     private var ring: KeyRing?
+    /// Those of the version that was read last, the newest first.
+    private(set) var peppers: [PasswordPepper] = []
 
-    init(_ client: VaultClient, accessTokenLifetime: Lifetime) {
+    init(_ client: VaultClient, accessTokenLifetime: Lifetime, needsPepper: Bool = false) {
         self.client = client
+        self.needsPepper = needsPepper
         retirement = accessTokenLifetime
     }
 
@@ -27,10 +31,14 @@ actor VaultKeys {
         let secret = try await client.secret()
         if let ring, secret.version == newest?.version, secret.created == newest?.created { return ring }
         let contents = try await VaultedKeys(secret)
+        guard !needsPepper || !contents.peppers.isEmpty else {
+            throw .unusable("version \(secret.version) of the secret: \"password_pepper\" is missing")
+        }
         let ring = KeyRing(
             active: contents.active, activeSince: contents.since, next: contents.next?.verification,
             retired: try await retired(before: secret, active: contents.active))
         self.ring = ring
+        peppers = contents.peppers
         newest = secret
         return ring
     }
@@ -42,7 +50,7 @@ actor VaultKeys {
         guard contents.next == nil, contents.active.verification.jwk != nil else { return }
         try await write(
             active: contents.texts.active, since: contents.since, algorithm: contents.active.verification.algorithmName,
-            after: secret)
+            beside: contents.texts.peppers, after: secret)
     }
 
     /// next becomes active and a new next is made; the version of before keeps the retired key. Refuses a next key that
@@ -58,13 +66,15 @@ actor VaultKeys {
                 "the next key has been in the vault for less than \(publishedSeconds) seconds, since "
                     + "\(VaultSecret.text(secret.created)); not every gateway knows it")
         }
-        try await write(active: text, since: now, algorithm: next.verification.algorithmName, after: secret)
+        try await write(
+            active: text, since: now, algorithm: next.verification.algorithmName, beside: contents.texts.peppers,
+            after: secret)
     }
 
     // MARK: parts of the above
 
     private func write(
-        active: String, since: Date, algorithm: String, after secret: VaultSecret
+        active: String, since: Date, algorithm: String, beside others: [String: String], after secret: VaultSecret
     ) async throws(VaultFailure) {
         let pair: KeyPair
         do throws(StartupFailure) {
@@ -76,7 +86,7 @@ actor VaultKeys {
             [
                 "private_key": active, "next_private_key": pair.privatePEM + "\n",
                 "active_since": VaultSecret.text(since),
-            ], after: secret.version)
+            ].merging(others) { ours, _ in ours }, after: secret.version)
     }
 
     /// The keys of the versions before, until what they signed has expired.

@@ -6,6 +6,8 @@ import ServiceLifecycle
 struct VaultRefresh: Service {
     let source: VaultKeys
     let keys: KeyService
+    /// Takes the peppers of passwords that lie beside the keys; nil where they are not asked for.
+    let hashing: PasswordHashing?
     let kept: PublishedKeyTable
     let refresh: Lifetime
     /// How long a key signs after the vault last gave it.
@@ -50,6 +52,8 @@ struct VaultRefresh: Service {
         let asked = ContinuousClock.now
         do throws(VaultFailure) {
             let ring = try await source.current()
+            // Before anybody can be logged in, which needs a key.
+            hashing?.replace(with: await source.peppers)
             let before = keys.ring.active?.verification.id
             keys.replace(with: ring, signsUntil: asked + .seconds(keyMaxAge.seconds))
             let kid = ring.active?.verification.id
