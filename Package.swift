@@ -114,6 +114,7 @@ let package = Package(
         tests("JOSETests", ["JOSE", "JSON", "Bytes", "SeededRandom", "TokenSigning"]),
         tests("ConfigurationTests", ["Configuration", "HTTP", "JOSE", "Bytes"], resources: ["Golden"]),
         tests("PolicyTests", ["Policy", "Configuration", "JOSE", "HTTP", "JSON", "Bytes", "TokenSigning"]),
+        tests("TransportTests", ["Transport", "COpenSSL", "SeededRandom"]),
         tests("ConnectionsTests", ["Connections", "Transport", "Reactor", "HTTP", "Bytes"]),
         tests(
             "ProxyTests",

@@ -37,7 +37,7 @@ package struct TLSError: Error, Equatable {
     package static func server(
         _ certificates: [ServerCertificate], _ staples: [Staple?], _ terms: ServerTerms, tickets: TicketKeys?
     ) throws(TLSError) -> TLSContext {
-        guard let raw = unsafe SSL_CTX_new(TLS_server_method()) else { throw .last(of: .context) }
+        let raw = unsafe try made(TLS_server_method())
         let made = unsafe TLSContext(raw)
         let code = unsafe co_server_defaults(
             raw, listeningSlot, terms.allowsTLS12 ? 1 : 0, terms.allowsTLS13 ? 1 : 0, terms.ciphers, terms.curves)
@@ -65,6 +65,13 @@ package struct TLSError: Error, Equatable {
         if let keyLog = terms.keyLog { try made.logKeys(to: keyLog) }
         return made
     }
+    private static func made(_ method: OpaquePointer?) throws(TLSError) -> OpaquePointer {
+        _ = derivesSecrets
+        guard let raw = unsafe SSL_CTX_new_ex(nil, CO_PREFERS_OURS, method) else { throw .last(of: .context) }
+        return unsafe raw
+    }
+    /// Whether the secrets of TLS 1.3 are derived by our own provider; where they are not, OpenSSL does it.
+    static let derivesSecrets = co_provide_derivation() == 1
     /// What every SSL_CTX owns beside OpenSSL's own settings lies under this number.
     private static let listeningSlot = co_listening_slot()
 
@@ -91,7 +98,7 @@ package struct TLSError: Error, Equatable {
     /// For fetching: verifies the server against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR as in OpenSSL), or
     /// against these alone, in PEM.
     package static func client(authorities: [UInt8]? = nil) throws(TLSError) -> TLSContext {
-        guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else { throw .last(of: .context) }
+        let raw = unsafe try made(TLS_client_method())
         let made = unsafe TLSContext(raw)
         unsafe co_client_defaults(raw)
         guard let authorities else {
