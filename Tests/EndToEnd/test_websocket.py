@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import websockets.exceptions
 import websockets.sync.client
 
 from harness.frames import (
@@ -60,6 +61,7 @@ server {{
     location /never {{ proxy_set_header Upgrade ""; proxy_pass http://@origin@; }}
     location /idle {{ proxy_pass http://@origin@; proxy_read_timeout 1s; }}
     location /real/ {{ proxy_pass http://@real@; }}
+    location /secured/ {{ proxy_pass https://@secured@; proxy_ssl_trusted_certificate @authority@; }}
     location /closed {{ auth main; require permission read:data; proxy_pass http://@origin@; }}
     location /baked {{ auth baked; proxy_pass http://@origin@; }}
     location /text {{ return 200 "text\\n"; }}
@@ -70,15 +72,18 @@ server {{
 
 
 def talk(connection):
-    """Sends back what comes."""
+    """Sends back what comes, and ends with the code that it is told to end with."""
     for message in connection:
+        if isinstance(message, str) and message.startswith("end with "):
+            return connection.close(int(message.removeprefix("end with ")), "as you wish")
         connection.send(message)
 
 
 @pytest.fixture(scope="module")
-def values(localhost, key_file):
-    with library_server(talk, max_size=1 << 26, subprotocols=["b", "c"]) as real:
-        yield localhost | {"keys": key_file, "real": real}
+def values(localhost, key_file, authority):
+    talks = {"max_size": 1 << 26, "subprotocols": ["b", "c"]}
+    with library_server(talk, **talks) as real, library_server(talk, **talks, ssl=authority.server_context()) as secured:
+        yield localhost | {"keys": key_file, "real": real, "secured": secured, "authority": authority.file}
 
 
 def connect(gateway, path="/live", *fields) -> Socket:
@@ -115,6 +120,32 @@ def test_large_messages(gateway):
         message = random.Random(1).randbytes(20 << 20)
         client.send(message)
         assert client.recv(20) == message
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_an_upstream_over_tls(gateway, authority, scheme):
+    def dial():
+        return websockets.sync.client.connect(
+            f"{scheme}://localhost:{gateway.port if scheme == 'ws' else gateway.tls_port}/secured/x",
+            ssl=authority.client_context() if scheme == "wss" else None,
+            subprotocols=["b"],
+            max_size=1 << 26,
+            compression=None,
+        )
+
+    with dial() as client:
+        for message in ("", "hello", random.Random(1).randbytes(5 << 20), b"\0"):
+            client.send(message)
+            assert client.recv(20) == message
+        assert client.ping().wait(5)
+        client.close(4002, "mine")
+        assert client.close_code == 4002 and client.close_reason == "mine"
+    with dial() as client:
+        client.send("end with 4001")
+        with pytest.raises(websockets.exceptions.ConnectionClosedError) as ended:
+            client.recv(5)
+        assert ended.value.rcvd.code == 4001 and ended.value.rcvd.reason == "as you wish"
+    assert gateway.metrics().sum("gateway_upstream_tls_handshakes_total", result="ok") >= 2
 
 
 def test_many_at_once(gateway):

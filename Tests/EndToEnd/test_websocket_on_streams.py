@@ -22,6 +22,7 @@ from harness.frames import (
     echo,
     frame,
     header,
+    library_server,
     read_frame,
     speaking,
 )
@@ -48,6 +49,7 @@ server {{
     client_body_timeout 1s;
     location / {{ proxy_pass http://@origin@; proxy_read_timeout 20s; client_max_body_size 1k; }}
     location /never {{ proxy_set_header Upgrade ""; proxy_pass http://@origin@; }}
+    location /secured/ {{ proxy_pass https://@secured@; proxy_ssl_trusted_certificate @authority@; }}
     location /idle {{ proxy_pass http://@origin@; proxy_read_timeout 1s; }}
     location /closed {{ auth main; token_recheck 1s; proxy_pass http://@origin@; }}
     location /text {{ return 200 "text\\n"; }}
@@ -56,9 +58,16 @@ server {{
 """
 
 
+def talk(connection):
+    """Sends back what comes."""
+    for message in connection:
+        connection.send(message)
+
+
 @pytest.fixture(scope="module")
-def values(localhost, key_file):
-    return localhost | {"keys": key_file}
+def values(localhost, key_file, authority):
+    with library_server(talk, max_size=1 << 26, ssl=authority.server_context()) as secured:
+        yield localhost | {"keys": key_file, "secured": secured, "authority": authority.file}
 
 
 def opening(path: str = "/live", *more: tuple[str, str], version: str | None = "13") -> list[tuple[str, str]]:
@@ -153,6 +162,17 @@ def test_the_library_h2_talks_through(gateway, origin):
                     got += event.data
             sock.sendall(connection.data_to_send())
     assert status == "200" and got == frame(TEXT, b"hello")
+
+
+def test_an_upstream_over_tls(session):
+    talk = Talk(session, "/secured/x")
+    for payload in (b"", b"hello", random.Random(1).randbytes(1 << 20)):
+        talk.send(BINARY, payload)
+        got = talk.read_frame()
+        assert got.payload == payload and got.final
+    talk.send(CLOSE, b"\x0f\xa2")
+    assert talk.read_frame().code == 4002
+    assert session.wait_for(talk.stream).ended
 
 
 def test_many_beside_other_requests(gateway, origin, session):
