@@ -56,8 +56,9 @@ struct AuthRouter: Sendable {
         let cookie = try safeCookie(of: sender)
         let presented = try await PresentedTokens.forRefresh(request, cookie: cookie, names: names)
         if presented.isFromCookie { try origins.requireScript(request.headers, address: sender.address) }
-        guard let token = presented.refresh else { throw Problem.refreshInvalid }
+        guard let text = presented.refresh else { throw Problem.refreshInvalid }
         do {
+            let token = try service.format.token(presented: text)
             let answer = try await service.refresh(token, logger: context.logger)
             let byCookie = presented.isFromCookie || OriginGuard.isFromBrowser(request.headers)
             return tokens(answer, names, cookie: byCookie ? cookie : nil)

@@ -79,8 +79,7 @@ struct AuthService: Sendable {
     }
 
     /// Spends a refresh token and returns its successor with a new access token; throws a `Problem`.
-    func refresh(_ presented: String, logger: Logger) async throws -> TokenAnswer {
-        let token = try format.token(presented: presented)
+    func refresh(_ token: RefreshToken, logger: Logger) async throws -> TokenAnswer {
         // A token that is spent without an answer would end its session when it comes back.
         try tokens.requireSigning()
         switch try await sessions.rotate(token, nowMilliseconds: Date.now.milliseconds) {

@@ -74,7 +74,7 @@ struct OAuthRouter: Sendable {
             guard let session = try await sessions.session(of: token), session.clientID == client.id else {
                 throw Problem.refreshInvalid
             }
-            return try await service.refresh(text, logger: logger)
+            return try await service.refresh(token, logger: logger)
         } catch let problem as Problem where problem.status == .unauthorized {
             throw Self.invalidGrant(problem)
         }
