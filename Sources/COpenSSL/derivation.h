@@ -1,7 +1,6 @@
 /* The key schedule of TLS 1.3 (RFC 8446 section 7.1) as a provider of OpenSSL, for contexts whose properties ask for it. A
    handshake derives two dozen secrets; OpenSSL's own derivation copies its inputs, looks up a digest and makes contexts for
-   each of them, which costs a tenth of a whole handshake. This one is given everything at once, keeps nothing and allocates
-   nothing; the hashing is OpenSSL's. */
+   each of them. This one is given everything at once, keeps nothing and allocates nothing; the hashing is OpenSSL's. */
 #pragma once
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
