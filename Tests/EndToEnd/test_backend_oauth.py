@@ -2,38 +2,15 @@
 
 import base64
 import json
-from urllib.parse import quote_plus
 
 import httpx
 import pytest
 
 from harness.backend import USERS, backend_key, prepare, problem, running  # noqa: F401
 from harness.backend import Backend
+from harness.oauth import CLIENTS, SECRETS, ask, basic, introspect
 
-SECRETS = {"gateway": "g" * 40, "web": "w+%:/ é" + "w" * 33, "other": "o" * 32, "idle": "i" * 32}
-CLIENTS = [
-    {"id": "gateway", "secret": SECRETS["gateway"], "rights": ["introspect"]},
-    {"id": "web", "secret": SECRETS["web"], "rights": ["tokens"]},
-    {"id": "other", "secret": SECRETS["other"], "rights": ["tokens"]},
-    {"id": "idle", "secret": SECRETS["idle"], "rights": []},
-]
 ENDPOINTS = ["/oauth/introspect", "/oauth/revoke", "/oauth/token"]
-
-
-def basic(client: str, secret: str | None = None) -> dict[str, str]:
-    pair = f"{quote_plus(client)}:{quote_plus(SECRETS[client] if secret is None else secret)}"
-    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
-
-
-def ask(backend, path: str, client: str, **form: str) -> httpx.Response:
-    return backend.auth.post(path, data=form, headers=basic(client))
-
-
-def introspect(backend, token: str, hint: str = "access_token") -> dict:
-    answer = ask(backend, "/oauth/introspect", "gateway", token=token, token_type_hint=hint)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["cache-control"] == "no-store"
-    return answer.json()
 
 
 def refused(answer: httpx.Response, status: int, error: str, code: str | None = None) -> None:

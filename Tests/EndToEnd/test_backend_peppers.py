@@ -7,10 +7,10 @@ import sqlite3
 
 import pytest
 
+from harness.accounts import is_in_step, login_status, user, users
 from harness.backend import backend_key, bearer, prepare, private_key  # noqa: F401
+from harness.vaulted import flags, log_in, pem, refusal_to_sign, rotate, vaults  # noqa: F401
 from harness.waiting import wait_until
-from test_backend_user_command import is_in_step, login_status, user, users
-from test_backend_vault import flags, log_in, pem, refusal_to_sign, rotate, vaults  # noqa: F401
 
 MARK = "$argon2id$v=19$m=19456,t=2,p=1,keyid="
 

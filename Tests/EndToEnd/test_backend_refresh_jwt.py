@@ -10,9 +10,9 @@ import jwt
 import pytest
 
 from harness.backend import backend_key, bearer, prepare, problem  # noqa: F401
+from harness.oauth import CLIENTS, ask, introspect
 from harness.revocations import RedisServer
 from harness.waiting import wait_until
-from test_backend_oauth import CLIENTS, ask, introspect
 
 ISSUER = "https://localhost:8443"
 NAME = "rt-2026a"

@@ -1,7 +1,6 @@
 """`backend user add|passwd|disable|enable`: asks for passwords, edits secrets.json, and a running backend follows."""
 
 import concurrent.futures
-import contextlib
 import getpass
 import json
 import os
@@ -9,7 +8,6 @@ import pty
 import re
 import select
 import signal
-import sqlite3
 import stat
 import subprocess
 import termios
@@ -17,17 +15,11 @@ import time
 
 import pytest
 
+from harness.accounts import is_in_step, login_status, user, users
 from harness.backend import BINARY, ROLES, USERS, Backend, backend_key, prepare, problem  # noqa: F401
 from harness.waiting import wait_until
 
 ADMIN_ALONE = [{"name": "root", "password": "battery staple", "roles": ["admin"]}]
-
-
-def user(backend: Backend, *words: str, password: str | None = None) -> subprocess.CompletedProcess:
-    """Runs `backend user …` in the backend's folder; a password goes through the pipe of standard input."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BACKEND_")}
-    return subprocess.run([BINARY, "user", *words], input="" if password is None else password + "\n", text=True,
-                          capture_output=True, timeout=30, cwd=backend.folder, env=environment)
 
 
 def refused(done: subprocess.CompletedProcess) -> str:
@@ -36,21 +28,6 @@ def refused(done: subprocess.CompletedProcess) -> str:
     *before, line = done.stderr.splitlines()
     assert all("was replaced by its hash" in other for other in before) and line.startswith("backend: "), done.stderr
     return line
-
-
-def users(backend: Backend) -> dict[str, dict]:
-    return {entry["name"]: entry for entry in json.loads(backend.read("keys/secrets.json"))["users"]}
-
-
-def login_status(backend: Backend, name: str, password: str) -> int:
-    return backend.auth.post("/login", json={"username": name, "password": password}).status_code
-
-
-def is_in_step(backend: Backend) -> bool:
-    """Whether the backend has taken over what the file says about users."""
-    wanted = {(name, entry["password_hash"], int(entry.get("disabled", False))) for name, entry in users(backend).items()}
-    with contextlib.closing(sqlite3.connect(backend.folder / "run/backend.sqlite")) as database:
-        return wanted == set(database.execute("SELECT name, imported_hash, disabled FROM users"))
 
 
 def audited(done: subprocess.CompletedProcess) -> dict[str, str]:

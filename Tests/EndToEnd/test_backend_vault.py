@@ -1,7 +1,6 @@
 """Signing keys in a HashiCorp Vault or OpenBao (security row B10): found, kept, renewed, rotated, and what happens without."""
 
 import ssl
-import subprocess
 import time
 
 import hvac
@@ -13,6 +12,7 @@ from harness.backend import BINARY, backend_key, prepare, private_key, private_p
 from harness.ports import take_port
 from harness.prometheus import Metrics, parse
 from harness.vault import VaultServer
+from harness.vaulted import flags, log_in, pem, refusal_to_sign, rotate, vaults  # noqa: F401
 from harness.waiting import wait_until
 
 READ = "GET /v1/secret/data/gateway/signing"
@@ -20,26 +20,6 @@ WRITE = "POST /v1/secret/data/gateway/signing"
 LOGIN = "POST /v1/auth/approle/login"
 LOOKUP = "GET /v1/auth/token/lookup-self"
 RENEW = "POST /v1/auth/token/renew-self"
-
-
-def pem(key) -> str:
-    return private_pem(key).decode()
-
-
-@pytest.fixture
-def vaults():
-    """Starts vaults: `vaults(option=…)`; no client may have sent them what it must not send."""
-    started: list[VaultServer] = []
-
-    def start_vault(**options) -> VaultServer:
-        started.append(VaultServer(**options))
-        return started[-1]
-
-    yield start_vault
-    for vault in started:
-        vault.close()
-    for vault in started:
-        assert not vault.wrong, vault.wrong
 
 
 @pytest.fixture
@@ -50,34 +30,12 @@ def vault(vaults) -> VaultServer:
     return vault
 
 
-def flags(backend, vault: VaultServer, *more: str, address: str | None = None, token: str | None = None) -> list[str]:
-    """The settings of a backend that knows the vault: with this token, or by AppRole."""
-    for name in ("private_key.pem", "public_key.pem"):
-        (backend.folder / "keys" / name).unlink(missing_ok=True)
-    known = ["--vault-address", address or vault.address]
-    if token:
-        known += ["--vault-token-file", str(backend.write("keys/vault-token", token + "\n", mode=0o600))]
-    else:
-        file = backend.write("keys/vault-secret-id", vault.secret_id + "\n", mode=0o600)
-        known += ["--vault-role-id", vault.role_id, "--vault-secret-id-file", str(file)]
-    return known + ["--key-set-max-age", "1s", *more]
-
-
 def metrics(backend) -> Metrics:
     return parse(backend.auth.get("/metrics").text)
 
 
 def kids(backend) -> list[str]:
     return [key["kid"] for key in backend.key_set()]
-
-
-def log_in(backend):
-    return backend.auth.post("/api/v1/auth/login", json={"username": "alice", "password": "correct horse"})
-
-
-def refusal_to_sign(answer) -> None:
-    assert problem(answer, 503, "signing_unavailable")
-    assert int(answer.headers["retry-after"]) > 0
 
 
 def data(backend, token: str) -> int:
@@ -451,11 +409,6 @@ def test_token_that_others_can_read_is_not_used(prepare, vault):
 
 
 # -- rotation
-
-def rotate(backend, known: list[str], *more: str) -> subprocess.CompletedProcess:
-    return subprocess.run([BINARY, "keys", "rotate", *known, *more], cwd=backend.folder, capture_output=True, text=True,
-                          timeout=20)
-
 
 def test_rotation_in_the_vault_reaches_every_backend(prepare, vault):
     backends = [prepare(), prepare()]
