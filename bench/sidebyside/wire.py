@@ -58,8 +58,8 @@ CELLS = {
     "h2-origin-token": [*REFERENCES, ("h2-origin-token", "gateway"), ("h2-origin-tls-token", "gateway")],
     "handshakes": [(work, peer) for work in HANDSHAKES for peer in ("nginx", "haproxy", "gateway")],
     "tls-bodies": [("tls-bodies", "nginx"), ("tls-bodies", "haproxy"), ("tls-bodies", "gateway")],
-    "websockets": [*REFERENCES, ("websockets", "floor"), ("websockets", "nginx"), ("websockets", "haproxy"),
-                   ("websockets", "gateway")],
+    "websockets": [*REFERENCES, ("websockets-requests", "floor"), ("websockets", "gateway"), ("websockets", "floor"),
+                   ("websockets", "nginx"), ("websockets", "haproxy")],
 }
 
 
@@ -129,6 +129,12 @@ def handshakes(session, peer, work):
     return session.load("handshakes", peer.port(kind), peer.pids, t=session.seconds, w=WARM_SECONDS, R=resumes)
 
 
+def websockets_requests(session, peer):
+    """As many connections as there are WebSockets, each of which always has one request out, not a message."""
+    return session.load("closed", peer.port(PLAIN), peer.pids, t=session.seconds, w=WARM_SECONDS, c=WEBSOCKETS,
+                        W=2 * WEBSOCKETS, k=token_file("rs256"), n=1)
+
+
 def websockets(session, peer):
     return session.load("websockets", peer.port(PLAIN), peer.pids, t=session.seconds, w=WARM_SECONDS, c=WEBSOCKETS,
                         W=2 * WEBSOCKETS)
@@ -157,7 +163,8 @@ def verify(session):
     return json.loads(out) if child.returncode == 0 else {"error": err.strip()}
 
 
-WORK = {"plain": plain, "tls": tls, "flood": flood, "bodies": bodies, "tls-bodies": tls_bodies, "websockets": websockets}
+WORK = {"plain": plain, "tls": tls, "flood": flood, "bodies": bodies, "tls-bodies": tls_bodies, "websockets": websockets,
+        "websockets-requests": websockets_requests}
 
 
 def measure(session, work, peer):

@@ -16,7 +16,7 @@ import pytest
 BENCH = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(BENCH))
 
-from sidebyside import figures, peers, tools, wire  # noqa: E402
+from sidebyside import figures, peers, report, tools, wire  # noqa: E402
 from sidebyside.alone import count  # noqa: E402
 from sidebyside.layout import THRESHOLDS, Layout, two_cores  # noqa: E402
 from sidebyside.session import Session  # noqa: E402
@@ -139,6 +139,16 @@ def test_large_answers_arrive_whole(session, floor):
 def test_proxy_without_origin_fails_the_window(session, floor):
     sample = session.load("closed", floor.port(peers.PLAIN), floor.pids, quiet=False, t=0.3, w=0.1, c=4)
     assert "error" in sample or sample["broken"] > 0
+
+
+def test_websockets_are_measured_by_requests_over_as_many_connections(session):
+    name = "websockets, message × floor's request"
+    give(session, "plain", floor=cpu(10))
+    give(session, "websockets", gateway=cpu(15.4), floor=cpu(15))
+    assert verdicts(session, "websockets") == {name: "not measured"}
+    give(session, "websockets-requests", floor=cpu(14))
+    assert figures.figures(session)[name] == pytest.approx(1.1)
+    assert report.against_floor(session, "websockets", "gateway", figures.CPU) == "1.03 × floor   1.54 × floor in plain"
 
 
 def test_the_better_peer_is_the_measure(session):

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROCESSES_MAX = 64, SECONDS_MAX = 600, LATENCY_US_MAX = 2000000, PHASES_MAX = 1000, PHASE_ANSWERS_MAX = 20000 };
+enum { PROCESSES_MAX = 64, SECONDS_MAX = 600, LATENCY_US_MAX = 2000000, PHASE_ANSWERS_MAX = 1000000 };
 static const uint64_t SETTLING_SHARE = 10;      /* of a phase, the part at its begin that still shows the one before */
 
 static int processes[PROCESSES_MAX], process_count;
@@ -22,9 +22,11 @@ static long per_second[SECONDS_MAX];
 static int seconds;
 static unsigned latency[LATENCY_US_MAX + 1];    /* one bucket for each microsecond; the last for all above */
 
-/* With phases: the latencies of the one that is there, and the p99 of those before. */
-static unsigned phase_latency[PHASE_ANSWERS_MAX], phase_p99[PHASES_MAX];
-static long phase = -1, phase_answers;
+/* With phases: every answer with the phase in which its request was due, however late it came. */
+static struct phase_answer {
+    unsigned phase, us;
+} phase_answers[PHASE_ANSWERS_MAX];
+static size_t phase_answer_count;
 
 uint64_t now_ns(void) {
     struct timespec t;
@@ -94,29 +96,31 @@ long meter_phase(uint64_t now, uint64_t *since) {
     return number;
 }
 
-static int by_size(const void *a, const void *b) {
-    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-    return (x > y) - (x < y);
-}
-
-static void end_phase(void) {
-    if (phase >= 0 && phase < PHASES_MAX && phase_answers) {
-        qsort(phase_latency, (size_t)phase_answers, sizeof *phase_latency, by_size);
-        phase_p99[phase] = phase_latency[phase_answers * 99 / 100];
-    }
-    phase_answers = 0;
-}
-
 /* A request belongs to the phase in which it was due. */
 static void note_phase(uint64_t due_ns, unsigned us) {
     uint64_t since = 0;
     long number = meter_phase(due_ns, &since);
-    if (number > phase) {
-        end_phase();
-        phase = number;
+    if (number < 0 || due_ns - since < options.phase_ns / SETTLING_SHARE) return;
+    if (phase_answer_count == PHASE_ANSWERS_MAX) die("too many answers for phases");
+    phase_answers[phase_answer_count++] = (struct phase_answer){(unsigned)number, us};
+}
+
+static int by_phase(const void *a, const void *b) {
+    const struct phase_answer *x = a, *y = b;
+    if (x->phase != y->phase) return x->phase < y->phase ? -1 : 1;
+    return (x->us > y->us) - (x->us < y->us);
+}
+
+/* The p99 of each phase. The last one may not be whole, and is left out. */
+static void report_phases(void) {
+    qsort(phase_answers, phase_answer_count, sizeof *phase_answers, by_phase);
+    printf(", \"phases_us\": [");
+    for (size_t first = 0, next; first < phase_answer_count; first = next) {
+        for (next = first; next < phase_answer_count && phase_answers[next].phase == phase_answers[first].phase;) next++;
+        if (next == phase_answer_count) break;
+        printf("%s%u", first ? ", " : "", phase_answers[first + (next - first) * 99 / 100].us);
     }
-    if (number == phase && phase >= 0 && due_ns - since >= options.phase_ns / SETTLING_SHARE && phase_answers < PHASE_ANSWERS_MAX)
-        phase_latency[phase_answers++] = us;
+    printf("]");
 }
 
 void meter_answer(uint64_t sent_at_ns) {
@@ -150,12 +154,7 @@ void meter_report(void) {
            totals.flooded - begun.flooded, request_length());
     for (int i = 0; i < seconds; i++) printf("%s%ld", i ? ", " : "", per_second[i]);
     printf("]");
-    if (options.phase_ns) {
-        printf(", \"phases_us\": [");
-        /* The last one may not be whole. */
-        for (long i = 0; i < phase && i < PHASES_MAX; i++) printf("%s%u", i ? ", " : "", phase_p99[i]);
-        printf("]");
-    }
+    if (options.phase_ns) report_phases();
     if (counters) {
         counters->measuring = 0;
         printf(", \"counted\": {");
