@@ -140,6 +140,8 @@ package struct ServerConnection: ~Copyable {
         stream.begin(session)
         self.clientRules = clientRules
     }
+    /// What the handshake has to say, a long chain of certificates, waits for room in the socket.
+    package var handshakeIsSending: Bool { phase == .handshake && stream.isSending() }
     /// Appends the host that the client of a halted handshake wants; nothing, when it has named none.
     package borrowing func appendRequestedName(to out: inout ByteBuffer) { stream.appendRequestedName(to: &out) }
     /// The halted handshake goes on under these settings.

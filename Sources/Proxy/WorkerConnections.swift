@@ -114,7 +114,7 @@ extension Worker {
         if readiness.isFailed && !clients[id].isTunnel { return clientGone(id) }
         clients[id].note(readiness)
         if clients[id].outputCount > 0 && readiness.isWritable { markDirty(client: id) }
-        guard readiness.isReadable else { return }
+        guard readiness.isReadable || readiness.isWritable && clients[id].handshakeIsSending else { return }
         if clients[id].awaitsSource && !learnSource(id) { return }
         if clients[id].isHandshaking { awaitHandshake(id) } else { readClient(id) }
     }

@@ -34,6 +34,8 @@ package struct Stream: ~Copyable {
     package borrowing func handshake() -> IOResult {
         session?.handshake() ?? (isPlain ? .bytes(0) : .failed)
     }
+    /// Its handshake goes on when the socket takes more.
+    package borrowing func isSending() -> Bool { session?.isSending() ?? false }
     package borrowing func read(into span: inout MutableSpan<UInt8>) -> IOResult {
         if isPlain { return socket.receive(into: &span) }
         return session?.read(into: &span) ?? .failed

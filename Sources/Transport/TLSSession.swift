@@ -22,6 +22,8 @@ package enum TLSFact: Int32, Sendable {
         let code = unsafe co_handshake(session)
         return code == 0 ? .bytes(0) : Self.result(code)
     }
+    /// The last call had more to send than the socket takes: it goes on when there is room.
+    borrowing func isSending() -> Bool { unsafe SSL_want(session) == SSL_WRITING }
     /// The client has said hello, and nothing was answered: which server it wants is to be settled first.
     borrowing func isHalted() -> Bool { unsafe co_is_halted(session) == 1 }
     /// Appends the name of that server (RFC 6066 section 3); nothing, when the client named none.

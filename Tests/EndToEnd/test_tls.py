@@ -303,6 +303,16 @@ def test_bad_files_are_named(authority, tmp_path):
         assert "gateway.conf:" in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_chain_that_does_not_fit_the_socket_is_sent_as_the_client_takes_it(start, authority, version):
+    certificate, key = authority.issue("localhost", file="long")
+    with certificate.open("a") as chain:
+        chain.writelines(authority.voluminous(kibibytes=23) for _ in range(4))
+    gateway = start(FILES, certificate=certificate, key=key)
+    with Client(gateway.port, tls=context_of(authority, version), receive_buffer=4096, segment=536) as client:
+        assert client.request(get("/x")).status == 200
+
+
 def test_handshakes_are_counted(gateway, origin, authority):
     def handshakes(result: str) -> float:
         return gateway.metrics().sum("gateway_tls_handshakes_total", result=result)

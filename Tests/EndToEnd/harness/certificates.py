@@ -34,6 +34,7 @@ class Authority:
         names: list[x509.GeneralName] = (),
         age: int = 0,
         remains: datetime.timedelta = datetime.timedelta(days=2),
+        more: list[x509.ExtensionType] = (),
     ):
         now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=age)
         builder = (
@@ -49,6 +50,8 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
     def issue(self, name: str = "localhost", kind: str = "ECDSA", file: str = "") -> tuple[Path, Path]:
@@ -81,6 +84,12 @@ class Authority:
             )
         )
         return certificate_file, key_file
+
+    def voluminous(self, kibibytes: int) -> str:
+        """A certificate of such a size, for chains that are long."""
+        fill = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), bytes(kibibytes << 10))
+        return self._sign(_name("long"), self.key, _name("long"), authority=True, more=[fill]).public_bytes(
+            serialization.Encoding.PEM).decode()
 
     def client_context(self, own: tuple[Path, Path] | None = None) -> ssl.SSLContext:
         """Trusts this authority; `own` is the client's certificate with its key."""

@@ -67,11 +67,15 @@ class Client:
         tls: ssl.SSLContext | None = None,
         server_name: str = "localhost",
         receive_buffer: int | None = None,
+        segment: int | None = None,
         address: str = "127.0.0.1",
     ):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment:
+            # The gateway's socket has room for a few segments at first, and on loopback they are large.
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(10)
         self.socket.connect((address, port))
