@@ -72,7 +72,8 @@ struct Worker: ~Copyable {
     var serial: UInt32 = 0
     var pool = UpstreamPool()
     var secured = SecuredUpstreams()
-    var buffers = BufferPool()
+    /// Every event of a turn may leave a head in part and an answer that waits for the turn's end.
+    var buffers = BufferPool(filled: 2 * EventLoop.batch)
     /// What one connection sent: filled, used up or kept, within one step.
     var input = ByteBuffer(capacity: Worker.inputSize)
     /// Fields and values on their way into a message or a log.

@@ -57,7 +57,7 @@ package enum Event {
     /// Seconds since 1970, for tokens and logs.
     package private(set) var wallSeconds: Int64
     /// Small, so that what a turn's output touches stays in the cache; each turn ends with one flush.
-    private static let batch = 32
+    package static let batch = 32
 
     package init() {
         epoll = Socket(owning: epoll_create1(Int32(O_CLOEXEC)))
