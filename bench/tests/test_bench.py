@@ -142,7 +142,7 @@ def test_proxy_without_origin_fails_the_window(session, floor):
 
 
 def test_websockets_are_measured_by_requests_over_as_many_connections(session):
-    name = "websockets, message × floor's request"
+    name = "websockets, message × floor's request, 1 000 connections"
     give(session, "plain", floor=cpu(10))
     give(session, "websockets", gateway=cpu(15.4), floor=cpu(15))
     assert verdicts(session, "websockets") == {name: "not measured"}
