@@ -86,7 +86,7 @@ def figures(session):
         "handshakes, RSA-2048 × nginx": of("nginx", "handshakes-rsa"),
         "tls-bodies, bytes per CPU second × nginx": of("nginx", "tls-bodies", "gb_per_cpu_second"),
         "tls-idle, bytes for each connection × nginx": of("nginx", "tls-idle", "bytes_each"),
-        # Sockets that a cache does not hold cost each the more: as many connections are compared.
+        # Each of more sockets than a cache holds costs more: as many connections are compared.
         "websockets, message × floor's request, 1 000 connections": of("floor", "websockets", home="websockets-requests"),
         "revocations, a million × none": paired(rounds(session, "revocations", "million"), rounds(session, "revocations", "none")),
         "counts, calls per plain request": gateway("counts", "calls_per_request"),
